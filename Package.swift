@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Rows of the architecture, bottom to top; a target imports only targets of rows below its own (docs/ARCHITECTURE.md).
+
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "fusebox",
+    platforms: [.macOS(.v26)],
+    products: [.executable(name: "fusebox", targets: ["fusebox"])],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Row 0: system libraries.
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite"])]),
+        .systemLibrary(
+            name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+
+        // Row 1: values and thin wrappers.
+        .target(name: "TelemetryModel"),
+        .target(name: "PrometheusText"),
+        .target(name: "SQLite", dependencies: ["CSQLite"]),
+        .target(name: "COTLP", dependencies: ["CProtobufC"], cSettings: [.unsafeFlags(["-w"])]),
+
+        // Row 2: bytes to spans, spans to columns, spans to counters, spans to segments.
+        .target(name: "OTLP", dependencies: ["TelemetryModel", "COTLP", "CProtobufC", "CZlib", "CZstd"]),
+        .target(name: "SemanticColumns", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
+        .target(name: "Derivations", dependencies: ["TelemetryModel", "PrometheusText"]),
+        .target(
+            name: "SpanStore", dependencies: ["TelemetryModel", "SQLite", "CSQLite", "CZstd"],
+            resources: [.embedInCode("Schema")]),
+
+        // Row 3: the single writer.
+        .target(name: "Ingest", dependencies: ["TelemetryModel", "SemanticColumns", "Derivations", "SpanStore", "PrometheusText"]),
+
+        // Row 4: the network, and configuration.
+        .target(
+            name: "FuseboxHTTP",
+            dependencies: ["TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, logging]),
+        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
+
+        // Row 5: the composition root.
+        .executableTarget(
+            name: "fusebox",
+            dependencies: [
+                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "FuseboxHTTP",
+                "FuseboxConfiguration", "PrometheusText", argumentParser, hummingbird, logging,
+            ]),
+
+        .target(name: "TelemetryTesting", dependencies: ["TelemetryModel"], path: "Tests/TelemetryTesting"),
+        .testTarget(name: "TelemetryModelTests", dependencies: ["TelemetryModel", "TelemetryTesting"]),
+    ]
+)
+
+for target in package.targets where target.type == .regular || target.type == .executable || target.type == .test {
+    guard target.name != "COTLP" else { continue }
+    var settings = target.swiftSettings ?? []
+    settings += [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableExperimentalFeature("Lifetimes"),
+        .treatAllWarnings(as: .error),
+        .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    ]
+    target.swiftSettings = settings
+}

@@ -1,0 +1,1 @@
+int fusebox_cotlp_placeholder;

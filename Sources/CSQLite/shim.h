@@ -1,0 +1,14 @@
+#ifndef FUSEBOX_CSQLITE_SHIM_H
+#define FUSEBOX_CSQLITE_SHIM_H
+#include <sqlite3.h>
+
+/// `sqlite3_db_config` is variadic, which Swift cannot call.
+static inline int fusebox_sqlite_set_defensive(sqlite3 *db, int on) {
+    return sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, on, (int *)0);
+}
+
+/// `SQLITE_TRANSIENT` is a cast, which Swift cannot import.
+static inline sqlite3_destructor_type fusebox_sqlite_transient(void) {
+    return SQLITE_TRANSIENT;
+}
+#endif

@@ -1,0 +1,9 @@
+#ifndef FUSEBOX_CZLIB_SHIM_H
+#define FUSEBOX_CZLIB_SHIM_H
+#include <zlib.h>
+
+/// `inflateInit2` is a macro, which Swift cannot import.
+static inline int fusebox_inflate_init(z_stream *stream, int window_bits) {
+    return inflateInit2(stream, window_bits);
+}
+#endif
