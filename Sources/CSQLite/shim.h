@@ -7,6 +7,14 @@ static inline int fusebox_sqlite_set_defensive(sqlite3 *db, int on) {
     return sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, on, (int *)0);
 }
 
+/// `sqlite3_vtab_config` is variadic. Marks the virtual table that is being connected as safe for views.
+static inline int fusebox_sqlite_vtab_innocuous(sqlite3 *db) {
+    return sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
+}
+
+/// `SQLITE_CORRUPT_VTAB` is an expression macro, which Swift does not import.
+static const int FUSEBOX_SQLITE_CORRUPT_VTAB = SQLITE_CORRUPT_VTAB;
+
 /// `SQLITE_TRANSIENT` is a cast, which Swift cannot import.
 static inline sqlite3_destructor_type fusebox_sqlite_transient(void) {
     return SQLITE_TRANSIENT;

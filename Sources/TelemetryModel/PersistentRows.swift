@@ -50,3 +50,34 @@ package struct StateRow: Equatable, Sendable {
         self.value = value
     }
 }
+
+/// An edge of a breaker, reported by an agent or derived by the fuse table.
+package struct BreakerTransitionRow: Equatable, Sendable {
+    package var timeUnixNano: Int64
+    package var serviceName: String
+    /// The breaker's scope: an instance, a `breaker.id`, or empty for one that the whole service shares.
+    package var scope: String
+    package var toolName: String
+    /// Reported by the agent, else derived.
+    package var isReported: Bool
+    package var fromState: String
+    package var toState: String
+    /// The span whose observation moved it.
+    package var traceID: TraceID
+    package var spanID: SpanID
+
+    package init(
+        timeUnixNano: Int64, serviceName: String, scope: String, toolName: String, isReported: Bool, fromState: String,
+        toState: String, traceID: TraceID, spanID: SpanID
+    ) {
+        self.timeUnixNano = timeUnixNano
+        self.serviceName = serviceName
+        self.scope = scope
+        self.toolName = toolName
+        self.isReported = isReported
+        self.fromState = fromState
+        self.toState = toState
+        self.traceID = traceID
+        self.spanID = spanID
+    }
+}

@@ -205,6 +205,23 @@ package struct SpanBatch: Sendable {
         String(decoding: bytes[slice.range.offset..<slice.range.end], as: UTF8.self)
     }
 
+    /// The bytes of a slice.
+    package func bytes(_ slice: ByteSlice) -> ArraySlice<UInt8> {
+        bytes[slice.range.offset..<slice.range.end]
+    }
+
+    /// Whether a slice holds exactly this text.
+    package func equals(_ slice: ByteSlice, _ text: String) -> Bool {
+        Int(slice.count) == text.utf8.count && bytes(slice).elementsEqual(text.utf8)
+    }
+
+    /// Puts a text behind the bytes and gives its slice.
+    package mutating func append(_ text: String) -> ByteSlice {
+        let offset = bytes.count
+        bytes.append(contentsOf: text.utf8)
+        return ByteSlice(WireRange(offset: offset, count: bytes.count - offset))
+    }
+
     /// Bytes that the batch holds in memory, for admission: the request's and the records'.
     package var byteCost: Int {
         bytes.count + spans.count * MemoryLayout<SpanRecord>.stride + attributes.count * MemoryLayout<AttributeRecord>.stride

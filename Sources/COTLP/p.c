@@ -1,1 +1,0 @@
-int fusebox_cotlp_placeholder;

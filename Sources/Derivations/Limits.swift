@@ -1,0 +1,53 @@
+extension SpanDerivations {
+    /// Caps of everything here that grows with what clients send. Times are nanoseconds.
+    package enum Limits {
+        /// Bytes of a label value; metrics.md 2.11.
+        package static let labelBytesMax = 128
+        /// Counters in all. Past it no new label value is admitted, so that only combinations of known values can be born.
+        package static let countersMax = 500_000
+        /// Label sets of a family with the `workflow` label; past it the workflow of a new set becomes `__overflow__`.
+        package static let workflowSeriesMax = 25_000
+        /// Entries of each cache from raw strings to counters; a full cache is emptied, which changes no number.
+        package static let cellsMax = 65_536
+        /// Spans with a longer tool, workflow, model or breaker id are looked up without the caches.
+        package static let cachedStringBytesMax = 256
+        /// Breaker keys; the observations of a further key are counted as discarded, reason `overflow`.
+        package static let breakersMax = 20_000
+        /// Processes that are followed for queue depth and presence; further ones of a service share one entry.
+        package static let instancesMax = 20_000
+        /// Transition events that are read of one span; further ones are counted as discarded, reason `overflow`.
+        package static let transitionsPerSpanMax = 64
+        /// Durations in the window of the vector rule, whatever the policy asks for.
+        package static let vectorWindowMax = 1_000
+        /// Bytes at the end of an error type that are compared with the patterns; the longest pattern has fewer.
+        package static let patternBytesMax = 64
+        /// Bytes at the start of a status message that are searched.
+        package static let messageBytesMax = 16_384
+
+        /// Silent retries: two attempts see each other when fewer than this many attempts came between them,
+        package static let retryAttemptsMax = 131_072
+        /// when they were received within this time of each other,
+        package static let retryWindowNanoseconds: Int64 = 300 * 1_000_000_000
+        /// and when the search for the earlier one, which goes back through one hash chain, takes no more steps.
+        package static let retryStepsMax = 32
+
+        /// A process without spans for this long leaves the gauges; metrics.md 3.1.
+        package static let presenceNanoseconds: Int64 = 900 * 1_000_000_000
+        /// A queue depth older than this is not shown; metrics.md 3.1.
+        package static let queueDepthNanoseconds: Int64 = 300 * 1_000_000_000
+        /// A process without spans and without breakers for this long is forgotten.
+        package static let instanceIdleNanoseconds: Int64 = 3_600 * 1_000_000_000
+        /// A breaker that is as good as new is forgotten when its process has been silent for this long,
+        package static let breakerIdleNanoseconds: Int64 = 24 * 3_600 * 1_000_000_000
+        /// and any other one, nothing pending, after this long.
+        package static let breakerForgottenNanoseconds: Int64 = 7 * 24 * 3_600 * 1_000_000_000
+        /// Idle state is looked for whenever the settle clock passes a multiple of this.
+        package static let sweepNanoseconds: Int64 = 3_600 * 1_000_000_000
+        /// A span that ends this much after its receipt is a clock anomaly; metrics.md 2.8.
+        package static let futureNanoseconds: Int64 = 5 * 1_000_000_000
+        /// A state is read as a probe's when it began up to this long before the end of the cooldown; metrics.md 2.5.
+        package static let probeSlackNanoseconds: Int64 = 1_000_000_000
+        /// The outer limit of a process tree stands this far above the tree's own; metrics.md 2.1.
+        package static let subprocessGraceNanoseconds: Int64 = 20 * 1_000_000_000
+    }
+}

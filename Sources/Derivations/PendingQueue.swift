@@ -1,0 +1,125 @@
+/// The waiting observations of one breaker: a run in event order followed by a tail in order of arrival, which is sorted in only
+/// when something in it has its turn. A client that sends its spans in order never causes a sort.
+struct PendingQueue: Sendable {
+    private(set) var records: [PendingObservation] = []
+    /// The first record that waits; what lies before is done.
+    private(set) var head = 0
+    private var sortedEnd = 0
+    /// The earliest record of the tail.
+    private var tailMinimum = 0
+    /// Records done before their receipt's turn, by receipt: they are not there when it comes.
+    private var early: [UInt32: Int] = [:]
+    private(set) var reportedCount = 0
+    private(set) var derivedCount = 0
+
+    var isEmpty: Bool { head == records.count }
+    var count: Int { records.count - head }
+
+    mutating func append(_ record: PendingObservation) {
+        if record.isReported { reportedCount += 1 }
+        if record.isDerived { derivedCount += 1 }
+        let position = records.count
+        records.append(record)
+        if sortedEnd < position {
+            if record.precedes(records[tailMinimum]) { tailMinimum = position }
+        } else if position > head && record.precedes(records[position - 1]) {
+            tailMinimum = position
+        } else {
+            sortedEnd = position + 1
+        }
+    }
+
+    /// True when `receipt` is `due` or came before it; receipts are numbered modulo 2^32.
+    @inline(__always)
+    static func isDue(_ receipt: UInt32, _ due: UInt32) -> Bool { Int32(bitPattern: receipt &- due) <= 0 }
+
+    /// How many of the `count` records of `receipt`, whose turn it is, still wait.
+    mutating func remaining(of count: Int, receipt: UInt32) -> Int {
+        early.isEmpty ? count : count - (early.removeValue(forKey: receipt) ?? 0)
+    }
+
+    /// The end of the shortest prefix, in event order, that holds all `count` records of the receipts up to `due`.
+    mutating func prefix(holding count: Int, due: UInt32) -> Int {
+        while true {
+            var end = head
+            var found = 0
+            var position = head
+            while found < count && position < sortedEnd {
+                if Self.isDue(records[position].receipt, due) {
+                    found += 1
+                    end = position + 1
+                }
+                position += 1
+            }
+            if sortedEnd == records.count { return end }
+            if found == count && (end == head || !records[tailMinimum].precedes(records[end - 1])) { return end }
+            sortTail()
+        }
+    }
+
+    /// Takes the prefix up to `end` out, but for what `visit` leaves in its record: each machine's cursor is its last observation
+    /// whose receipt is due.
+    mutating func take(
+        to end: Int, due: UInt32, _ visit: (_ record: PendingObservation, _ reported: Bool, _ derived: Bool) -> Void
+    ) {
+        var reportedEnd = head
+        var derivedEnd = head
+        for position in head..<end where Self.isDue(records[position].receipt, due) {
+            if records[position].isReported { reportedEnd = position + 1 }
+            if records[position].isDerived { derivedEnd = position + 1 }
+        }
+        var kept: [PendingObservation] = []
+        for position in head..<end {
+            var record = records[position]
+            let reported = record.isReported && position < reportedEnd
+            let derived = record.isDerived && position < derivedEnd
+            visit(record, reported, derived)
+            if reported {
+                record.clearReported()
+                reportedCount -= 1
+            }
+            if derived {
+                record.clearDerived()
+                derivedCount -= 1
+            }
+            if !record.isEmpty {
+                kept.append(record)
+            } else if !Self.isDue(record.receipt, due) {
+                early[record.receipt, default: 0] += 1
+            }
+        }
+        for (offset, record) in kept.enumerated() { records[end - kept.count + offset] = record }
+        head = end - kept.count
+        compact()
+    }
+
+    /// All that waits, in event order.
+    func ordered() -> ArraySlice<PendingObservation> {
+        guard sortedEnd < records.count else { return records[head...] }
+        return records[head...].sorted { $0.precedes($1) }[...]
+    }
+
+    private mutating func sortTail() {
+        var low = head
+        var high = sortedEnd
+        while low < high {
+            let middle = (low + high) / 2
+            if records[tailMinimum].precedes(records[middle]) { high = middle } else { low = middle + 1 }
+        }
+        records[low...].sort { $0.precedes($1) }
+        sortedEnd = records.count
+    }
+
+    private mutating func compact() {
+        if head == records.count {
+            records.removeAll(keepingCapacity: records.count <= 64)
+            sortedEnd = 0
+            head = 0
+        } else if head >= 1_024 && head * 2 >= records.count {
+            records.removeFirst(head)
+            sortedEnd -= head
+            tailMinimum -= head
+            head = 0
+        }
+    }
+}

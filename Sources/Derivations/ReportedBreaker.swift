@@ -1,0 +1,116 @@
+/// A breaker as its client reports it: the machine of metrics.md 2.5. Times are nanoseconds since 1970.
+struct ReportedBreaker: Equatable, Sendable {
+    var state = BreakerState.closed
+    /// When the current opening began. This and the next two mean something only while open.
+    var since: Int64 = 0
+    /// The last time at which it was known to be open.
+    var evidence: Int64 = 0
+    /// Up to where open time was added to the counter.
+    var credited: Int64 = 0
+    /// A cooldown has passed since the last evidence.
+    var isExpired = false
+    /// The last change of state.
+    var lastEdge = Int64.min
+    /// The newest observation that was looked at.
+    var last: OrderKey?
+    /// The label of its counters: the stage of the first observation.
+    var stage: Stage?
+    /// What this breaker alone added to the counters.
+    var total = BreakerEffects()
+
+    init() {}
+
+    /// What is shown: an expired opening is unknown.
+    var shown: BreakerState { state == .open && isExpired ? .unknown : state }
+
+    mutating func apply(_ observation: PendingObservation, _ rules: BreakerRules) -> BreakerEffects {
+        var effects = BreakerEffects()
+        let seen = observation.state
+        let time = observation.time
+        if stage == nil { stage = observation.stage }
+        let isFirst = last == nil
+        last = observation.order
+        if let skew = rules.skew, !isFirst, seen != state, observation.kind != .transition,
+            time.subtractingSaturated(lastEdge) < skew
+        {
+            effects.skewed = 1
+            total.add(effects)
+            return effects
+        }
+        if state == .open {
+            applyWhileOpen(observation, rules, &effects)
+        } else if seen == .open {
+            effects.opens += 1
+            open(at: time)
+        } else if seen == .halfOpen && state == .closed {
+            effects.halfOpens += 1
+            change(to: .halfOpen, at: time)
+        } else if seen == .closed && state == .halfOpen {
+            effects.closes += 1
+            change(to: .closed, at: time)
+        }
+        total.add(effects)
+        return effects
+    }
+
+    private mutating func applyWhileOpen(
+        _ observation: PendingObservation, _ rules: BreakerRules, _ effects: inout BreakerEffects
+    ) {
+        let time = observation.time
+        let end = evidence.addingSaturated(rules.cooldown)
+        if time > end {
+            credit(to: end, &effects)
+            isExpired = true
+        }
+        let probeStart = since.addingSaturated(rules.cooldown).subtractingSaturated(rules.slack)
+        let isProbe = observation.kind == .attempt && observation.start >= probeStart
+        let moment = isProbe ? observation.start : time
+        if observation.state != .open {
+            credit(to: min(moment, end), &effects)
+            if observation.state == .halfOpen || isProbe { effects.halfOpens += 1 }
+            if observation.state == .closed { effects.closes += 1 }
+            change(to: observation.state, at: time)
+        } else if isProbe {
+            credit(to: min(moment, end), &effects)
+            effects.halfOpens += 1
+            effects.opens += 1
+            open(at: time)
+        } else {
+            credit(to: time, &effects)
+            evidence = max(evidence, time)
+            isExpired = false
+        }
+    }
+
+    /// When an open breaker that nothing more is heard of is credited; `nil` when there is nothing to wait for.
+    func expiry(_ rules: BreakerRules) -> Int64? {
+        state == .open && !isExpired ? evidence.addingSaturated(rules.cooldown).addingSaturated(rules.settle) : nil
+    }
+
+    mutating func expire(_ rules: BreakerRules) -> BreakerEffects {
+        var effects = BreakerEffects()
+        credit(to: evidence.addingSaturated(rules.cooldown), &effects)
+        isExpired = true
+        total.add(effects)
+        return effects
+    }
+
+    private mutating func credit(to time: Int64, _ effects: inout BreakerEffects) {
+        guard time > credited else { return }
+        effects.cooldownNanoseconds = effects.cooldownNanoseconds.addingSaturated(time.subtractingSaturated(credited))
+        credited = time
+    }
+
+    private mutating func open(at time: Int64) {
+        change(to: .open, at: time)
+        since = time
+        evidence = time
+        credited = time
+        isExpired = false
+    }
+
+    private mutating func change(to next: BreakerState, at time: Int64) {
+        state = next
+        lastEdge = time
+    }
+}

@@ -1,0 +1,94 @@
+import TelemetryModel
+
+/// Finds silent retries: metrics.md 2.2. Attempts come in any order; whichever of a failed attempt and its repetition comes
+/// later finds the other one, and a repetition is counted once.
+///
+/// Attempts see each other within the bounds of `Limits`: so many attempts, so much time, so many steps. Which are counted is a
+/// function of the attempts within twice these bounds, so a replay of those restores the window.
+struct RetryWindow: Sendable {
+    /// One attempt as the window sees it.
+    struct Attempt: Sendable {
+        /// Hash of trace, parent, step and tool.
+        var group: UInt64
+        var start: Int64
+        /// `Int64.max` unless it failed.
+        var failureEnd: Int64
+        var received: Int64
+        /// What to count on when it turns out to be a silent retry; negative when that is settled.
+        var counter: CounterTable.ID
+        /// An earlier attempt of its group failed.
+        var followsFailure = false
+        /// The number of the attempt before it in its chain, or -1.
+        var previous: Int64 = -1
+    }
+
+    private static let capacity = Int64(SpanDerivations.Limits.retryAttemptsMax)
+    private static let chainBits: UInt64 = 18
+
+    /// The last attempts; number n lies at n modulo the capacity.
+    private var ring: [Attempt] = []
+    /// The number of the last attempt of each chain, or -1.
+    private var heads: [Int64] = []
+    private var nextNumber: Int64 = 0
+
+    init() {}
+
+    /// Hash of a step or tool: FNV-1a, 64 bits.
+    static func hash(_ text: String) -> UInt64 {
+        var state: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in text.utf8 { state = (state ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return state
+    }
+
+    static func group(trace: TraceID, parent: SpanID, step: String?, tool: UInt64) -> UInt64 {
+        let ids = ByteHash.mix(trace.high ^ 0x9E37_79B9_7F4A_7C15, trace.low ^ 0xD6E8_FEB8_6659_FD93)
+        let rest = ByteHash.mix(parent.value ^ 0xA076_1D64_78BD_642F, tool ^ (step.map(hash) ?? hash("")) &* 0x9E37_79B9_7F4A_7C15)
+        return ByteHash.mix(ids ^ 0x8EBC_6AF0_9C88_C6E3, rest ^ 0x5899_65CC_7537_4CC3)
+    }
+
+    /// Takes an attempt in; `count` is called for each attempt that turns out to be a silent retry.
+    mutating func add(_ attempt: Attempt, count: (CounterTable.ID) -> Void) {
+        if heads.isEmpty { heads = Array(repeating: -1, count: 1 << Int(Self.chainBits)) }
+        var attempt = attempt
+        let chain = Int(truncatingIfNeeded: attempt.group >> (64 - Self.chainBits))
+        attempt.previous = heads[chain]
+        meet(&attempt, count)
+        heads[chain] = nextNumber
+        if ring.count < Int(Self.capacity) {
+            ring.append(attempt)
+        } else {
+            ring[Int(nextNumber & (Self.capacity - 1))] = attempt
+        }
+        nextNumber += 1
+    }
+
+    private mutating func meet(_ attempt: inout Attempt, _ count: (CounterTable.ID) -> Void) {
+        let hasFailed = attempt.failureEnd != .max
+        var isFirstOfGroup = true
+        var link = attempt.previous
+        var steps = 0
+        while link >= 0, nextNumber - link < Self.capacity, steps < SpanDerivations.Limits.retryStepsMax {
+            let position = Int(link & (Self.capacity - 1))
+            let received = ring[position].received
+            guard attempt.received.subtractingSaturated(received) <= SpanDerivations.Limits.retryWindowNanoseconds else { return }
+            if ring[position].group == attempt.group {
+                if isFirstOfGroup {
+                    isFirstOfGroup = false
+                    attempt.followsFailure = ring[position].followsFailure || ring[position].failureEnd != .max
+                    if !attempt.followsFailure && !hasFailed { return }
+                }
+                let failureEnd = ring[position].failureEnd
+                if attempt.counter >= 0, failureEnd != .max, failureEnd <= attempt.start {
+                    count(attempt.counter)
+                    attempt.counter = -1
+                }
+                if hasFailed, ring[position].counter >= 0, attempt.failureEnd <= ring[position].start {
+                    count(ring[position].counter)
+                    ring[position].counter = -1
+                }
+            }
+            link = ring[position].previous
+            steps += 1
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import CSQLite
+
+/// One SQLite connection. Not safe for use by two threads at once: it belongs to whoever holds it, and moves between threads only
+/// with its owner. `@unchecked Sendable` says that the owners keep to that (one writer thread; readers under a lock).
+package final class Connection: @unchecked Sendable {
+    package enum Access: Sendable {
+        /// Creates the file when it is not there.
+        case readWrite
+        case readOnly
+        /// A database of its own, in memory.
+        case memory
+    }
+
+    /// The handle, for registering modules and functions. Valid as long as the connection.
+    package let handle: OpaquePointer
+
+    package init(path: String, access: Access, busyTimeoutMilliseconds: Int32 = 5000) throws(SQLiteError) {
+        let flags: Int32 =
+            switch access {
+            case .readWrite: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+            case .readOnly: SQLITE_OPEN_READONLY
+            case .memory: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY
+            }
+        var opened: OpaquePointer?
+        let result = sqlite3_open_v2(path, &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+        guard result == SQLITE_OK, let opened else {
+            let message = opened.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(result))
+            sqlite3_close_v2(opened)
+            throw SQLiteError(extendedCode: result, message: message, operation: "open \(path)")
+        }
+        handle = opened
+        sqlite3_busy_timeout(handle, busyTimeoutMilliseconds)
+    }
+
+    deinit {
+        sqlite3_close_v2(handle)
+    }
+
+    package func error(_ result: Int32, _ operation: String) -> SQLiteError {
+        SQLiteError(extendedCode: result, message: String(cString: sqlite3_errmsg(handle)), operation: operation)
+    }
+
+    /// Runs one or more statements that take no values and give no rows.
+    package func execute(_ sql: String) throws(SQLiteError) {
+        let result = sqlite3_exec(handle, sql, nil, nil, nil)
+        guard result == SQLITE_OK else { throw error(result, sql) }
+    }
+
+    /// Prepares the first statement of `sql`. `persistent` is for those that live as long as the connection.
+    package func prepare(_ sql: String, persistent: Bool = false) throws(SQLiteError) -> Statement {
+        var statement: OpaquePointer?
+        let flags = persistent ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0
+        let result = sqlite3_prepare_v3(handle, sql, -1, flags, &statement, nil)
+        guard result == SQLITE_OK else { throw error(result, sql) }
+        guard let statement else {
+            throw SQLiteError(extendedCode: SQLITE_MISUSE, message: "there is no statement in the text", operation: sql)
+        }
+        return Statement(statement, connection: self, sql: sql)
+    }
+
+    /// The first column of the first row as an integer; `nil` without rows.
+    package func integer(_ sql: String) throws(SQLiteError) -> Int64? {
+        let statement = try prepare(sql)
+        return try statement.step() ? statement.integer(0) : nil
+    }
+
+    /// The first column of the first row as text; `nil` without rows or for NULL.
+    package func text(_ sql: String) throws(SQLiteError) -> String? {
+        let statement = try prepare(sql)
+        return try statement.step() ? statement.text(0) : nil
+    }
+
+    package var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
+    /// Runs `body` in one transaction that takes the write lock at once, and rolls back when it throws.
+    package func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+        try execute("BEGIN IMMEDIATE")
+        do {
+            let result = try body()
+            try execute("COMMIT")
+            return result
+        } catch {
+            if isInTransaction { sqlite3_exec(handle, "ROLLBACK", nil, nil, nil) }
+            throw error
+        }
+    }
+
+    /// Ends the statement that is running on this connection soon; may be called from any thread.
+    package func interrupt() {
+        sqlite3_interrupt(handle)
+    }
+}

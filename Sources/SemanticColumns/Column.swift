@@ -1,0 +1,53 @@
+/// The columns that attributes fill, by the names that SQL and `schemas/columns/columns.txt` use.
+///
+/// Raw values are positions in a `ColumnRow` only; what is stored names columns by text.
+package enum Column: Int, CaseIterable, Sendable {
+    // Columns of `spans`.
+    case operation, workflow_name, step_id, tool_name, retrieval_batch, cached_tokens, cache_hit, input_tokens, output_tokens
+    case tokens, queue_depth, breaker_state, model, provider, session_id, eval_id, error_type
+    // Facts: read by the derivations, not stored as columns.
+    case stage_attribute, raw_error_type, timeout_flag, breaker_rejected, breaker_id, http_status, grpc_status, rpc_status
+    case exit_code, first_token_seconds, cache_write_tokens, retry_attempt, resend_count, workflow_root, watchdog
+    case has_http_method, has_url, has_database, has_process
+
+    /// The columns that a segment stores and `spans` shows.
+    package static let stored: ClosedRange<Int> = Column.operation.rawValue...Column.error_type.rawValue
+
+    package var name: String { "\(self)" }
+}
+
+/// What a column takes. What does not convert is as if it were not there.
+package enum ColumnType: String, Sendable {
+    /// Text as it is; integers and integral doubles in decimal; blank text is none.
+    case text
+    /// An integer, an integral double or a decimal string, not negative.
+    case integer
+    /// The same, negative too.
+    case signed
+    /// A bool, 0 or 1, or `true`, `false`, `hit`, `miss` in any case.
+    case flag
+    /// A number of seconds, kept as nanoseconds.
+    case seconds
+    /// The state of a circuit breaker; spellings are folded to `closed`, `open` and `half_open`, integers kept as `code:N`
+    /// because the field numbers them in conflicting ways.
+    case breaker
+}
+
+/// One column's value for one span.
+package struct ColumnValue: Sendable {
+    package enum Kind: UInt8, Sendable {
+        case none, text, integer
+    }
+
+    package var kind = Kind.none
+    /// The slice of a text as in `AttributeRecord`; the bit pattern of an integer.
+    package var payload: UInt64 = 0
+    /// The batch's index of the attribute key whose value this is, unchanged; -1 when it was converted or computed.
+    package var sourceKey: Int32 = -1
+    /// The position of the winning source among its column's; lower wins.
+    var rank = UInt16.max
+
+    package init() {}
+
+    package static let none = ColumnValue()
+}

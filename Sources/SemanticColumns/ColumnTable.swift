@@ -1,0 +1,156 @@
+/// The alias table: which attributes fill which columns, read from `schemas/columns/columns.txt`.
+package struct ColumnTable: Sendable {
+    /// Rules in the order of the file: a column's sources follow each other, ranks ascending.
+    let rules: [ColumnRule]
+    /// Columns that a resource's attributes may fill.
+    let resourceColumns: Set<Column>
+
+    /// The table that is built into the binary.
+    package static let standard: ColumnTable = {
+        do {
+            return try ColumnTable(text: String(decoding: PackageResources.columns_txt, as: UTF8.self))
+        } catch {
+            // The file is compiled in and a test reads it whole; without it there are only raw attributes.
+            assertionFailure("columns.txt: \(error)")
+            return ColumnTable()
+        }
+    }()
+
+    private init() {
+        rules = []
+        resourceColumns = []
+    }
+
+    /// A line of the table that cannot be understood.
+    package struct ParseError: Error, Equatable {
+        package var line: Int
+        package var message: String
+    }
+
+    /// Reads a table in the format that the head of `columns.txt` tells.
+    package init(text: String) throws(ParseError) {
+        var rules: [ColumnRule] = []
+        var resourceColumns: Set<Column> = []
+        var current: (column: Column, type: ColumnType)?
+        var rank: UInt16 = 0
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let words = Self.words(line)
+            guard let first = words.first, !first.hasPrefix("#") else { continue }
+            if first == "column" || first == "fact" {
+                guard words.count >= 3, let column = Column.allCases.first(where: { $0.name == words[1] }),
+                    let type = ColumnType(rawValue: words[2])
+                else { throw ParseError(line: index + 1, message: "no such column or type") }
+                current = (column, type)
+                rank = 0
+                if words.dropFirst(3).first == "resource" { resourceColumns.insert(column) }
+                continue
+            }
+            guard let current else { throw ParseError(line: index + 1, message: "a source before the first column") }
+            let split = words.firstIndex(of: "if") ?? words.endIndex
+            guard let source = Self.source(Array(words[..<split])),
+                let conditions = Self.conditions(Array(words[split...].dropFirst()))
+            else { throw ParseError(line: index + 1, message: "not a source, or not a condition") }
+            rules.append(
+                ColumnRule(
+                    column: current.column, type: current.type, rank: rank, source: source, conditions: conditions))
+            rank += 1
+        }
+        self.rules = rules
+        self.resourceColumns = resourceColumns
+    }
+
+    /// Words of a line, apart at spaces; a word in double quotes may hold spaces.
+    private static func words(_ line: Substring) -> [String] {
+        var words: [String] = []
+        var word = ""
+        var quoted = false
+        var started = false
+        for character in line {
+            if character == "\"" {
+                quoted.toggle()
+                started = true
+            } else if character == " " && !quoted {
+                if started { words.append(word) }
+                word = ""
+                started = false
+            } else {
+                word.append(character)
+                started = true
+            }
+        }
+        if started { words.append(word) }
+        return words
+    }
+
+    private static func source(_ words: [String]) -> ColumnRule.Source? {
+        guard let kind = words.first else { return nil }
+        let arguments = Array(words.dropFirst())
+        switch (kind, arguments.count) {
+        case ("attribute", 1): return .attribute(key: arguments[0])
+        case ("json", 2): return .json(key: arguments[0], member: arguments[1])
+        case ("pair", 2): return .pair(first: arguments[0], second: arguments[1])
+        case ("jsonpair", 3): return .jsonPair(key: arguments[0], first: arguments[1], second: arguments[2])
+        case ("path", 2): return .path(first: arguments[0], second: arguments[1])
+        case ("numbered", 1): return .numbered(prefix: arguments[0] + ".")
+        case ("elements", 1): return .elements(key: arguments[0])
+        case ("positive", 1): return .positive(key: arguments[0])
+        case ("prefixed", 2): return .prefixed(text: arguments[0], key: arguments[1])
+        case ("map", 2...):
+            var texts: [String: String] = [:]
+            for argument in arguments.dropFirst() {
+                let sides = argument.split(separator: "=", maxSplits: 1)
+                guard sides.count == 2 else { return nil }
+                texts[String(sides[0])] = String(sides[1])
+            }
+            return .map(key: arguments[0], texts: texts)
+        case ("breakerError", 1): return .breakerError(key: arguments[0])
+        case ("atLeast", 2): return Int64(arguments[0]).map { .atLeast(limit: $0, key: arguments[1]) }
+        case ("name", 1) where arguments[0] == "whole": return .nameWhole
+        case ("name", 2):
+            switch arguments[0] {
+            case "after": return .nameAfter(text: arguments[1])
+            case "until": return .nameUntil(text: arguments[1])
+            case "head": return .nameHead(text: arguments[1])
+            case "tail": return .nameTail(text: arguments[1])
+            default: return nil
+            }
+        case ("event", 2): return .event(name: arguments[0], key: arguments[1])
+        case ("eventElements", 2): return .eventElements(name: arguments[0], key: arguments[1])
+        case ("eventValue", 2): return .eventValue(name: arguments[0], value: arguments[1])
+        case ("eventOffset", 1): return .eventOffset(name: arguments[0])
+        case ("sum", 2):
+            guard let first = column(arguments[0]), let second = column(arguments[1]) else { return nil }
+            return .sum(first: first, second: second)
+        case ("status", 2): return Int32(arguments[0]).map { .status(code: $0, value: arguments[1]) }
+        case ("present", 1): return .present(key: arguments[0])
+        default: return nil
+        }
+    }
+
+    private static func column(_ name: String) -> Column? {
+        Column.allCases.first { $0.name == name }
+    }
+
+    private static func conditions(_ words: [String]) -> [ColumnRule.Condition]? {
+        var conditions: [ColumnRule.Condition] = []
+        for word in words {
+            if word == "root" {
+                conditions.append(.root)
+            } else if word.hasPrefix("scope:") {
+                conditions.append(.scope(prefix: String(word.dropFirst("scope:".count))))
+            } else if let range = word.firstRange(of: ":=") {
+                guard let column = column(String(word[..<range.lowerBound])) else { return nil }
+                conditions.append(.column(column, value: String(word[range.upperBound...])))
+            } else if let range = word.firstRange(of: "=*") {
+                conditions.append(
+                    .attributeSuffix(key: String(word[..<range.lowerBound]), suffix: String(word[range.upperBound...])))
+            } else if let range = word.firstRange(of: "=") {
+                conditions.append(
+                    .attribute(key: String(word[..<range.lowerBound]), value: String(word[range.upperBound...])))
+            } else {
+                return nil
+            }
+        }
+        return conditions
+    }
+}

@@ -1,0 +1,202 @@
+import CSQLite
+import SQLite
+package import TelemetryModel
+
+/// The writing side of the store. One owner, one thread: identities are checked and segments committed in one order.
+///
+/// Durability: when `commit` returns, what it was given is in a committed transaction that SQLite has fsynced. When it throws,
+/// nothing of it is.
+package final class SpanStore {
+    /// What the store knows of a span that wants in.
+    package enum Presence: Sendable {
+        case new
+        /// Stored already, with the same content: a client sent it again.
+        case identical
+        /// Stored already with other content; the first stays.
+        case conflict
+    }
+
+    package let folder: StoreFolder
+    private let lock: StoreLock
+    private let connection: Connection
+    private let gate: CommitGate
+    private var identities = IdentityIndex()
+    private var nextSegmentID: Int64 = 1
+    /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
+    package private(set) var retentionFloorUnixNano: Int64?
+    package private(set) var storedSpans: Int64 = 0
+
+    private let insertSegment: Statement
+    private let insertStream: Statement
+    private let selectDirectory: Statement
+    private let selectStream: Statement
+    private let derivations: DerivationTables
+
+    /// Opens or creates the store in a folder, takes its lock, checks that commits are durable and learns which spans it holds.
+    package init(folder: StoreFolder, gate: CommitGate) throws(StoreError) {
+        self.folder = folder
+        self.gate = gate
+        try folder.create()
+        lock = try StoreLock(folder)
+        do {
+            connection = try Connection(path: folder.databasePath, access: .readWrite)
+            try StoreSettings.prepareWriter(connection)
+            insertSegment = try connection.prepare(
+                """
+                INSERT INTO segment (id, span_count, start_min, start_max, end_min, end_max, received_min, received_max,
+                    stored_bytes, trace_filter, directory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                """, persistent: true)
+            insertStream = try connection.prepare("INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
+            selectDirectory = try connection.prepare("SELECT directory FROM segment WHERE id = ?1", persistent: true)
+            selectStream = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1", persistent: true)
+            derivations = try DerivationTables(connection)
+            try loadIdentities()
+            retentionFloorUnixNano = try connection.integer(
+                "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'")
+        } catch {
+            throw Self.storeError(error)
+        }
+        try folder.synchronize()
+    }
+
+    static func storeError(_ error: any Error) -> StoreError {
+        switch error {
+        case let error as StoreError: error
+        case let error as SQLiteError: .database(error)
+        case let error as SegmentError: .segment(error)
+        default: .setting("\(error)")
+        }
+    }
+
+    // MARK: Identity
+
+    private func loadIdentities() throws {
+        let statement = try connection.prepare("SELECT id, span_count, trace_filter, directory FROM segment ORDER BY id")
+        while try statement.step() {
+            let id = statement.integer(0)
+            let segment = try SegmentReader(id: id, directory: statement.blob(3), loadStream: loadStream)
+            try identities.load(id: id, filter: TraceFilter(bytes: statement.blob(2)), segment: segment)
+            storedSpans += statement.integer(1)
+            nextSegmentID = id + 1
+        }
+    }
+
+    private func loadStream(_ id: Int64) throws -> [UInt8] {
+        defer { selectStream.reset() }
+        try selectStream.bind(1, id)
+        guard try selectStream.step() else { throw SegmentError.damaged("stream \(id) is missing") }
+        return selectStream.blob(0)
+    }
+
+    private func open(_ id: Int64) throws -> SegmentReader {
+        defer { selectDirectory.reset() }
+        try selectDirectory.bind(1, id)
+        guard try selectDirectory.step() else { throw SegmentError.damaged("segment \(id) is missing") }
+        return try SegmentReader(id: id, directory: selectDirectory.blob(0), loadStream: loadStream)
+    }
+
+    /// Whether the span is new, exactly, over all that is stored and all that `builder` holds.
+    ///
+    /// A span that is `.new` must then be appended to `builder`: it is remembered here.
+    @inline(__always)
+    package func presence(_ span: SpanRecord, in builder: SegmentBuilder) throws(StoreError) -> Presence {
+        guard identities.insert(span.traceID, span.spanID) else { return .new }
+        return try exactPresence(span, builder)
+    }
+
+    private func exactPresence(_ span: SpanRecord, _ builder: SegmentBuilder) throws(StoreError) -> Presence {
+        do {
+            let stored = try builder.contentHash(span.traceID, span.spanID)
+                ?? identities.contentHash(span.traceID, span.spanID, open: open)
+            guard let stored else { return .new }
+            return stored == span.contentHash ? .identical : .conflict
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+
+    // MARK: Commit
+
+    /// Makes segments and derivation rows durable in one transaction.
+    package func commit(_ segments: [EncodedSegment], _ rows: DerivationRows) throws(StoreError) {
+        let firstID = nextSegmentID
+        do throws(SQLiteError) {
+            try gate.whileCheckpointsWait { () throws(SQLiteError) in
+                try connection.transaction { () throws(SQLiteError) in
+                    for (offset, segment) in segments.enumerated() { try insert(segment, id: firstID + Int64(offset)) }
+                    try derivations.write(rows)
+                }
+            }
+        } catch {
+            throw .database(error)
+        }
+        derivations.didCommit()
+        for (offset, segment) in segments.enumerated() {
+            identities.add(id: firstID + Int64(offset), filter: segment.traceFilter)
+            storedSpans += Int64(segment.spanCount)
+        }
+        nextSegmentID += Int64(segments.count)
+    }
+
+    private func insert(_ segment: EncodedSegment, id: Int64) throws(SQLiteError) {
+        let statistics = segment.statistics
+        try insertSegment.bind(1, id)
+        try insertSegment.bind(2, Int64(segment.spanCount))
+        try insertSegment.bind(3, statistics.startMinimum)
+        try insertSegment.bind(4, statistics.startMaximum)
+        try insertSegment.bind(5, statistics.endMinimum)
+        try insertSegment.bind(6, statistics.endMaximum)
+        try insertSegment.bind(7, statistics.receivedMinimum)
+        try insertSegment.bind(8, statistics.receivedMaximum)
+        try insertSegment.bind(9, Int64(segment.storedBytes))
+        try insertSegment.bind(10, segment.traceFilter.bytes)
+        try insertSegment.bind(11, segment.directory)
+        try insertSegment.run()
+        for (number, stream) in segment.streams.enumerated() {
+            try insertStream.bind(1, id * Int64(SegmentFormat.streamsMax) + Int64(number))
+            try insertStream.bind(2, stream)
+            try insertStream.run()
+        }
+    }
+
+    // MARK: What the derivations need back
+
+    /// All derivation rows as they were last committed.
+    package func loadDerivations() throws(StoreError) -> DerivationRows {
+        do {
+            return try derivations.read()
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+
+    /// Ids of the segments, newest first, with the latest time at which one of their spans was received.
+    package func segmentsNewestFirst() throws(StoreError) -> [(id: Int64, receivedMaximumUnixNano: Int64)] {
+        do {
+            let statement = try connection.prepare("SELECT id, received_max FROM segment ORDER BY id DESC")
+            var segments: [(Int64, Int64)] = []
+            while try statement.step() { segments.append((statement.integer(0), statement.integer(1))) }
+            return segments
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+
+    /// The spans of a stored segment as a batch again, with the time at which each was received.
+    package func batch(ofSegment id: Int64) throws(StoreError) -> StoredBatch {
+        do {
+            return try StoredBatch(open(id))
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+
+    /// Pages of the file that hold nothing, and the size of a page.
+    package func freePages() throws(StoreError) -> (count: Int64, pageBytes: Int64) {
+        do {
+            return (try connection.integer("PRAGMA freelist_count") ?? 0, try connection.integer("PRAGMA page_size") ?? 0)
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+}

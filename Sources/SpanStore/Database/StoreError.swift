@@ -1,0 +1,37 @@
+package import SQLite
+
+/// Why the store did not do what was asked.
+package enum StoreError: Error, Sendable {
+    case database(SQLiteError)
+    case segment(SegmentError)
+    /// Another process owns the data folder.
+    case locked(folder: String, owner: String)
+    /// The folder or its files cannot be used.
+    case folder(String)
+    /// SQLite does not hold a setting that durability rests on.
+    case setting(String)
+    /// The file was written by a newer version.
+    case schemaVersion(found: Int64, known: Int64)
+
+    /// Whether the same call may succeed later without repair.
+    package var isRetryable: Bool {
+        switch self {
+        case .database(let error): error.isRetryable
+        case .segment, .locked, .folder, .setting, .schemaVersion: false
+        }
+    }
+
+    /// What happened and what to do next.
+    package var message: String {
+        switch self {
+        case .database(let error): "\(error)"
+        case .segment(let error): error.message
+        case .locked(let folder, let owner):
+            "\(folder) is in use by another fusebox (\(owner)); stop it, or give this one another folder with --data-dir"
+        case .folder(let what): what
+        case .setting(let what): what
+        case .schemaVersion(let found, let known):
+            "the data file has schema version \(found), this program knows \(known); use the version that wrote it"
+        }
+    }
+}

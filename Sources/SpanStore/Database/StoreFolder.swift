@@ -1,0 +1,73 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// The data folder: the database file and the lock that says which process owns it.
+package struct StoreFolder: Sendable {
+    package let path: String
+
+    package init(path: String) {
+        self.path = path
+    }
+
+    package var databasePath: String { "\(path)/fusebox.db" }
+
+    var lockPath: String { "\(path)/fusebox.lock" }
+
+    package var databaseExists: Bool { access(databasePath, F_OK) == 0 }
+
+    /// Makes the folder and those above it; only the owner may read it, since spans hold prompts.
+    func create() throws(StoreError) {
+        var partial = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            partial += "/\(part)"
+            if mkdir(partial, 0o700) != 0 && errno != EEXIST {
+                throw .folder("cannot make the data folder \(partial): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    /// Makes the names of newly created files durable.
+    func synchronize() throws(StoreError) {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0, fsync(descriptor) == 0 else {
+            throw .folder("cannot fsync the data folder \(path): \(String(cString: strerror(errno)))")
+        }
+        close(descriptor)
+    }
+}
+
+/// Ownership of a data folder by this process, for as long as the value lives. The kernel gives it back when the process ends,
+/// however it ends.
+final class StoreLock: Sendable {
+    private let descriptor: Int32
+
+    init(_ folder: StoreFolder) throws(StoreError) {
+        let opened = open(folder.lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard opened >= 0 else {
+            throw .folder("cannot open \(folder.lockPath): \(String(cString: strerror(errno)))")
+        }
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+            let owner = Self.owner(opened)
+            close(opened)
+            throw .locked(folder: folder.path, owner: owner)
+        }
+        ftruncate(opened, 0)
+        let text = Array("process \(getpid())\n".utf8)
+        _ = text.withUnsafeBytes { pwrite(opened, $0.baseAddress, $0.count, 0) }
+        descriptor = opened
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    private static func owner(_ descriptor: Int32) -> String {
+        var buffer = [UInt8](repeating: 0, count: 64)
+        let count = buffer.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self).split(separator: "\n").first
+        return text.map(String.init) ?? "process unknown"
+    }
+}

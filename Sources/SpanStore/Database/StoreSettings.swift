@@ -1,0 +1,50 @@
+import CSQLite
+import SQLite
+
+/// What the store asks of SQLite, and reads back. docs/adr/0004-sqlite-settings.md has the reasons and the measurements.
+enum StoreSettings {
+    /// Raised when an older program would misread the tables.
+    static let schemaVersion: Int64 = 1
+
+    /// Prepares the writer's connection and makes the tables.
+    static func prepareWriter(_ connection: Connection) throws(StoreError) {
+        do {
+            // A page size takes effect only before the first table; segments are large, and appended.
+            try connection.execute("PRAGMA page_size = 16384")
+            try connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            try connection.execute("PRAGMA journal_mode = WAL")
+            try connection.execute("PRAGMA synchronous = FULL")
+            // Debian's SQLite overwrites deleted pages, which makes retention write a hundred times as much.
+            try connection.execute("PRAGMA secure_delete = OFF")
+            try connection.execute("PRAGMA wal_autocheckpoint = 0")
+            try connection.execute("PRAGMA cache_size = -8192")
+            try connection.execute("PRAGMA foreign_keys = OFF")
+            try checkDurability(connection)
+            let found = try connection.integer("PRAGMA user_version") ?? 0
+            guard found <= schemaVersion else { throw StoreError.schemaVersion(found: found, known: schemaVersion) }
+            try connection.execute(String(decoding: PackageResources.schema_sql, as: UTF8.self))
+            if found < schemaVersion { try connection.execute("PRAGMA user_version = \(schemaVersion)") }
+        } catch let error as SQLiteError {
+            throw .database(error)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .setting("\(error)")
+        }
+    }
+
+    /// A 200 promises an fsync: nothing starts unless SQLite says that it will do one for each commit.
+    static func checkDurability(_ connection: Connection) throws {
+        guard try connection.integer("PRAGMA synchronous") == 2 else {
+            throw StoreError.setting("SQLite does not hold synchronous=FULL; acknowledged spans could be lost on power failure")
+        }
+        guard try connection.text("PRAGMA journal_mode") == "wal" else {
+            throw StoreError.setting("SQLite cannot use its write-ahead log here; put the data folder on a local disk")
+        }
+    }
+
+    static func prepareReader(_ connection: Connection) throws(SQLiteError) {
+        try connection.execute("PRAGMA cache_size = -4096")
+        try connection.execute("PRAGMA temp_store = MEMORY")
+    }
+}

@@ -1,0 +1,68 @@
+import TelemetryModel
+
+/// Says of nearly every new span that it is new, without a read: a Bloom filter over all stored (trace id, span id).
+///
+/// Layers grow fourfold, so that a store of a few spans costs little memory and one of fifty million is asked four times. Each layer
+/// is split into blocks of 64 bytes, one cache line; a key sets one bit in each of the block's eight words. At 16 bits a key about
+/// one new span in a thousand is taken for a known one, and the exact check behind the filter says that it is not.
+struct IdentityFilter {
+    private static let firstLayerKeys = 1 << 18
+    private static let bitsPerKey = 16
+    private static let wordsPerBlock = 8
+    /// Keeps clients from choosing ids that collide.
+    private static let seed = UInt64.random(in: .min ... .max)
+
+    private struct Layer {
+        var words: [UInt64]
+        var keysLeft: Int
+
+        init(keys: Int) {
+            words = [UInt64](repeating: 0, count: keys * IdentityFilter.bitsPerKey / 64)
+            keysLeft = keys
+        }
+    }
+
+    private var layers: [Layer] = []
+
+    /// Adds a key; `true` when it may have been there before.
+    @inline(__always)
+    mutating func insert(_ trace: TraceID, _ span: SpanID) -> Bool {
+        let hash = ByteHash.mix(
+            ByteHash.mix(trace.high ^ Self.seed, trace.low ^ 0x9E37_79B9_7F4A_7C15), span.value ^ 0xD6E8_FEB8_6659_FD93)
+        let second = ByteHash.mix(hash, 0x9FB2_1C65_1E98_DF25)
+        for index in layers.indices where contains(index, hash, second) { return true }
+        if layers.last.map({ $0.keysLeft == 0 }) ?? true {
+            layers.append(Layer(keys: Self.firstLayerKeys << (2 * layers.count)))
+        }
+        set(layers.count - 1, hash, second)
+        return false
+    }
+
+    @inline(__always)
+    private func block(_ layer: Int, _ hash: UInt64) -> Int {
+        let blocks = UInt64(layers[layer].words.count / Self.wordsPerBlock)
+        return Int(truncatingIfNeeded: hash.multipliedFullWidth(by: blocks).high) * Self.wordsPerBlock
+    }
+
+    @inline(__always)
+    private func contains(_ layer: Int, _ hash: UInt64, _ second: UInt64) -> Bool {
+        let start = block(layer, hash)
+        var bits = second
+        for word in 0..<Self.wordsPerBlock {
+            if layers[layer].words[start &+ word] & (1 << (bits & 63)) == 0 { return false }
+            bits >>= 6
+        }
+        return true
+    }
+
+    @inline(__always)
+    private mutating func set(_ layer: Int, _ hash: UInt64, _ second: UInt64) {
+        let start = block(layer, hash)
+        var bits = second
+        for word in 0..<Self.wordsPerBlock {
+            layers[layer].words[start &+ word] |= 1 << (bits & 63)
+            bits >>= 6
+        }
+        layers[layer].keysLeft -= 1
+    }
+}

@@ -1,0 +1,45 @@
+package import TelemetryModel
+
+/// Which traces a segment may hold: sorted 32-bit hashes of its trace ids. A trace that is not in it is not in the segment; one
+/// that is may be there by one chance in four billion for each trace of the segment.
+package struct TraceFilter: Sendable {
+    private var hashes: [UInt32]
+
+    package init(_ traces: [TraceID]) {
+        hashes = traces.map(Self.hash).sorted()
+    }
+
+    /// Reads `bytes`; what is left over behind the last four is dropped.
+    init(bytes: [UInt8]) {
+        hashes = []
+        hashes.reserveCapacity(bytes.count / 4)
+        for offset in stride(from: 0, to: bytes.count - 3, by: 4) {
+            hashes.append(
+                UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8 | UInt32(bytes[offset + 2]) << 16
+                    | UInt32(bytes[offset + 3]) << 24)
+        }
+    }
+
+    /// The stored form: the hashes, little-endian.
+    var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(hashes.count * 4)
+        for hash in hashes { bytes.appendLittleEndian(UInt64(hash), width: 4) }
+        return bytes
+    }
+
+    /// The same in every process, since it is stored.
+    static func hash(_ trace: TraceID) -> UInt32 {
+        UInt32(truncatingIfNeeded: ByteHash.mix(trace.high ^ 0x9E37_79B9_7F4A_7C15, trace.low ^ 0xD6E8_FEB8_6659_FD93))
+    }
+
+    func mayContain(hash: UInt32) -> Bool {
+        var low = 0
+        var high = hashes.count
+        while low < high {
+            let middle = (low + high) >> 1
+            if hashes[middle] < hash { low = middle + 1 } else { high = middle }
+        }
+        return low < hashes.count && hashes[low] == hash
+    }
+}

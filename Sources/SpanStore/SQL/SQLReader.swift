@@ -1,0 +1,71 @@
+import CSQLite
+package import SQLite
+
+/// A read-only connection with `spans`, the views over it and the SQL functions. It works beside a running server and without one.
+///
+/// Read-only three times over: the file is opened so, `query_only` is set, and an authorizer lets through only what reads. Used by
+/// one thread at a time.
+package final class SQLReader: @unchecked Sendable {
+    package let connection: Connection
+
+    /// Opens the store in `folder`, which must hold a database.
+    package init(folder: StoreFolder) throws(StoreError) {
+        guard folder.databaseExists else {
+            throw .folder(
+                "there is no data file in \(folder.path); start `fusebox serve`, or name its folder with --data-dir")
+        }
+        do {
+            connection = try Connection(path: folder.databasePath, access: .readOnly)
+            let found = try connection.integer("PRAGMA user_version") ?? 0
+            guard found <= StoreSettings.schemaVersion else {
+                throw StoreError.schemaVersion(found: found, known: StoreSettings.schemaVersion)
+            }
+            try StoreSettings.prepareReader(connection)
+            try SpansModule.register(on: connection)
+            try SQLFunctions.register(on: connection)
+            try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
+            try connection.execute("PRAGMA query_only = ON")
+            // `sqlite_master` must not be written through `writable_schema` either.
+            fusebox_sqlite_set_defensive(connection.handle, 1)
+            sqlite3_set_authorizer(connection.handle, { _, action, first, second, _, _ in
+                SQLReader.isAllowed(action, first, second) ? SQLITE_OK : SQLITE_DENY
+            }, nil)
+        } catch {
+            throw SpanStore.storeError(error)
+        }
+    }
+
+    /// Pragmas that only tell.
+    private static let pragmas: Set<String> = [
+        "table_info", "table_xinfo", "table_list", "index_list", "index_info", "integrity_check", "quick_check", "page_count",
+        "page_size", "freelist_count", "user_version", "journal_mode", "data_version", "compile_options", "database_list",
+        "function_list", "synchronous",
+    ]
+
+    private static func isAllowed(_ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?) -> Bool {
+        switch action {
+        case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return true
+        case SQLITE_FUNCTION: return second.map { String(cString: $0).lowercased() } != "load_extension"
+        case SQLITE_PRAGMA:
+            // `integrity_check` takes an argument that bounds its output; the others with an argument would set something.
+            guard let name = first.map({ String(cString: $0).lowercased() }), pragmas.contains(name) else { return false }
+            return second == nil || name.hasPrefix("table_") || name.hasPrefix("index_") || name.hasSuffix("_check")
+        default: return false
+        }
+    }
+
+    /// Names that a user queries, in the order of docs/sql.md.
+    package static let tables = [
+        "spans", "traces", "sessions", "timeouts", "tools", "workflows", "breaker_transitions", "token_spans", "costs", "evals",
+        "span_evals", "counter", "label_value", "derivation_state",
+    ]
+
+    /// The names and types of a table's columns.
+    package func columns(of table: String) throws(SQLiteError) -> [(name: String, type: String)] {
+        let statement = try connection.prepare("SELECT name, type FROM pragma_table_info(?1)")
+        try statement.bind(1, table)
+        var columns: [(String, String)] = []
+        while try statement.step() { columns.append((statement.text(0) ?? "", statement.text(1) ?? "")) }
+        return columns
+    }
+}

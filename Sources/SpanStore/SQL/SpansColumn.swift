@@ -1,0 +1,63 @@
+/// The columns of the virtual table `spans`, in their SQL order. docs/sql.md tells each; a test holds the two together.
+enum SpansColumn {
+    enum Source {
+        case traceID, spanID, parentSpanID
+        case startTime, endTime, duration
+        case serviceName, scopeName, scopeVersion
+        case integer(ColumnSpace, String)
+        case text(ColumnSpace, String)
+        case attributes, resourceAttributes, events, links
+    }
+
+    static let all: [(name: String, type: String, source: Source)] = [
+        ("trace_id", "TEXT", .traceID),
+        ("span_id", "TEXT", .spanID),
+        ("parent_span_id", "TEXT", .parentSpanID),
+        ("start_time_unix_nano", "INTEGER", .startTime),
+        ("end_time_unix_nano", "INTEGER", .endTime),
+        ("duration_ns", "INTEGER", .duration),
+        ("service_name", "TEXT", .serviceName),
+        ("name", "TEXT", .text(.fixed, FixedColumn.name)),
+        ("kind", "INTEGER", .integer(.fixed, FixedColumn.kind)),
+        ("status_code", "INTEGER", .integer(.fixed, FixedColumn.statusCode)),
+        ("status_message", "TEXT", .text(.fixed, FixedColumn.statusMessage)),
+        ("scope_name", "TEXT", .scopeName),
+        ("scope_version", "TEXT", .scopeVersion),
+        ("workflow_name", "TEXT", .text(.derived, "workflow_name")),
+        ("step_id", "TEXT", .text(.derived, "step_id")),
+        ("tool_name", "TEXT", .text(.derived, "tool_name")),
+        ("retrieval_batch", "INTEGER", .integer(.derived, "retrieval_batch")),
+        ("cache_hit", "INTEGER", .integer(.derived, "cache_hit")),
+        ("tokens", "INTEGER", .integer(.derived, "tokens")),
+        ("queue_depth", "INTEGER", .integer(.derived, "queue_depth")),
+        ("breaker_state", "TEXT", .text(.derived, "breaker_state")),
+        ("input_tokens", "INTEGER", .integer(.derived, "input_tokens")),
+        ("output_tokens", "INTEGER", .integer(.derived, "output_tokens")),
+        ("cached_tokens", "INTEGER", .integer(.derived, "cached_tokens")),
+        ("model", "TEXT", .text(.derived, "model")),
+        ("provider", "TEXT", .text(.derived, "provider")),
+        ("operation", "TEXT", .text(.derived, "operation")),
+        ("session_id", "TEXT", .text(.derived, "session_id")),
+        ("eval_id", "TEXT", .text(.derived, "eval_id")),
+        ("error_type", "TEXT", .text(.derived, "error_type")),
+        ("stage", "TEXT", .text(.derived, "stage")),
+        ("outcome", "TEXT", .text(.derived, "outcome")),
+        ("timeout_reason", "TEXT", .text(.derived, "timeout_reason")),
+        ("timeout_phase", "TEXT", .text(.derived, "timeout_phase")),
+        ("received_time_unix_nano", "INTEGER", .integer(.fixed, FixedColumn.received)),
+        ("trace_state", "TEXT", .text(.fixed, FixedColumn.traceState)),
+        ("flags", "INTEGER", .integer(.fixed, FixedColumn.flags)),
+        ("dropped_attributes_count", "INTEGER", .integer(.fixed, FixedColumn.droppedAttributes)),
+        ("dropped_events_count", "INTEGER", .integer(.fixed, FixedColumn.droppedEvents)),
+        ("dropped_links_count", "INTEGER", .integer(.fixed, FixedColumn.droppedLinks)),
+        ("attributes", "TEXT", .attributes),
+        ("resource_attributes", "TEXT", .resourceAttributes),
+        ("events", "TEXT", .events),
+        ("links", "TEXT", .links),
+    ]
+
+    /// The declaration that SQLite is given.
+    static var declaration: String {
+        "CREATE TABLE spans(" + all.map { "\($0.name) \($0.type)" }.joined(separator: ", ") + ")"
+    }
+}

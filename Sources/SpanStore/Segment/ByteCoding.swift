@@ -1,0 +1,104 @@
+import TelemetryModel
+
+extension [UInt8] {
+    mutating func appendVarint(_ value: Int) {
+        var rest = UInt64(bitPattern: Int64(value))
+        while rest >= 0x80 {
+            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        append(UInt8(truncatingIfNeeded: rest))
+    }
+
+    /// The low `width` bytes of a value, least significant first.
+    @inline(__always)
+    mutating func appendLittleEndian(_ value: UInt64, width: Int) {
+        var rest = value
+        for _ in 0..<width {
+            append(UInt8(truncatingIfNeeded: rest))
+            rest >>= 8
+        }
+    }
+
+    mutating func appendLittleEndian(_ value: UInt64) {
+        appendLittleEndian(value, width: 8)
+    }
+
+    mutating func appendPrefixed(_ text: String) {
+        appendVarint(text.utf8.count)
+        append(contentsOf: text.utf8)
+    }
+}
+
+/// Reads what `ByteCoding` writes. Every read is checked, since what is read may have been damaged on disk.
+struct ByteCursor {
+    let bytes: [UInt8]
+    var position: Int
+    let end: Int
+
+    init(_ bytes: [UInt8], range: Range<Int>? = nil) throws(SegmentError) {
+        let range = range ?? 0..<bytes.count
+        guard range.lowerBound >= 0, range.upperBound <= bytes.count else { throw .damaged("a range past its stream") }
+        self.bytes = bytes
+        position = range.lowerBound
+        end = range.upperBound
+    }
+
+    mutating func byte() throws(SegmentError) -> UInt8 {
+        guard position < end else { throw .damaged("cut short") }
+        defer { position += 1 }
+        return bytes[position]
+    }
+
+    /// A varint that is used as a count or an offset.
+    mutating func count() throws(SegmentError) -> Int {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        while shift < 63 {
+            let byte = try byte()
+            value |= UInt64(byte & 0x7F) << shift
+            if byte < 0x80 { return Int(value) }
+            shift += 7
+        }
+        throw .damaged("an overlong number")
+    }
+
+    mutating func littleEndian(width: Int = 8) throws(SegmentError) -> UInt64 {
+        guard width <= 8, end - position >= width else { throw .damaged("cut short") }
+        var value: UInt64 = 0
+        for index in 0..<width { value |= UInt64(bytes[position + index]) << UInt64(8 * index) }
+        position += width
+        return value
+    }
+
+    /// The range of the next `count` bytes, which it steps over.
+    mutating func range(_ count: Int) throws(SegmentError) -> Range<Int> {
+        guard count >= 0, end - position >= count else { throw .damaged("cut short") }
+        defer { position += count }
+        return position..<position + count
+    }
+
+    mutating func prefixedRange() throws(SegmentError) -> Range<Int> {
+        try range(count())
+    }
+
+    mutating func prefixedText() throws(SegmentError) -> String {
+        String(decoding: bytes[try prefixedRange()], as: UTF8.self)
+    }
+}
+
+/// What is wrong with stored segment bytes. Never retryable: the file is damaged, or written by a newer version.
+package enum SegmentError: Error, Equatable, Sendable {
+    case damaged(String)
+    case unknownVersion(UInt8)
+
+    package var isRetryable: Bool { false }
+
+    package var message: String {
+        switch self {
+        case .damaged(let what): "a segment of the store is damaged (\(what)); restore the data folder from a backup"
+        case .unknownVersion(let version):
+            "a segment has format version \(version), newer than this program knows; use the version that wrote it"
+        }
+    }
+}

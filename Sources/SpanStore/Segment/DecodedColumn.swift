@@ -1,0 +1,215 @@
+import TelemetryModel
+
+/// One value of a decoded column; ranges lie in the column's bytes.
+enum DecodedValue {
+    case absent
+    case integer(Int64)
+    case double(Double)
+    case bool(Bool)
+    case text(Range<Int>)
+    /// Bytes, or an array or list in wire encoding.
+    case encoded(AttributeKind, Range<Int>)
+    /// An attribute without a value.
+    case empty
+}
+
+/// A column of a segment in memory, by span.
+struct DecodedColumn {
+    private enum Values {
+        case integers([Int64])
+        case doubles([UInt64])
+        case bools([UInt8])
+        case dictionary(entries: [Range<Int>], indices: [UInt32])
+        case texts([Range<Int>])
+        case encoded(AttributeKind, [Range<Int>])
+        case fixed([UInt64])
+        case mixed([DecodedValue])
+        case empties
+    }
+
+    /// The stream that the ranges of texts lie in.
+    let bytes: [UInt8]
+    /// For each span the position of its value, or -1; `nil` when every span has one.
+    private let positions: [Int32]?
+    private let values: Values
+
+    init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
+        bytes = stream
+        var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
+        positions = try Self.positions(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
+        values = try Self.values(&cursor, entry)
+    }
+
+    private static func positions(
+        _ cursor: inout ByteCursor, spanCount: Int, valueCount: Int
+    ) throws(SegmentError) -> [Int32]? {
+        switch try cursor.byte() {
+        case 0:
+            guard valueCount == spanCount else { throw .damaged("a full column with too few values") }
+            return nil
+        case 1:
+            let bitmap = try cursor.range((spanCount + 7) / 8)
+            var positions = [Int32](repeating: -1, count: spanCount)
+            var next: Int32 = 0
+            for row in 0..<spanCount where cursor.bytes[bitmap.lowerBound + row >> 3] & 1 << (row & 7) != 0 {
+                positions[row] = next
+                next += 1
+            }
+            guard next == valueCount else { throw .damaged("a bitmap that disagrees with its count") }
+            return positions
+        case 2:
+            var positions = [Int32](repeating: -1, count: spanCount)
+            var row = 0
+            for position in 0..<valueCount {
+                row += try cursor.count()
+                guard row < spanCount else { throw .damaged("a value past the last span") }
+                positions[row] = Int32(position)
+                row += 1
+            }
+            return positions
+        default: throw .damaged("an unknown presence")
+        }
+    }
+
+    private static func values(_ cursor: inout ByteCursor, _ entry: ColumnEntry) throws(SegmentError) -> Values {
+        let count = entry.valueCount
+        switch entry.encoding {
+        case .integers: return .integers(try integers(&cursor, count))
+        case .doubles, .fixed8: 
+            let words = try fixed(&cursor, count, width: 8)
+            return entry.encoding == .doubles ? .doubles(words) : .fixed(words)
+        case .fixed4: return .fixed(try fixed(&cursor, count, width: 4))
+        case .bools:
+            let range = try cursor.range(count)
+            return .bools(Array(cursor.bytes[range]))
+        case .dictionary: return try dictionary(&cursor, count)
+        case .texts: return .texts(try ranges(&cursor, count))
+        case .blobs: return .encoded(.bytes, try ranges(&cursor, count))
+        case .arrays: return .encoded(.array, try ranges(&cursor, count))
+        case .keyValueLists: return .encoded(.keyValueList, try ranges(&cursor, count))
+        case .mixed:
+            var values: [DecodedValue] = []
+            values.reserveCapacity(count)
+            for _ in 0..<count { values.append(try mixed(&cursor)) }
+            return .mixed(values)
+        case .empties: return .empties
+        case .fixed16, .alias: throw .damaged("an encoding that holds no values")
+        }
+    }
+
+    private static func integers(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> [Int64] {
+        let base = try cursor.littleEndian()
+        let width = Int(try cursor.byte())
+        guard width <= 8 else { throw .damaged("integers of more than eight bytes") }
+        if width == 0 { return [Int64](repeating: Int64(bitPattern: base), count: count) }
+        return try fixed(&cursor, count, width: width).map { Int64(bitPattern: $0 &+ base) }
+    }
+
+    private static func fixed(_ cursor: inout ByteCursor, _ count: Int, width: Int) throws(SegmentError) -> [UInt64] {
+        let (length, overflow) = count.multipliedReportingOverflow(by: width)
+        guard !overflow else { throw .damaged("a column of absurd length") }
+        let range = try cursor.range(length)
+        var values: [UInt64] = []
+        values.reserveCapacity(count)
+        let bytes = cursor.bytes.span.bytes
+        var offset = range.lowerBound
+        for _ in 0..<count {
+            var value: UInt64 = 0
+            if width == 8 {
+                value = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            } else {
+                for index in 0..<width {
+                    value |= UInt64(bytes.unsafeLoad(fromByteOffset: offset + index, as: UInt8.self)) << UInt64(8 * index)
+                }
+            }
+            values.append(value)
+            offset += width
+        }
+        return values
+    }
+
+    private static func ranges(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        ranges.reserveCapacity(count)
+        for _ in 0..<count { ranges.append(try cursor.prefixedRange()) }
+        return ranges
+    }
+
+    private static func dictionary(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> Values {
+        let entryCount = try cursor.count()
+        guard entryCount <= cursor.end - cursor.position else { throw .damaged("a dictionary longer than its column") }
+        let entries = try ranges(&cursor, entryCount)
+        let width = Int(try cursor.byte())
+        guard [1, 2, 4].contains(width) else { throw .damaged("dictionary indices of odd width") }
+        let indices = try fixed(&cursor, count, width: width).map { UInt32(truncatingIfNeeded: $0) }
+        guard indices.allSatisfy({ $0 < entryCount }) else { throw .damaged("an index past its dictionary") }
+        return .dictionary(entries: entries, indices: indices)
+    }
+
+    static func mixed(_ cursor: inout ByteCursor) throws(SegmentError) -> DecodedValue {
+        guard let kind = AttributeKind(rawValue: try cursor.byte()) else { throw .damaged("a value of no kind") }
+        switch kind {
+        case .empty: return .empty
+        case .int: return .integer(Int64(bitPattern: try cursor.littleEndian()))
+        case .double: return .double(Double(bitPattern: try cursor.littleEndian()))
+        case .bool: return .bool(try cursor.byte() != 0)
+        case .string: return .text(try cursor.prefixedRange())
+        case .array, .keyValueList, .bytes: return .encoded(kind, try cursor.prefixedRange())
+        }
+    }
+
+    // MARK: Access
+
+    /// The position of a span's value; -1 when it has none.
+    @inline(__always)
+    private func position(_ row: Int) -> Int {
+        guard let positions else { return row }
+        return Int(positions[row])
+    }
+
+    func value(_ row: Int) -> DecodedValue {
+        let position = position(row)
+        guard position >= 0 else { return .absent }
+        switch values {
+        case .integers(let values): return .integer(values[position])
+        case .doubles(let values): return .double(Double(bitPattern: values[position]))
+        case .bools(let values): return .bool(values[position] != 0)
+        case .dictionary(let entries, let indices): return .text(entries[Int(indices[position])])
+        case .texts(let ranges): return .text(ranges[position])
+        case .encoded(let kind, let ranges): return .encoded(kind, ranges[position])
+        case .fixed(let values): return .integer(Int64(bitPattern: values[position]))
+        case .mixed(let values): return values[position]
+        case .empties: return .empty
+        }
+    }
+
+    /// The integer or fixed-width value of a span; `nil` when it has none.
+    @inline(__always)
+    func integer(_ row: Int) -> Int64? {
+        let position = position(row)
+        guard position >= 0 else { return nil }
+        switch values {
+        case .integers(let values): return values[position]
+        case .fixed(let values): return Int64(bitPattern: values[position])
+        default: return nil
+        }
+    }
+
+    /// The spans whose text is `text`; `nil` when the column is not of text and cannot say.
+    func rows(equalTo text: [UInt8], spanCount: Int) -> [Int32]? {
+        switch values {
+        case .dictionary(let entries, let indices):
+            guard let wanted = entries.firstIndex(where: { bytes[$0].elementsEqual(text) }) else { return [] }
+            return (0..<spanCount).compactMap { row in
+                let position = position(row)
+                return position >= 0 && Int(indices[position]) == wanted ? Int32(row) : nil
+            }
+        case .texts(let ranges):
+            return (0..<spanCount).compactMap { row in
+                let position = position(row)
+                return position >= 0 && bytes[ranges[position]].elementsEqual(text) ? Int32(row) : nil
+            }
+        default: return nil
+        }
+    }
+}

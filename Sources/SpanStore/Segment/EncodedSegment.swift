@@ -1,0 +1,32 @@
+/// A segment ready to be inserted.
+package struct EncodedSegment: Sendable {
+    var statistics: SegmentStatistics
+    package var spanCount: Int
+    var directory: [UInt8]
+    var traceFilter: TraceFilter
+    var streams: [[UInt8]]
+
+    package var storedBytes: Int {
+        directory.count + traceFilter.bytes.count + streams.reduce(0) { $0 + $1.count }
+    }
+}
+
+/// What lets a query skip a segment by time.
+struct SegmentStatistics: Sendable {
+    var startMinimum = Int64.max
+    var startMaximum = Int64.min
+    var endMinimum = Int64.max
+    var endMaximum = Int64.min
+    var receivedMinimum = Int64.max
+    var receivedMaximum = Int64.min
+
+    @inline(__always)
+    mutating func include(start: Int64, end: Int64, received: Int64) {
+        startMinimum = min(startMinimum, start)
+        startMaximum = max(startMaximum, start)
+        endMinimum = min(endMinimum, end)
+        endMaximum = max(endMaximum, end)
+        receivedMinimum = min(receivedMinimum, received)
+        receivedMaximum = max(receivedMaximum, received)
+    }
+}

@@ -1,0 +1,72 @@
+/// A segment's directory: which columns it has and where they lie. Its bytes are told in SegmentFormat.swift.
+struct SegmentDirectory: Sendable {
+    var spanCount: Int
+    /// Inflated lengths of the streams.
+    var streamCounts: [Int]
+    var columns: [ColumnEntry]
+
+    init(spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
+        self.spanCount = spanCount
+        self.streamCounts = streamCounts
+        self.columns = columns
+    }
+
+    func encoded() -> [UInt8] {
+        var bytes: [UInt8] = [SegmentFormat.version]
+        bytes.appendVarint(spanCount)
+        bytes.appendVarint(streamCounts.count)
+        for count in streamCounts { bytes.appendVarint(count) }
+        bytes.appendVarint(columns.count)
+        for column in columns {
+            bytes.append(column.space.rawValue)
+            bytes.appendPrefixed(column.name)
+            bytes.append(column.encoding.rawValue)
+            if column.encoding == .alias { bytes.appendPrefixed(column.aliasName) }
+            bytes.appendVarint(column.stream)
+            bytes.appendVarint(column.offset)
+            bytes.appendVarint(column.length)
+            bytes.appendVarint(column.valueCount)
+            bytes.appendLittleEndian(UInt64(bitPattern: column.minimum))
+            bytes.appendLittleEndian(UInt64(bitPattern: column.maximum))
+            bytes.appendLittleEndian(column.valueMask)
+        }
+        return bytes
+    }
+
+    init(decoding bytes: [UInt8]) throws(SegmentError) {
+        var cursor = try ByteCursor(bytes)
+        let version = try cursor.byte()
+        guard version == SegmentFormat.version else { throw .unknownVersion(version) }
+        spanCount = try cursor.count()
+        streamCounts = []
+        for _ in 0..<(try cursor.count()) { streamCounts.append(try cursor.count()) }
+        columns = []
+        for _ in 0..<(try cursor.count()) { columns.append(try Self.column(&cursor, streams: streamCounts)) }
+    }
+
+    private static func column(_ cursor: inout ByteCursor, streams: [Int]) throws(SegmentError) -> ColumnEntry {
+        guard let space = ColumnSpace(rawValue: try cursor.byte()) else { throw .damaged("a column of no space") }
+        let name = try cursor.prefixedText()
+        guard let encoding = ColumnEncoding(rawValue: try cursor.byte()) else { throw .damaged("an unknown encoding") }
+        let alias = encoding == .alias ? try cursor.prefixedText() : ""
+        let stream = try cursor.count()
+        let offset = try cursor.count()
+        let length = try cursor.count()
+        let valueCount = try cursor.count()
+        let minimum = Int64(bitPattern: try cursor.littleEndian())
+        let maximum = Int64(bitPattern: try cursor.littleEndian())
+        let mask = try cursor.littleEndian()
+        if encoding != .alias {
+            guard stream < streams.count, offset <= streams[stream], length <= streams[stream] - offset else {
+                throw .damaged("a column past its stream")
+            }
+        }
+        return ColumnEntry(
+            space: space, name: name, encoding: encoding, stream: stream, offset: offset, length: length,
+            valueCount: valueCount, minimum: minimum, maximum: maximum, valueMask: mask, aliasName: alias)
+    }
+
+    func column(_ space: ColumnSpace, _ name: String) -> ColumnEntry? {
+        columns.first { $0.space == space && $0.name == name }
+    }
+}

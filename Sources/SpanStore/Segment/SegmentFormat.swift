@@ -1,0 +1,112 @@
+// The segment: how spans lie in the database.
+//
+// A segment is an immutable set of spans, stored column by column. It is one row of the table `segment` (its statistics, its
+// directory, its trace filter) and one row of `segment_stream` for each of its streams. A stream is a zstd frame with a checksum
+// that holds one or more columns; a query reads only the streams of the columns that it names. A small segment, as a commit
+// writes it, has three streams (identity, common columns, the rest); a merged one can have a stream for each column: readers
+// follow the directory and do not care.
+//
+// Directory (one zstd frame with a checksum):
+//
+//     version          1 byte, `SegmentFormat.version`
+//     span count       varint
+//     stream count     varint, then for each stream its inflated length (varint)
+//     column count     varint, then for each column:
+//       space          1 byte, `ColumnSpace`
+//       name           varint length, UTF-8
+//       encoding       1 byte, `ColumnEncoding`
+//       stream         varint
+//       offset, length varint, varint: where the column lies in the inflated stream
+//       value count    varint: how many spans have a value
+//       minimum, maximum  8 bytes each, little-endian, of integer columns; 0 for the rest
+//       value mask     8 bytes: bit (hash of text mod 64) is set for each text of a text column; all bits for other columns
+//
+// A column in its stream:
+//
+//     presence         1 byte: 0 every span has a value; 1 a bitmap of (span count + 7) / 8 bytes; 2 gaps as varints
+//     values           by encoding, one for each span that has a value, in the order of spans
+//
+// Values by `ColumnEncoding`:
+//
+//     integers         base (8 bytes), width w in bytes (1 byte, 0...8), then value - base in w bytes each
+//     doubles          8 bytes each
+//     bools            1 byte each
+//     dictionary       entry count (varint), entries (varint length, bytes), index width (1, 2 or 4), then indices
+//     texts            varint length, bytes
+//     blobs            the same; what they hold is the column's matter
+//     fixed(n)         n bytes each
+//     mixed            for each: `AttributeKind` (1 byte), then 8 bytes for int and double, 1 byte for bool, varint length and
+//                      bytes for the rest
+//     alias            nothing: the values are those of the attribute column whose name stands in place of the data
+//
+// All integers are little-endian.
+
+/// Numbers of the segment format.
+package enum SegmentFormat {
+    /// Changes when an older reader would misread a newer segment.
+    package static let version: UInt8 = 1
+    /// Streams of one segment are numbered below this; a stream's row id is segment id * this + number.
+    package static let streamsMax = 4096
+    /// Attribute keys that get a column of their own in a segment; those past it go to the overflow column.
+    package static let attributeColumnsMax = 512
+    /// Spans of a segment that a commit writes.
+    package static let spansPerCommitMax = 20_000
+}
+
+/// Which names a column's name is among.
+package enum ColumnSpace: UInt8, Sendable {
+    /// Fields of a span that OTLP defines, by the names in `FixedColumn`.
+    case fixed = 0
+    /// Columns that were derived from attributes, by their SQL names.
+    case derived = 1
+    /// Span attributes, by key.
+    case attribute = 2
+}
+
+/// How a column's values are written.
+package enum ColumnEncoding: UInt8, Sendable {
+    case integers = 0
+    case doubles = 1
+    case bools = 2
+    case dictionary = 3
+    case texts = 4
+    case blobs = 5
+    case fixed4 = 6
+    case fixed8 = 7
+    case fixed16 = 8
+    case mixed = 9
+    case alias = 10
+    /// Attribute values of kind `empty`, which have no bytes.
+    case empties = 11
+    /// Arrays, lists and bytes in wire encoding, by their own kind.
+    case arrays = 12
+    case keyValueLists = 13
+}
+
+/// Names of the columns in `ColumnSpace.fixed`.
+package enum FixedColumn {
+    static let traceIndex = "trace_index"
+    static let traceIDs = "trace_ids"
+    static let spanID = "span_id"
+    static let parentSpanID = "parent_span_id"
+    static let contentHash = "content_hash"
+    static let start = "start_time_unix_nano"
+    static let duration = "duration"
+    static let received = "received_unix_nano"
+    static let kind = "kind"
+    static let statusCode = "status_code"
+    static let flags = "flags"
+    static let name = "name"
+    static let statusMessage = "status_message"
+    static let traceState = "trace_state"
+    static let resource = "resource"
+    static let scope = "scope"
+    static let resources = "resources"
+    static let scopes = "scopes"
+    static let events = "events"
+    static let links = "links"
+    static let droppedAttributes = "dropped_attributes_count"
+    static let droppedEvents = "dropped_events_count"
+    static let droppedLinks = "dropped_links_count"
+    static let overflow = "overflow_attributes"
+}

@@ -1,0 +1,112 @@
+import SQLite
+import TelemetryModel
+
+/// One stored segment, whose streams and columns are read when they are asked for, and kept until the reader goes.
+final class SegmentReader {
+    let id: Int64
+    let directory: SegmentDirectory
+    private let loadStream: (Int64) throws -> [UInt8]
+    private var streams: [Int: [UInt8]] = [:]
+    private var columns: [String: DecodedColumn] = [:]
+    /// Streams that were inflated, for whoever wants to tell what a query cost.
+    private(set) var streamsRead = 0
+
+    /// - Parameter loadStream: gives the stored frame of the stream with that row id.
+    init(id: Int64, directory frame: [UInt8], loadStream: @escaping (Int64) throws -> [UInt8]) throws(SegmentError) {
+        self.id = id
+        self.loadStream = loadStream
+        directory = try SegmentDirectory(decoding: ZstandardDecompression.decompress(frame))
+    }
+
+    var spanCount: Int { directory.spanCount }
+
+    /// - Throws: `SegmentError` when the stored bytes are damaged, `SQLiteError` when they cannot be read.
+    func stream(_ number: Int) throws -> [UInt8] {
+        if let known = streams[number] { return known }
+        let frame = try loadStream(id * Int64(SegmentFormat.streamsMax) + Int64(number))
+        let bytes = try ZstandardDecompression.decompress(frame, inflatedCount: directory.streamCounts[number])
+        streams[number] = bytes
+        streamsRead += 1
+        return bytes
+    }
+
+    /// The column of that name; `nil` when no span of the segment has a value in it.
+    func column(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
+        let key = "\(space.rawValue)\(name)"
+        if let known = columns[key] { return known }
+        guard let entry = directory.column(space, name) else { return nil }
+        let decoded: DecodedColumn
+        if entry.encoding == .alias {
+            guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
+                throw SegmentError.damaged("a column that stands for none")
+            }
+            decoded = try DecodedColumn(source, stream: stream(source.stream), spanCount: spanCount)
+        } else {
+            decoded = try DecodedColumn(entry, stream: stream(entry.stream), spanCount: spanCount)
+        }
+        columns[key] = decoded
+        return decoded
+    }
+
+    /// The trace ids that `trace_index` counts.
+    func traceIDs() throws -> [TraceID] {
+        var (cursor, count) = try table(FixedColumn.traceIDs)
+        var traces: [TraceID] = []
+        for _ in 0..<count {
+            let high = try cursor.littleEndian()
+            traces.append(TraceID(high: high, low: try cursor.littleEndian()))
+        }
+        return traces
+    }
+
+    /// The resources that the column `resource` counts.
+    func resources() throws -> [StoredResource] {
+        var (cursor, count) = try table(FixedColumn.resources)
+        var resources: [StoredResource] = []
+        for _ in 0..<count {
+            let name = try cursor.prefixedText()
+            let encoded = try cursor.prefixedRange()
+            let schema = try cursor.prefixedText()
+            resources.append(StoredResource(serviceName: name, encoded: Array(cursor.bytes[encoded]), schemaURL: schema))
+        }
+        return resources
+    }
+
+    /// The scopes that the column `scope` counts.
+    func scopes() throws -> [StoredScope] {
+        var (cursor, count) = try table(FixedColumn.scopes)
+        var scopes: [StoredScope] = []
+        for _ in 0..<count {
+            let name = try cursor.prefixedText()
+            let version = try cursor.prefixedText()
+            let schema = try cursor.prefixedText()
+            let encoded = try cursor.prefixedRange()
+            scopes.append(
+                StoredScope(name: name, version: version, schemaURL: schema, encoded: Array(cursor.bytes[encoded])))
+        }
+        return scopes
+    }
+
+    private func table(_ name: String) throws -> (cursor: ByteCursor, count: Int) {
+        guard let entry = directory.column(.fixed, name) else { throw SegmentError.damaged("no table of \(name)") }
+        let range = entry.offset..<entry.offset + entry.length
+        return (try ByteCursor(try stream(entry.stream), range: range), entry.valueCount)
+    }
+}
+
+/// A resource as a segment keeps it.
+struct StoredResource {
+    var serviceName: String
+    /// The `Resource` message in wire encoding.
+    var encoded: [UInt8]
+    var schemaURL: String
+}
+
+/// An instrumentation scope as a segment keeps it.
+struct StoredScope {
+    var name: String
+    var version: String
+    var schemaURL: String
+    /// The `InstrumentationScope` message in wire encoding.
+    var encoded: [UInt8]
+}

@@ -1,0 +1,95 @@
+-- The tables of a Fusebox data file. Spans lie in `segment` and `segment_stream` (their format: docs/storage.md); read them
+-- through the virtual table `spans` of `fusebox sql`.
+
+CREATE TABLE IF NOT EXISTS meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row a segment, in the order of commits. Statistics let a query skip a segment unread; times are nanoseconds since 1970.
+CREATE TABLE IF NOT EXISTS segment (
+    id INTEGER PRIMARY KEY,
+    span_count INTEGER NOT NULL,
+    start_min INTEGER NOT NULL,
+    start_max INTEGER NOT NULL,
+    end_min INTEGER NOT NULL,
+    end_max INTEGER NOT NULL,
+    received_min INTEGER NOT NULL,
+    received_max INTEGER NOT NULL,
+    stored_bytes INTEGER NOT NULL,
+    -- Sorted 32-bit hashes of the trace ids, little-endian.
+    trace_filter BLOB NOT NULL,
+    directory BLOB NOT NULL
+) STRICT;
+
+-- id = segment.id * 4096 + number of the stream.
+CREATE TABLE IF NOT EXISTS segment_stream (
+    id INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+) STRICT;
+
+-- Derived counters: they never fall, whatever restarts or is deleted. Seconds are kept as nanoseconds.
+CREATE TABLE IF NOT EXISTS counter (
+    id INTEGER PRIMARY KEY,
+    family TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    created_unix_nano INTEGER NOT NULL
+) STRICT;
+
+-- Label values that were admitted under their caps, first come.
+CREATE TABLE IF NOT EXISTS label_value (
+    label TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    value TEXT NOT NULL,
+    first_seen_unix_nano INTEGER NOT NULL,
+    PRIMARY KEY (label, scope, value)
+) STRICT, WITHOUT ROWID;
+
+-- Breaker machines, gauges and the settle watermark.
+CREATE TABLE IF NOT EXISTS derivation_state (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+-- Edges of breakers, reported by agents and derived by the fuse table, in the order in which they were applied.
+CREATE TABLE IF NOT EXISTS breaker_transition (
+    id INTEGER PRIMARY KEY,
+    time_unix_nano INTEGER NOT NULL,
+    service_name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    tool_name TEXT NOT NULL,
+    machine TEXT NOT NULL CHECK (machine IN ('reported', 'derived')),
+    from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    span_id TEXT NOT NULL
+) STRICT;
+
+-- Offline evals.
+CREATE TABLE IF NOT EXISTS eval (
+    id INTEGER PRIMARY KEY,
+    eval_id TEXT,
+    name TEXT NOT NULL,
+    score REAL,
+    label TEXT,
+    explanation TEXT,
+    annotator TEXT,
+    run_id TEXT,
+    trace_id TEXT,
+    span_id TEXT,
+    session_id TEXT,
+    created_unix_nano INTEGER
+) STRICT;
+
+-- Prices a million tokens in dollars; none are built in.
+CREATE TABLE IF NOT EXISTS price (
+    model TEXT NOT NULL,
+    effective_from_unix_nano INTEGER NOT NULL,
+    input REAL NOT NULL,
+    cache_read REAL NOT NULL,
+    output REAL NOT NULL,
+    PRIMARY KEY (model, effective_from_unix_nano)
+) STRICT, WITHOUT ROWID;
