@@ -4,6 +4,10 @@ import PackageDescription
 // Rows of the architecture, bottom to top; a target imports only targets of rows below its own (docs/ARCHITECTURE.md).
 
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -15,7 +19,10 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -25,6 +32,8 @@ let package = Package(
             name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+
+        .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
 
         // Row 1: values and thin wrappers.
         .target(name: "TelemetryModel"),
@@ -46,7 +55,7 @@ let package = Package(
         // Row 4: the network, and configuration.
         .target(
             name: "FuseboxHTTP",
-            dependencies: ["TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, logging]),
+            dependencies: ["TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, httpTypes, nioCore, logging]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
 
         // Row 5: the composition root.
@@ -54,10 +63,11 @@ let package = Package(
             name: "fusebox",
             dependencies: [
                 "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "FuseboxHTTP",
-                "FuseboxConfiguration", "PrometheusText", argumentParser, hummingbird, logging,
+                "FuseboxConfiguration", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle, unixSignals,
+                logging,
             ]),
 
-        .target(name: "TelemetryTesting", dependencies: ["TelemetryModel"], path: "Tests/TelemetryTesting"),
+        .target(name: "TelemetryTesting", dependencies: ["TelemetryModel", "COTLP"], path: "Tests/TelemetryTesting"),
         .testTarget(name: "TelemetryModelTests", dependencies: ["TelemetryModel", "TelemetryTesting"]),
     ]
 )

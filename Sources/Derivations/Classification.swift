@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// What one span is and how it ended: metrics.md 2.1 and 2.2, a function of the span and the policy alone.
 package struct Classification: Equatable, Sendable {
     package var stage: Stage

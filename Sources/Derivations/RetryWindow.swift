@@ -46,13 +46,14 @@ struct RetryWindow: Sendable {
         return ByteHash.mix(ids ^ 0x8EBC_6AF0_9C88_C6E3, rest ^ 0x5899_65CC_7537_4CC3)
     }
 
-    /// Takes an attempt in; `count` is called for each attempt that turns out to be a silent retry.
-    mutating func add(_ attempt: Attempt, count: (CounterTable.ID) -> Void) {
+    /// Takes an attempt in, and counts each attempt that turns out to be a silent retry, unless all that was done before.
+    @inline(__always)
+    mutating func add(_ attempt: Attempt, _ counters: inout CounterTable, isRestoration: Bool) {
         if heads.isEmpty { heads = Array(repeating: -1, count: 1 << Int(Self.chainBits)) }
         var attempt = attempt
         let chain = Int(truncatingIfNeeded: attempt.group >> (64 - Self.chainBits))
         attempt.previous = heads[chain]
-        meet(&attempt, count)
+        if attempt.previous >= 0 { meet(&attempt, &counters, isRestoration) }
         heads[chain] = nextNumber
         if ring.count < Int(Self.capacity) {
             ring.append(attempt)
@@ -62,7 +63,7 @@ struct RetryWindow: Sendable {
         nextNumber += 1
     }
 
-    private mutating func meet(_ attempt: inout Attempt, _ count: (CounterTable.ID) -> Void) {
+    private mutating func meet(_ attempt: inout Attempt, _ counters: inout CounterTable, _ isRestoration: Bool) {
         let hasFailed = attempt.failureEnd != .max
         var isFirstOfGroup = true
         var link = attempt.previous
@@ -79,11 +80,11 @@ struct RetryWindow: Sendable {
                 }
                 let failureEnd = ring[position].failureEnd
                 if attempt.counter >= 0, failureEnd != .max, failureEnd <= attempt.start {
-                    count(attempt.counter)
+                    if !isRestoration { counters.add(attempt.counter) }
                     attempt.counter = -1
                 }
                 if hasFailed, ring[position].counter >= 0, attempt.failureEnd <= ring[position].start {
-                    count(ring[position].counter)
+                    if !isRestoration { counters.add(ring[position].counter) }
                     ring[position].counter = -1
                 }
             }

@@ -30,7 +30,7 @@ struct StateReader {
     init?(_ text: String) {
         var cursor = Cursor(bytes: Array(text.utf8))
         guard cursor.take(UInt8(ascii: "{")) else { return nil }
-        if cursor.take(UInt8(ascii: "}")) { return cursor.isAtEnd ? () : nil }
+        if cursor.take(UInt8(ascii: "}")), cursor.isAtEnd { return }
         repeat {
             guard let name = cursor.string(), cursor.take(UInt8(ascii: ":")) else { return nil }
             if let value = cursor.string() {

@@ -58,6 +58,27 @@ package final class Connection: @unchecked Sendable {
         return Statement(statement, connection: self, sql: sql)
     }
 
+    /// Prepares the first statement of a text and gives what stands behind it; the statement is `nil` where there was only space
+    /// or a comment, and all is `nil` at the end of the text.
+    package func prepareNext(_ sql: Substring) throws(SQLiteError) -> (statement: Statement?, rest: Substring)? {
+        guard !sql.allSatisfy(\.isWhitespace) else { return nil }
+        let text = Array(sql.utf8)
+        var statement: OpaquePointer?
+        var consumed = 0
+        let result = text.withUnsafeBufferPointer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { characters in
+                var tail: UnsafePointer<CChar>?
+                let result = sqlite3_prepare_v3(
+                    handle, characters.baseAddress, Int32(clamping: characters.count), 0, &statement, &tail)
+                if let tail, let start = characters.baseAddress { consumed = tail - start }
+                return result
+            }
+        }
+        guard result == SQLITE_OK else { throw error(result, String(sql)) }
+        let rest = consumed > 0 ? String(decoding: text[consumed...], as: UTF8.self)[...] : ""
+        return (statement.map { Statement($0, connection: self, sql: String(sql)) }, rest)
+    }
+
     /// The first column of the first row as an integer; `nil` without rows.
     package func integer(_ sql: String) throws(SQLiteError) -> Int64? {
         let statement = try prepare(sql)

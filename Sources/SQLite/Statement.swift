@@ -107,6 +107,11 @@ package final class Statement {
         sqlite3_bind_parameter_index(handle, name)
     }
 
+    /// The name of a parameter with its `:`, `@` or `$`; `nil` for one without a name.
+    package func parameterName(_ index: Int32) -> String? {
+        sqlite3_bind_parameter_name(handle, index).map { String(cString: $0) }
+    }
+
     package var parameterCount: Int32 { sqlite3_bind_parameter_count(handle) }
 
     /// True when running it changes nothing in the database file.

@@ -44,6 +44,8 @@ package struct ColumnValue: Sendable {
     package var payload: UInt64 = 0
     /// The batch's index of the attribute key whose value this is, unchanged; -1 when it was converted or computed.
     package var sourceKey: Int32 = -1
+    /// Inferred from something else than a statement of it.
+    package var isGuess = false
     /// The position of the winning source among its column's; lower wins.
     var rank = UInt16.max
 

@@ -41,6 +41,12 @@ package struct ColumnReader: Sendable {
 
     package subscript(column: Column) -> ColumnValue { row[column.rawValue] }
 
+    /// Whether the span that was read last has any of the facts.
+    package private(set) var hasFacts = false
+
+    /// Whether the column's value is an attribute that states it, rather than one guessed from an exception.
+    package func isReported(_ column: Column) -> Bool { row[column.rawValue].kind != .none && !row[column.rawValue].isGuess }
+
     private mutating func prepareRules(_ batch: SpanBatch) {
         var direct: [UInt32: [DirectRule]] = [:]
         let eventNames = Set(batch.events.map(\.name).map(batch.string))
@@ -129,6 +135,7 @@ package struct ColumnReader: Sendable {
         for (column, value) in resourceRows[Int(span.resource)] where row[column].kind == .none {
             row[column] = value
         }
+        hasFacts = row[(Column.stored.upperBound + 1)...].contains { $0.kind != .none }
     }
 
     private func holds(_ conditions: [ColumnRule.Condition], for span: SpanRecord, in batch: SpanBatch) -> Bool {
@@ -195,7 +202,9 @@ package struct ColumnReader: Sendable {
             return text(to, in: &batch)
         case .breakerError(let key):
             guard let type = text(key, of: span, in: batch), ColumnConversion.isBreakerError(type) else { return .none }
-            return text("open", in: &batch)
+            var value = text("open", in: &batch)
+            value.isGuess = true
+            return value
         case .atLeast(let limit, let key):
             guard let record = record(key, of: span, in: batch) else { return .none }
             let number = convert(record, to: .integer, in: &batch)
@@ -220,6 +229,7 @@ package struct ColumnReader: Sendable {
             return .none
         case .eventValue(let name, let value):
             guard batch.events[span.events.indices].contains(where: { batch.equals($0.name, name) }) else { return .none }
+            if rule.type == .text { return text(value, in: &batch) }
             return Int64(value).map { .integer($0) } ?? .none
         case .eventOffset(let name):
             guard let event = batch.events[span.events.indices].first(where: { batch.equals($0.name, name) }),

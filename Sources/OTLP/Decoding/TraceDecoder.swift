@@ -19,6 +19,8 @@ package struct TraceDecoder: Sendable {
         package var linksPerSpanMax = 1024
         /// Attributes in one request, spans' and events' together: bounds the records of a body that is all tiny attributes.
         package var attributesMax = 4 << 20
+        /// Events in one request: bounds the records of a body that is all tiny events.
+        package var eventsMax = 1 << 20
 
         package init() {}
     }

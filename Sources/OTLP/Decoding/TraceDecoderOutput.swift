@@ -146,6 +146,8 @@ struct TraceDecoderOutput {
         var traceIDCount = 0
         var spanIDCount = 0
         var times: (start: UInt64, end: UInt64) = (0, 0)
+        // What the client dropped; what we drop is counted in the span and added at the end.
+        var reported: (attributes: UInt32, events: UInt32, links: UInt32) = (0, 0, 0)
         let attributesStart = attributes.count
         let linksStart = links.count
         eventRanges.removeAll(keepingCapacity: true)
@@ -191,19 +193,25 @@ struct TraceDecoderOutput {
                 }
             case 10:
                 try tag.expect(.varint)
-                span.droppedAttributesCount &+= UInt32(truncatingIfNeeded: try reader.varint())
+                reported.attributes = UInt32(truncatingIfNeeded: try reader.varint())
             case 11:
                 try tag.expect(.lengthDelimited)
-                eventRanges.append(try reader.lengthDelimited())
+                let value = try reader.lengthDelimited()
+                if eventRanges.count < limits.eventsPerSpanMax {
+                    eventRanges.append(value)
+                } else {
+                    _ = try event(bytes, value, isKept: false)
+                    span.droppedEventsCount &+= 1
+                }
             case 12:
                 try tag.expect(.varint)
-                span.droppedEventsCount &+= UInt32(truncatingIfNeeded: try reader.varint())
+                reported.events = UInt32(truncatingIfNeeded: try reader.varint())
             case 13:
                 try tag.expect(.lengthDelimited)
                 if try !link(bytes, reader.lengthDelimited(), start: linksStart) { span.droppedLinksCount &+= 1 }
             case 14:
                 try tag.expect(.varint)
-                span.droppedLinksCount &+= UInt32(truncatingIfNeeded: try reader.varint())
+                reported.links = UInt32(truncatingIfNeeded: try reader.varint())
             case 15:
                 try tag.expect(.lengthDelimited)
                 try status(bytes, reader.lengthDelimited(), of: &span)
@@ -216,8 +224,11 @@ struct TraceDecoderOutput {
         span.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
         let eventsStart = events.count
         for eventRange in eventRanges {
-            if try !event(bytes, eventRange, start: eventsStart) { span.droppedEventsCount &+= 1 }
+            if try !event(bytes, eventRange, isKept: events.count < limits.eventsMax) { span.droppedEventsCount &+= 1 }
         }
+        span.droppedAttributesCount = Self.sum(span.droppedAttributesCount, reported.attributes)
+        span.droppedEventsCount = Self.sum(span.droppedEventsCount, reported.events)
+        span.droppedLinksCount = Self.sum(span.droppedLinksCount, reported.links)
         span.events = RecordRange(start: UInt32(eventsStart), count: UInt32(events.count - eventsStart))
         span.links = RecordRange(start: UInt32(linksStart), count: UInt32(links.count - linksStart))
 
@@ -255,8 +266,14 @@ struct TraceDecoderOutput {
         }
     }
 
-    /// Reads an event; `false` when it is past a limit and was left out.
-    private mutating func event(_ bytes: RawSpan, _ range: WireRange, start: Int) throws(WireError) -> Bool {
+    /// The sum, or the largest count when it is larger.
+    private static func sum(_ left: UInt32, _ right: UInt32) -> UInt32 {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
+    }
+
+    /// Reads an event; `false` when it was left out, because it is past a limit or not to be kept.
+    private mutating func event(_ bytes: RawSpan, _ range: WireRange, isKept: Bool) throws(WireError) -> Bool {
         var reader = WireReader(bytes, range: range)
         var event = EventRecord()
         event.encoded = ByteSlice(range)
@@ -278,7 +295,7 @@ struct TraceDecoderOutput {
             default: try reader.skip(tag)
             }
         }
-        guard range.count <= limits.valueBytesMax, events.count - start < limits.eventsPerSpanMax else {
+        guard isKept, range.count <= limits.valueBytesMax else {
             attributes.removeSubrange(attributesStart...)
             return false
         }
@@ -395,6 +412,7 @@ struct TraceDecoderOutput {
             case 8:
                 try tag.expect(.varint)  // string_value_strindex points into a table that only profiles have
                 _ = try reader.varint()
+                record = AttributeRecord(key: 0, kind: .empty, payload: 0)
             default: try reader.skip(tag)
             }
         }

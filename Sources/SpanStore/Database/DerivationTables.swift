@@ -20,7 +20,6 @@ package struct DerivationRows: Sendable {
 
 /// The tables `counter`, `label_value`, `derivation_state` and `breaker_transition`.
 final class DerivationTables {
-    private let connection: Connection
     private let updateCounter: Statement
     private let insertCounter: Statement
     private let insertLabel: Statement
@@ -31,7 +30,6 @@ final class DerivationTables {
     private var counterCount: Int64
 
     init(_ connection: Connection) throws(SQLiteError) {
-        self.connection = connection
         updateCounter = try connection.prepare("UPDATE counter SET value = ?2 WHERE id = ?1", persistent: true)
         insertCounter = try connection.prepare(
             """
@@ -123,7 +121,7 @@ final class DerivationTables {
     }
 
     /// Everything but the transitions, in the order that it was written in.
-    func read() throws(SQLiteError) -> DerivationRows {
+    static func read(_ connection: Connection) throws(SQLiteError) -> DerivationRows {
         var rows = DerivationRows()
         let counters = try connection.prepare("SELECT id, family, labels, value, created_unix_nano FROM counter ORDER BY id")
         while try counters.step() {

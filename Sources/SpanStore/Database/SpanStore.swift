@@ -159,37 +159,8 @@ package final class SpanStore {
         }
     }
 
-    // MARK: What the derivations need back
-
-    /// All derivation rows as they were last committed.
-    package func loadDerivations() throws(StoreError) -> DerivationRows {
-        do {
-            return try derivations.read()
-        } catch {
-            throw Self.storeError(error)
-        }
-    }
-
-    /// Ids of the segments, newest first, with the latest time at which one of their spans was received.
-    package func segmentsNewestFirst() throws(StoreError) -> [(id: Int64, receivedMaximumUnixNano: Int64)] {
-        do {
-            let statement = try connection.prepare("SELECT id, received_max FROM segment ORDER BY id DESC")
-            var segments: [(Int64, Int64)] = []
-            while try statement.step() { segments.append((statement.integer(0), statement.integer(1))) }
-            return segments
-        } catch {
-            throw Self.storeError(error)
-        }
-    }
-
-    /// The spans of a stored segment as a batch again, with the time at which each was received.
-    package func batch(ofSegment id: Int64) throws(StoreError) -> StoredBatch {
-        do {
-            return try StoredBatch(open(id))
-        } catch {
-            throw Self.storeError(error)
-        }
-    }
+    /// What was committed, for rebuilding the derivations.
+    package var history: SpanHistory { SpanHistory(connection) }
 
     /// Pages of the file that hold nothing, and the size of a page.
     package func freePages() throws(StoreError) -> (count: Int64, pageBytes: Int64) {

@@ -1,3 +1,4 @@
+import CSQLite
 package import SQLite
 
 /// Why the store did not do what was asked.
@@ -19,6 +20,18 @@ package enum StoreError: Error, Sendable {
         case .database(let error): error.isRetryable
         case .segment, .locked, .folder, .setting, .schemaVersion: false
         }
+    }
+
+    /// The disk has no room.
+    package var isDiskFull: Bool {
+        guard case .database(let error) = self else { return false }
+        return error.code == SQLITE_FULL
+    }
+
+    /// Another connection held the file for too long.
+    package var isContention: Bool {
+        guard case .database(let error) = self else { return false }
+        return error.code == SQLITE_BUSY || error.code == SQLITE_LOCKED
     }
 
     /// What happened and what to do next.

@@ -24,6 +24,8 @@ package final class SQLReader: @unchecked Sendable {
             try SpansModule.register(on: connection)
             try SQLFunctions.register(on: connection)
             try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
+            // Connects the table while declaring it is still allowed.
+            try connection.execute("SELECT 1 FROM spans LIMIT 0")
             try connection.execute("PRAGMA query_only = ON")
             // `sqlite_master` must not be written through `writable_schema` either.
             fusebox_sqlite_set_defensive(connection.handle, 1)
@@ -44,7 +46,7 @@ package final class SQLReader: @unchecked Sendable {
 
     private static func isAllowed(_ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?) -> Bool {
         switch action {
-        case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return true
+        case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE, SQLITE_TRANSACTION, SQLITE_SAVEPOINT: return true
         case SQLITE_FUNCTION: return second.map { String(cString: $0).lowercased() } != "load_extension"
         case SQLITE_PRAGMA:
             // `integrity_check` takes an argument that bounds its output; the others with an argument would set something.
@@ -53,6 +55,9 @@ package final class SQLReader: @unchecked Sendable {
         default: return false
         }
     }
+
+    /// What was committed, for rebuilding the derivations.
+    package var history: SpanHistory { SpanHistory(connection) }
 
     /// Names that a user queries, in the order of docs/sql.md.
     package static let tables = [

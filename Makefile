@@ -1,0 +1,43 @@
+# `make run` and `make test` are all that a fresh machine needs; the rest is for those who work on it.
+
+.PHONY: run test demo build release check format lint bench fuzz clean
+
+DEBIAN = libsqlite3-dev zlib1g-dev libzstd-dev libprotobuf-c-dev libedit-dev pkg-config
+
+run: deps release
+	.build/release/fusebox serve
+
+demo: deps release
+	scripts/demo.sh .build/release/fusebox
+
+# Installs Debian packages that are missing; other systems are told what to install.
+.PHONY: deps deps-test
+deps:
+	@scripts/install.sh $(DEBIAN)
+
+deps-test: deps
+	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl
+
+release:
+	swift build -c release --product fusebox
+
+build:
+	swift build
+
+test: deps-test
+	scripts/test.sh
+
+format:
+	swift format --in-place --recursive Sources Tests Package.swift
+
+lint:
+	scripts/tidy.sh
+
+bench: release
+	scripts/bench.sh
+
+fuzz:
+	scripts/fuzz.sh
+
+clean:
+	rm -rf .build .venv

@@ -1,0 +1,101 @@
+/// The labels of which a span had values past their caps.
+struct OverflowSet: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    static let service = OverflowSet(rawValue: 1)
+    static let tool = OverflowSet(rawValue: 2)
+    static let workflow = OverflowSet(rawValue: 4)
+    static let model = OverflowSet(rawValue: 8)
+}
+
+/// What is resolved once for the attempts of one process, tool and workflow. Numbers of counters that are made when first
+/// needed are negative until then.
+struct AttemptCell: Sendable {
+    struct Key: Hashable, Sendable {
+        var instance: Int32
+        var stage: UInt8
+        var workflow: String?
+        var tool: String
+        var breakerID: String?
+    }
+
+    var serviceLabel: String
+    var toolLabel: String
+    /// The tool's clean name, past the cap or not.
+    var tool: String
+    var workflowLabel: String
+    /// `service_name`, `tool` and `stage` as label text.
+    var labels: String
+    var overflow: OverflowSet
+    var toolHash: UInt64
+    var ok: CounterTable.ID
+    var error: CounterTable.ID
+    var timeout: CounterTable.ID
+    var rejected: CounterTable.ID
+    var duration: CounterTable.ID
+    var retries: CounterTable.ID
+    var overruns: CounterTable.ID = -1
+    var rejections: CounterTable.ID = -1
+    /// The breaker's position in the book; -1 before it is needed.
+    var breaker: Int32 = -1
+    var hasReportedCounters = false
+    var hasDerivedCounters = false
+
+    @inline(__always)
+    func calls(_ outcome: Outcome) -> CounterTable.ID {
+        switch outcome {
+        case .ok: ok
+        case .error: error
+        case .timeout: timeout
+        case .rejected: rejected
+        }
+    }
+}
+
+/// What is resolved once for a process and a tool, whatever else its spans say.
+struct ToolCell: Sendable {
+    struct Key: Hashable, Sendable {
+        var instance: Int32
+        var tool: String?
+    }
+
+    var labels: String
+    var overflow: OverflowSet
+    var hits: CounterTable.ID = -1
+    var misses: CounterTable.ID = -1
+    /// Zero, nonzero, signal, watchdog; empty before it is needed.
+    var exits: [CounterTable.ID] = []
+}
+
+/// What is resolved once for a process, workflow and model.
+struct ModelCell: Sendable {
+    struct Key: Hashable, Sendable {
+        var instance: Int32
+        var workflow: String?
+        var model: String?
+    }
+
+    /// `service_name` and `model` as label text.
+    var labels: String
+    /// `service_name`, `workflow` and `model` as label text.
+    var tokenLabels: String
+    var overflow: OverflowSet
+    var timeToFirstToken: CounterTable.ID = -1
+    var prefillBreaches: CounterTable.ID = -1
+    /// Input, cache read, cache write, output; empty before it is needed.
+    var tokens: [CounterTable.ID] = []
+    var unspecifiedTokens: CounterTable.ID = -1
+}
+
+/// What is resolved once for a process and a workflow.
+struct RunCell: Sendable {
+    struct Key: Hashable, Sendable {
+        var instance: Int32
+        var workflow: String
+    }
+
+    var overflow: OverflowSet
+    var ok: CounterTable.ID
+    var error: CounterTable.ID
+    var duration: CounterTable.ID
+}

@@ -1,0 +1,140 @@
+import TelemetryModel
+
+/// From spans to breaker observations: metrics.md 2.3 to 2.6.
+extension SpanDerivations {
+    @inline(__always)
+    mutating func observeBreaker(
+        _ span: borrowing ObservedSpan, _ classification: Classification, _ instance: Int32, _ cell: Int
+    ) {
+        guard isObservedByDerived(classification) || span.breakerState != nil || !span.events.isEmpty else { return }
+        collectObservations(span, classification, instance, cell, isRestoration: false)
+    }
+
+    mutating func restoreBreaker(
+        _ span: borrowing ObservedSpan, _ classification: Classification, _ instance: Int32, _ cell: Int
+    ) {
+        collectObservations(span, classification, instance, cell, isRestoration: true)
+    }
+
+    @inline(__always)
+    private func isObservedByDerived(_ classification: Classification) -> Bool {
+        classification.outcome != .rejected
+            && (classification.stage == .vector || policy.derivedStages.contains(classification.stage))
+    }
+
+    private mutating func collectObservations(
+        _ span: borrowing ObservedSpan, _ classification: Classification, _ instance: Int32, _ cell: Int, isRestoration: Bool
+    ) {
+        let received = span.receivedTimeUnixNano
+        let end = min(span.endTimeUnixNano, received)
+        let start = min(span.startTimeUnixNano, end)
+        let stage = classification.stage
+        var index = 0
+        func order(_ time: Int64, _ start: Int64) -> OrderKey {
+            OrderKey(
+                time: time, start: start, traceID: span.traceID, spanID: span.spanID, index: UInt16(truncatingIfNeeded: index))
+        }
+        for event in span.events where event.kind == .breakerTransition {
+            if index >= Limits.transitionsPerSpanMax {
+                if !isRestoration { counters.add(fixedCounters(received).discardedOverflow) }
+                continue
+            }
+            if let state = BreakerState(reported: event.text) {
+                let time = event.timeUnixNano == 0 ? end : min(event.timeUnixNano, received)
+                var record = PendingObservation(order: order(time, start), receipt: book.receipt(at: received), stage: stage)
+                record.setReported(state, .transition)
+                add(record, span, instance, cell, isRestoration)
+            } else if !isRestoration {
+                counters.add(fixedCounters(received).discardedUnknownState)
+            }
+            index += 1
+        }
+        var last = PendingObservation(order: order(end, start), receipt: book.receipt(at: received), stage: stage)
+        if let text = span.breakerState {
+            if let state = BreakerState(reported: text) {
+                let kind: PendingObservation.Kind = classification.outcome == .rejected ? .rejection : .attempt
+                if policy.breakerStateAt == .end {
+                    last.setReported(state, kind)
+                } else {
+                    var record = PendingObservation(order: order(start, start), receipt: last.receipt, stage: stage)
+                    record.setReported(state, kind)
+                    add(record, span, instance, cell, isRestoration)
+                }
+            } else if !isRestoration {
+                counters.add(fixedCounters(received).discardedUnknownState)
+            }
+        }
+        if isObservedByDerived(classification) {
+            last.setDerived(
+                classification.outcome,
+                VectorWindow.DurationClass(
+                    nanoseconds: span.durationNanoseconds, gate: rules.gate, closingGate: rules.closingGate))
+        }
+        if !last.isEmpty { add(last, span, instance, cell, isRestoration) }
+    }
+
+    /// Lets a record wait, without what is late: older than what its machine has looked at. That is counted here, once, and not
+    /// when its turn comes, so that a restoration can tell what waits from what does not by the order key alone.
+    private mutating func add(
+        _ record: PendingObservation, _ span: borrowing ObservedSpan, _ instance: Int32, _ cell: Int, _ isRestoration: Bool
+    ) {
+        var record = record
+        if !isRestoration { makeCounters(record, cell, span.receivedTimeUnixNano) }
+        guard let position = breaker(span, instance, cell, isRestoration) else {
+            if !isRestoration {
+                let count = Int64((record.isReported ? 1 : 0) + (record.isDerived ? 1 : 0))
+                counters.add(fixedCounters(span.receivedTimeUnixNano).discardedOverflow, count)
+            }
+            return
+        }
+        let last = book.last(position)
+        var late: Int64 = 0
+        if record.isReported, let newest = last.reported, !(newest < record.order) {
+            record.clearReported()
+            late += 1
+        }
+        if record.isDerived, let newest = last.derived, !(newest < record.order) {
+            record.clearDerived()
+            late += 1
+        }
+        if late > 0 && !isRestoration { counters.add(fixedCounters(span.receivedTimeUnixNano).discardedLate, late) }
+        if !record.isEmpty { book.append(record, to: position) }
+    }
+
+    /// Makes the counters at zero while the first observation waits, so that a scrape sees them before they move.
+    @inline(__always)
+    private mutating func makeCounters(_ record: PendingObservation, _ cell: Int, _ created: Int64) {
+        if record.isReported && !attempts[cell].hasReportedCounters {
+            attempts[cell].hasReportedCounters = true
+            _ = BreakerCounters.reported(attempts[cell].labels, &counters, created: created)
+            attempts[cell].rejections = counters.id(.breakerRejections, attempts[cell].labels, created: created)
+        }
+        if record.isDerived && !attempts[cell].hasDerivedCounters {
+            attempts[cell].hasDerivedCounters = true
+            _ = BreakerCounters.derived(attempts[cell].labels, &counters, created: created)
+        }
+    }
+
+    /// The breaker's position; `nil` when there is no room, or in a restoration none is stored.
+    private mutating func breaker(
+        _ span: borrowing ObservedSpan, _ instance: Int32, _ cell: Int, _ isRestoration: Bool
+    ) -> Int32? {
+        if attempts[cell].breaker >= 0 { return attempts[cell].breaker }
+        let process = presence.instances[Int(instance)]
+        if process.isShared { return nil }
+        var key = BreakerKey(service: process.key.service, scope: "", tool: attempts[cell].tool, kind: .service)
+        var owner: Int32 = -1
+        if let id = span.breakerID, !id.isEmpty {
+            key.scope = LabelSanitiser.clean(id)
+            key.kind = .identified
+        } else if policy.breakerScope == .process {
+            key.scope = process.key.instance
+            key.kind = .process
+            owner = instance
+        }
+        guard let position = book.existing(key) ?? (isRestoration ? nil : insertBreaker(key, instance: owner, isSaved: false))
+        else { return nil }
+        attempts[cell].breaker = position
+        return position
+    }
+}

@@ -1,0 +1,148 @@
+import Derivations
+import Yams
+
+/// Puts the configuration together from its sources.
+package struct ConfigurationLoader: Sendable {
+    private let homeFolder: String
+    private let environment: [String: String]
+
+    package init(homeFolder: String, environment: [String: String]) {
+        self.homeFolder = homeFolder
+        self.environment = environment
+    }
+
+    /// - Parameters:
+    ///   - yaml: the text of `fusebox.yaml` and its path for messages; `nil` without a file.
+    ///   - flags: values of flags by the key of their setting.
+    package func load(yaml: (text: String, path: String)?, flags: [String: String]) throws(ConfigurationError) -> Configuration {
+        var configuration = Configuration(homeFolder: homeFolder)
+        if let yaml { try apply(yaml: yaml.text, path: yaml.path, to: &configuration) }
+        for setting in Setting.all {
+            guard let text = environment[setting.environment], !text.isEmpty else { continue }
+            do {
+                try setting.read(text, &configuration)
+            } catch {
+                throw ConfigurationError("environment variable \(setting.environment): \(error.message)")
+            }
+            configuration.origins[setting.key] = setting.environment
+        }
+        for setting in Setting.all {
+            guard let text = flags[setting.key] else { continue }
+            try setting.read(text, &configuration)
+            configuration.origins[setting.key] = "flag"
+        }
+        configuration.dataFolder = expandingHome(configuration.dataFolder)
+        return configuration
+    }
+
+    private func expandingHome(_ path: String) -> String {
+        path == "~" || path.hasPrefix("~/") ? homeFolder + path.dropFirst() : path
+    }
+
+    // MARK: fusebox.yaml
+
+    private func apply(yaml: String, path: String, to configuration: inout Configuration) throws(ConfigurationError) {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: yaml)
+        } catch {
+            throw ConfigurationError("\(path) is not YAML: \(error)")
+        }
+        guard let root else { return }
+        guard let mapping = root.mapping else { throw ConfigurationError("\(path) must be a mapping of settings") }
+        try apply(mapping, prefix: "", path: path, to: &configuration)
+    }
+
+    private func apply(
+        _ mapping: Node.Mapping, prefix: String, path: String, to configuration: inout Configuration
+    ) throws(ConfigurationError) {
+        for (keyNode, value) in mapping {
+            let key = prefix + (keyNode.string ?? "")
+            let line = keyNode.mark.map { " (line \($0.line))" } ?? ""
+            if key == "fuses.prefill_budgets_s" {
+                for (model, budget) in try entries(value, key, path, line) {
+                    configuration.policy.prefillBudgetsNanoseconds[model] = try Setting.nanoseconds(budget, "\(key).\(model)")
+                }
+                configuration.origins[key] = path
+            } else if key == "fuses.stages" {
+                for (tool, stage) in try entries(value, key, path, line) {
+                    configuration.policy.stageByTool[tool] = try Setting.stage(stage, "\(key).\(tool)")
+                }
+                configuration.origins[key] = path
+            } else if let setting = Setting.all.first(where: { $0.key == key }) {
+                do {
+                    try setting.read(try scalar(value, key), &configuration)
+                } catch {
+                    throw ConfigurationError("\(path)\(line): \(error.message)")
+                }
+                configuration.origins[key] = path
+            } else if let nested = value.mapping, Setting.all.contains(where: { $0.key.hasPrefix(key + ".") }) {
+                try apply(nested, prefix: key + ".", path: path, to: &configuration)
+            } else {
+                throw ConfigurationError("\(path)\(line): there is no setting '\(key)'; `fusebox config print` lists them all")
+            }
+        }
+    }
+
+    /// One value as text; a list as words with commas between.
+    private func scalar(_ node: Node, _ key: String) throws(ConfigurationError) -> String {
+        if node.null != nil { return "none" }
+        if let text = node.scalar?.string { return text }
+        if let sequence = node.sequence {
+            let words = sequence.compactMap { $0.scalar?.string }
+            if words.count == sequence.count { return words.joined(separator: ",") }
+        }
+        throw ConfigurationError("\(key) must be one value")
+    }
+
+    private func entries(
+        _ node: Node, _ key: String, _ path: String, _ line: String
+    ) throws(ConfigurationError) -> [(String, String)] {
+        guard let mapping = node.mapping else { throw ConfigurationError("\(path)\(line): \(key) must be a mapping") }
+        var entries: [(String, String)] = []
+        for (name, value) in mapping {
+            guard let name = name.string, let text = value.scalar?.string else {
+                throw ConfigurationError("\(path)\(line): \(key) must map names to single values")
+            }
+            entries.append((name, text))
+        }
+        return entries
+    }
+}
+
+extension Configuration {
+    /// The configuration as a `fusebox.yaml` that would give it again, each line with where its value came from.
+    package var yaml: String {
+        var lines: [String] = []
+        var section = ""
+        for setting in Setting.all {
+            let parts = setting.key.split(separator: ".").map(String.init)
+            if parts.count == 2 && parts[0] != section {
+                section = parts[0]
+                lines.append("\(section):")
+            }
+            let indent = parts.count == 2 ? "  " : ""
+            let origin = origins[setting.key].map { "from \($0)" } ?? "default"
+            lines.append("\(indent)\(parts[parts.count - 1]): \(setting.show(self))  # \(origin); \(setting.environment)")
+            if setting.key == "fuses.vector_p95_gate_s" { lines += mapLines }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private var mapLines: [String] {
+        var lines: [String] = []
+        if !policy.prefillBudgetsNanoseconds.isEmpty {
+            lines.append("  prefill_budgets_s:")
+            for (model, budget) in policy.prefillBudgetsNanoseconds.sorted(by: { $0.key < $1.key }) {
+                lines.append("    \"\(model)\": \(Decimal.text(Double(budget) / 1e9))")
+            }
+        }
+        if !policy.stageByTool.isEmpty {
+            lines.append("  stages:")
+            for (tool, stage) in policy.stageByTool.sorted(by: { $0.key < $1.key }) {
+                lines.append("    \"\(tool)\": \(stage.rawValue)")
+            }
+        }
+        return lines
+    }
+}

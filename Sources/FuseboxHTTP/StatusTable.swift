@@ -1,0 +1,56 @@
+import HTTPTypes
+import Hummingbird
+import Ingest
+import OTLP
+
+/// An answer that is no success: what HTTP says, what the `google.rpc.Status` in its body says, and headers that go with it.
+struct Refusal: Error {
+    var status: HTTPResponse.Status
+    var code: RPCCode
+    var message: String
+    var headers: HTTPFields = [:]
+    /// The rest of the request's body is not worth reading.
+    var closesConnection = false
+}
+
+/// The one place where errors become status codes.
+///
+/// | what happened | HTTP | retried by clients |
+/// |---|---|---|
+/// | the body is not the message | 400 | no |
+/// | the body is too large, inflated or not | 413 | no |
+/// | the content type or encoding is not ours | 415 | no |
+/// | too many or too long header fields | 431 | no |
+/// | the spans cannot be stored now | 503, `Retry-After: 1` | yes |
+///
+/// 500 and 429 are never answered: clients drop a batch for good on 500, and 503 says all that 429 would.
+enum StatusTable {
+    static func refusal(for error: any Error) -> Refusal {
+        switch error {
+        case let refusal as Refusal: refusal
+        case let error as OTLPDecodingError:
+            Refusal(status: .badRequest, code: .invalidArgument, message: error.message)
+        case let error as InflationError: inflation(error)
+        case let error as IngestError: unavailable(error.message)
+        default: unavailable("\(error)")
+        }
+    }
+
+    private static func inflation(_ error: InflationError) -> Refusal {
+        switch error {
+        case .corrupt: Refusal(status: .badRequest, code: .invalidArgument, message: error.message)
+        case .tooLarge: tooLarge(error.message)
+        }
+    }
+
+    static func tooLarge(_ message: String) -> Refusal {
+        Refusal(
+            status: .contentTooLarge, code: .resourceExhausted,
+            message: message + "; send smaller batches, or raise --request-bytes-max", closesConnection: true)
+    }
+
+    static func unavailable(_ message: String) -> Refusal {
+        // Clients give up ten seconds after their first try: a longer wait would lose the batch.
+        Refusal(status: .serviceUnavailable, code: .unavailable, message: message, headers: [.retryAfter: "1"])
+    }
+}

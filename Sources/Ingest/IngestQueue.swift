@@ -1,0 +1,111 @@
+import Dispatch
+import Synchronization
+import TelemetryModel
+
+/// Caps of what may wait for the writer.
+package struct IngestLimits: Sendable {
+    package var queueSpansMax = 500_000
+    package var queueBytesMax = 256 << 20
+
+    package init() {}
+}
+
+/// Work for the writer's thread, in the order in which it came. Bounded by spans and bytes; what does not fit is refused at once,
+/// except that one request always fits into an empty queue.
+final class IngestQueue: Sendable {
+    /// A decoded request that waits for its commit.
+    struct Request: Sendable {
+        var batch: SpanBatch
+        var bytes: Int
+        var enqueued: ContinuousClock.Instant
+        /// Called once, from the writer's thread, when the request's fate is known.
+        var finish: @Sendable (Result<IngestResult, IngestError>) -> Void
+    }
+
+    /// Something to be done between commits by the thread that owns the state.
+    typealias Task = @Sendable (WriterState) -> Void
+
+    /// What the writer takes in one go.
+    struct Work {
+        var requests: [Request] = []
+        var tasks: [Task] = []
+        var isClosed = false
+    }
+
+    private struct State {
+        var requests: [Request] = []
+        var tasks: [Task] = []
+        var spans = 0
+        var bytes = 0
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let arrivals = DispatchSemaphore(value: 0)
+    private let limits: IngestLimits
+
+    init(limits: IngestLimits) {
+        self.limits = limits
+    }
+
+    /// Spans and bytes that wait now.
+    var depth: (spans: Int, bytes: Int) { state.withLock { ($0.spans, $0.bytes) } }
+
+    /// Adds a request, or says why not.
+    func add(_ request: Request) -> IngestError? {
+        let refusal: IngestError? = state.withLock { state in
+            if state.isClosed { return .stopping }
+            let spans = state.spans + request.batch.spans.count
+            let bytes = state.bytes + request.bytes
+            if !state.requests.isEmpty && (spans > limits.queueSpansMax || bytes > limits.queueBytesMax) { return .queueFull }
+            state.requests.append(request)
+            state.spans = spans
+            state.bytes = bytes
+            return nil
+        }
+        if refusal == nil { arrivals.signal() }
+        return refusal
+    }
+
+    /// Adds a task; `false` when the queue is closed and it will not run.
+    func add(_ task: @escaping Task) -> Bool {
+        let added = state.withLock { state in
+            if state.isClosed { return false }
+            state.tasks.append(task)
+            return true
+        }
+        if added { arrivals.signal() }
+        return added
+    }
+
+    /// Lets nothing more in; what is in is still served.
+    func close() {
+        state.withLock { $0.isClosed = true }
+        arrivals.signal()
+    }
+
+    /// Waits for work until `deadline` and takes requests up to `spansMax` spans, at least one.
+    func take(spansMax: Int, deadline: DispatchTime) -> Work {
+        _ = arrivals.wait(timeout: deadline)
+        return state.withLock { state in
+            var work = Work()
+            swap(&work.tasks, &state.tasks)
+            var spans = 0
+            var count = 0
+            var bytes = 0
+            for request in state.requests {
+                guard count == 0 || spans + request.batch.spans.count <= spansMax else { break }
+                spans += request.batch.spans.count
+                bytes += request.bytes
+                count += 1
+            }
+            work.requests = Array(state.requests.prefix(count))
+            state.requests.removeFirst(count)
+            state.spans -= spans
+            state.bytes -= bytes
+            work.isClosed = state.isClosed && state.requests.isEmpty
+            if !state.requests.isEmpty { arrivals.signal() }
+            return work
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import SQLite
+import TelemetryModel
+
+/// What was committed, read back to rebuild the derivations: by the writer at its start, and by commands beside it.
+package struct SpanHistory {
+    private let connection: Connection
+
+    init(_ connection: Connection) {
+        self.connection = connection
+    }
+
+    /// Runs `body` on one state of the database, whatever is committed meanwhile.
+    package func snapshot<Result>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+        if connection.isInTransaction { return try body() }
+        try translated { () throws(SQLiteError) in try connection.execute("BEGIN") }
+        do {
+            let result = try body()
+            try translated { () throws(SQLiteError) in try connection.execute("COMMIT") }
+            return result
+        } catch {
+            // The transaction only read: there is nothing to lose, and the first error is the one to tell.
+            try? connection.execute("ROLLBACK")
+            throw error
+        }
+    }
+
+    private func translated<Result>(_ body: () throws(SQLiteError) -> Result) throws(StoreError) -> Result {
+        do {
+            return try body()
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    /// All derivation rows but the transitions, in the order in which they were written.
+    package func derivations() throws(StoreError) -> DerivationRows {
+        try translated { () throws(SQLiteError) in try DerivationTables.read(connection) }
+    }
+
+    /// Ids of the segments, newest first, with the latest time at which one of their spans was received.
+    package func segmentsNewestFirst() throws(StoreError) -> [(id: Int64, spanCount: Int, receivedMaximumUnixNano: Int64)] {
+        try translated { () throws(SQLiteError) in
+            let statement = try connection.prepare("SELECT id, span_count, received_max FROM segment ORDER BY id DESC")
+            var segments: [(Int64, Int, Int64)] = []
+            while try statement.step() {
+                segments.append((statement.integer(0), Int(statement.integer(1)), statement.integer(2)))
+            }
+            return segments
+        }
+    }
+
+    /// The spans of a stored segment as a batch again, with the time at which each was received.
+    package func batch(ofSegment id: Int64) throws(StoreError) -> StoredBatch {
+        do {
+            guard let segment = try SegmentCatalog(connection).open(id) else {
+                throw SegmentError.damaged("segment \(id) is missing")
+            }
+            return try StoredBatch(segment)
+        } catch {
+            throw SpanStore.storeError(error)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+/// An attribute's value as Swift has it, for whoever makes spans. Spans that came in are never turned into these.
+package indirect enum AttributeValue: Equatable, Sendable {
+    case empty
+    case string(String)
+    case bool(Bool)
+    case int(Int64)
+    case double(Double)
+    case array([AttributeValue])
+    case keyValueList(AttributeList)
+    case bytes([UInt8])
+}
+
+/// Attributes in order. Keys may repeat, as they may on the wire; whoever reads takes the last.
+package struct AttributeList: Equatable, Sendable {
+    package struct Element: Equatable, Sendable {
+        package var key: String
+        package var value: AttributeValue
+    }
+
+    package private(set) var elements: [Element] = []
+
+    package init() {}
+
+    package mutating func append(_ key: String, _ value: AttributeValue) {
+        elements.append(Element(key: key, value: value))
+    }
+
+    package mutating func append(contentsOf other: AttributeList) {
+        elements += other.elements
+    }
+}
+
+extension AttributeList: ExpressibleByDictionaryLiteral {
+    package init(dictionaryLiteral pairs: (String, AttributeValue)...) {
+        elements = pairs.map { Element(key: $0.0, value: $0.1) }
+    }
+}
+
+extension AttributeValue: ExpressibleByStringInterpolation {
+    package init(stringLiteral value: String) { self = .string(value) }
+}
+
+extension AttributeValue: ExpressibleByIntegerLiteral {
+    package init(integerLiteral value: Int64) { self = .int(value) }
+}
+
+extension AttributeValue: ExpressibleByFloatLiteral {
+    package init(floatLiteral value: Double) { self = .double(value) }
+}
+
+extension AttributeValue: ExpressibleByBooleanLiteral {
+    package init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+extension WireWriter {
+    /// The attributes as `KeyValue` messages in that field.
+    package mutating func attributes(_ field: Int, _ attributes: AttributeList) {
+        for element in attributes.elements {
+            message(field) { pair in
+                pair.lengthDelimited(1, element.key.utf8)
+                pair.message(2) { $0.anyValue(element.value) }
+            }
+        }
+    }
+
+    /// The fields of an `AnyValue`. What is set is written even when it is the default, since it is a member of a oneof.
+    package mutating func anyValue(_ value: AttributeValue) {
+        switch value {
+        case .empty: break
+        case .string(let text): lengthDelimited(1, text.utf8)
+        case .bool(let flag): varint(2, flag ? 1 : 0)
+        case .int(let number): varint(3, UInt64(bitPattern: number))
+        case .double(let number): fixed64(4, number.bitPattern)
+        case .array(let values):
+            message(5) { array in
+                for value in values { array.message(1) { $0.anyValue(value) } }
+            }
+        case .keyValueList(let list): message(6) { $0.attributes(1, list) }
+        case .bytes(let data): lengthDelimited(7, data)
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import ArgumentParser
+import FuseboxConfiguration
+
+/// `fusebox config`: what is configured, and whether it can be used.
+struct ConfigurationCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "config", abstract: "Check the configuration, or print it as it takes effect.",
+        subcommands: [Check.self, Print.self])
+
+    struct Check: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Say whether the configuration can be used; exit code 2 if not.")
+
+        @OptionGroup var common: CommonOptions
+
+        mutating func run() throws {
+            let configuration = try common.configuration()
+            for warning in configuration.warnings { Terminal.error("warning: \(warning)") }
+            Terminal.write("the configuration is good\n")
+        }
+    }
+
+    struct Print: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print every setting as YAML, with where its value came from and its environment variable.")
+
+        @OptionGroup var common: CommonOptions
+
+        mutating func run() throws {
+            Terminal.write(try common.configuration().yaml)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Derivations
+import FuseboxConfiguration
+import Ingest
+import SemanticColumns
+import SpanStore
+import TelemetryModel
+
+/// `fusebox fuses`: the fuse table, and every breaker with what it did.
+struct Fuses: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show the fuse table and every circuit breaker: state, opens, cooldown.",
+        discussion: """
+            Reported is what agents said of their breakers (breaker_state); derived is what a breaker run by the fuse table would have
+            done. It reads the data file, so it works beside a running server and without one.
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: "\(SQLFormat.allCases.map(\.rawValue).joined(separator: ", ")) of the breakers.")
+    var format: SQLFormat = .table
+
+    mutating func run() async throws {
+        let configuration = try common.configuration()
+        let breakers: [BreakerView]
+        do {
+            let reader = try SQLReader(folder: StoreFolder(path: configuration.dataFolder))
+            let restorer = DerivationRestorer(history: reader.history, policy: configuration.policy, table: .standard)
+            breakers = try restorer.restored().breakers(at: Clock.unixNano())
+        } catch {
+            throw error.failure
+        }
+        if format == .table { Terminal.write(Self.table(of: configuration.policy) + "\n") }
+        if breakers.isEmpty && format == .table {
+            Terminal.write("No breaker yet: no tool reported a breaker_state, and no tool of a derived stage was called.\n")
+            return
+        }
+        write(breakers)
+    }
+
+    // MARK: Fuses
+
+    private static func table(of policy: FusePolicy) -> String {
+        var lines = ["Fuses"]
+        lines.append("  http_tool    \(seconds(policy.httpToolTimeoutNanoseconds))")
+        lines.append("  vector       \(seconds(policy.vectorQueryTimeoutNanoseconds))")
+        let subprocess = policy.fuseNanoseconds(stage: .subprocess, model: nil)
+        lines.append("  subprocess   \(subprocess.map(seconds) ?? "none")")
+        for (model, budget) in policy.prefillBudgetsNanoseconds.sorted(by: { $0.key < $1.key }) {
+            lines.append("  llm prefill  \(seconds(budget))  \(Terminal.escaped(model))")
+        }
+        lines.append(
+            "Breakers open after \(policy.breakerThreshold) timeouts in a row, cool down for "
+                + "\(seconds(policy.breakerCooldownNanoseconds)), scope \(policy.breakerScope.rawValue)")
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func seconds(_ nanoseconds: Int64) -> String {
+        let seconds = Double(nanoseconds) / 1e9
+        return "\(Int64(exactly: seconds).map { "\($0)" } ?? "\(seconds)") s"
+    }
+
+    // MARK: Breakers
+
+    private func write(_ breakers: [BreakerView]) {
+        var rows = SQLRowWriter(
+            format: format, escapes: Terminal.isTerminal(.standardOutput),
+            columns: [
+                "service_name", "tool", "scope", "machine", "stage", "state", "opens", "half_opens", "closes", "cooldown_s",
+                "open_since",
+            ])
+        for breaker in breakers {
+            for (name, machine) in [("reported", breaker.reported), ("derived", breaker.derived)] {
+                guard let machine else { continue }
+                rows.write([
+                    .text(breaker.service), .text(breaker.tool), .text(breaker.scope), .text(name), .text(machine.stage.rawValue),
+                    .text(machine.state.rawValue), .integer(machine.opens), .integer(machine.halfOpens), .integer(machine.closes),
+                    .double(Double(machine.cooldownNanoseconds / 1_000_000) / 1000),
+                    machine.sinceUnixNano.map { .text(TimeText.iso8601(unixNano: $0)) } ?? .null,
+                ])
+            }
+        }
+        rows.finish()
+    }
+}

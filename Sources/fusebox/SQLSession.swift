@@ -1,0 +1,92 @@
+import CSQLite
+import SQLite
+import SpanStore
+
+/// Runs queries and writes their rows.
+final class SQLSession {
+    let reader: SQLReader
+    var format: SQLFormat
+    private let parameters: [String: String]
+    /// Whether values go to a terminal, where control characters must not act.
+    private let escapes: Bool
+
+    init(reader: SQLReader, format: SQLFormat, parameters: [String: String], escapes: Bool) {
+        self.reader = reader
+        self.format = format
+        self.parameters = parameters
+        self.escapes = escapes
+    }
+
+    /// Runs every statement of the text, one after the other.
+    func run(_ text: String) throws {
+        do {
+            var rest = text[...]
+            var isEmpty = true
+            while let (statement, behind) = try reader.connection.prepareNext(rest) {
+                rest = behind
+                guard let statement else { continue }
+                isEmpty = false
+                try bind(statement)
+                var writer = SQLRowWriter(format: format, escapes: escapes, columns: Self.columnNames(statement))
+                while try statement.step() { writer.write(Self.row(statement)) }
+                writer.finish()
+            }
+            if isEmpty { throw CommandFailure(.usage, "there is no query in the text") }
+        } catch let error as SQLiteError {
+            throw Self.failure(error)
+        }
+    }
+
+    private func bind(_ statement: Statement) throws {
+        for index in 1..<(statement.parameterCount + 1) {
+            guard let name = statement.parameterName(index) else {
+                throw CommandFailure(.usage, "use named parameters such as :name, and give them with -p name=value")
+            }
+            guard let value = parameters[String(name.dropFirst())] else {
+                throw CommandFailure(.usage, "the query has \(name); give it with -p \(name.dropFirst())=value")
+            }
+            if let integer = Int64(value) {
+                try statement.bind(index, integer)
+            } else if let double = Double(value) {
+                try statement.bind(index, double)
+            } else {
+                try statement.bind(index, value)
+            }
+        }
+    }
+
+    private static func columnNames(_ statement: Statement) -> [String] {
+        (0..<statement.columnCount).map { statement.columnName($0) }
+    }
+
+    private static func row(_ statement: Statement) -> [SQLValue] {
+        (0..<statement.columnCount).map { column in
+            switch statement.type(column) {
+            case SQLITE_INTEGER: .integer(statement.integer(column))
+            case SQLITE_FLOAT: .double(statement.double(column))
+            case SQLITE_TEXT: .text(statement.text(column) ?? "")
+            case SQLITE_BLOB: .blob(statement.blob(column))
+            default: .null
+            }
+        }
+    }
+
+    private static func failure(_ error: SQLiteError) -> CommandFailure {
+        switch error.code {
+        case SQLITE_AUTH, SQLITE_READONLY:
+            CommandFailure(.failed, "\(error.message): `fusebox sql` only reads")
+        case SQLITE_CORRUPT, SQLITE_NOTADB:
+            CommandFailure(.integrity, error.message)
+        default: CommandFailure(.failed, hint(error.message))
+        }
+    }
+
+    /// Messages that a newcomer meets, with what helps.
+    private static func hint(_ message: String) -> String {
+        if message.hasPrefix("no such table") { return "\(message); tables are: \(SQLReader.tables.joined(separator: ", "))" }
+        if message.hasPrefix("no such column") {
+            return "\(message); `.schema` at the prompt lists columns, and attr(attributes, 'key') reads any other attribute"
+        }
+        return message
+    }
+}

@@ -1,0 +1,72 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// Standard output and error, and whether somebody is looking.
+enum Terminal {
+    enum Stream: Int32 {
+        case standardOutput = 1
+        case standardError = 2
+    }
+
+    static func isTerminal(_ stream: Stream) -> Bool { isatty(stream.rawValue) == 1 }
+
+    static var inputIsTerminal: Bool { isatty(0) == 1 }
+
+    /// Writes all of it; a closed pipe ends the process quietly, as other tools do.
+    static func write(_ text: String, to stream: Stream = .standardOutput) {
+        var text = text
+        text.withUTF8 { bytes in
+            var offset = 0
+            while offset < bytes.count {
+                guard let start = bytes.baseAddress else { return }
+                let count = Foundationless.write(stream.rawValue, start + offset, bytes.count - offset)
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    exit(errno == EPIPE ? 0 : 1)
+                }
+                offset += count
+            }
+        }
+    }
+
+    static func error(_ message: String) {
+        write("fusebox: \(message)\n", to: .standardError)
+    }
+
+    /// Text without what could steer a terminal: control characters, C1 controls and bidirectional overrides become escapes.
+    static func escaped(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: isDangerous) else { return text }
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where isDangerous(scalar): result += "\\u{\(String(scalar.value, radix: 16))}"
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+
+    private static func isDangerous(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F..<0xA0, 0x200E...0x200F, 0x202A...0x202E, 0x2066...0x2069: true
+        default: false
+        }
+    }
+}
+
+/// The C function of the same name as `Terminal.write`.
+private enum Foundationless {
+    static func write(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, _ count: Int) -> Int {
+        #if canImport(Glibc)
+        Glibc.write(descriptor, bytes, count)
+        #else
+        Darwin.write(descriptor, bytes, count)
+        #endif
+    }
+}

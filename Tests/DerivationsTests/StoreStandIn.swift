@@ -1,0 +1,134 @@
+import PrometheusText
+import TelemetryModel
+
+@testable import Derivations
+
+/// What a caller of the derivations does, with dictionaries for a database: identity, conflicts, the retention floor, one
+/// transaction a batch, restarts.
+struct StoreStandIn {
+    let policy: FusePolicy
+    private(set) var derivations: SpanDerivations
+    private(set) var accepted = 0
+    private(set) var identical = 0
+    private(set) var conflicts = 0
+    private(set) var tooOld = 0
+    private(set) var received = 0
+    private var stored: [SpanIdentity: ObservedSpan] = [:]
+    private var arrivals: [SpanIdentity] = []
+    private var floor: Int64?
+    private var counters: [Int: CounterRow] = [:]
+    private var labels: [LabelRow] = []
+    private var states: [DerivationChanges.StateKey: StateRow] = [:]
+
+    struct SpanIdentity: Hashable {
+        var traceID: TraceID
+        var spanID: SpanID
+    }
+
+    init(policy: FusePolicy = FusePolicy()) {
+        self.policy = policy
+        derivations = SpanDerivations(policy: policy)
+    }
+
+    var storedCount: Int { stored.count }
+
+    mutating func ingest(_ spans: [ObservedSpan], at time: Int64) {
+        derivations.advance(to: time)
+        for var span in spans {
+            received += 1
+            span.receivedTimeUnixNano = time
+            let identity = SpanIdentity(traceID: span.traceID, spanID: span.spanID)
+            if let floor, span.endTimeUnixNano <= floor {
+                tooOld += 1
+            } else if let first = stored[identity] {
+                if isSame(first, span) { identical += 1 } else { conflicts += 1 }
+            } else {
+                stored[identity] = span
+                arrivals.append(identity)
+                accepted += 1
+                derivations.observe(span)
+            }
+        }
+        commit()
+    }
+
+    mutating func advance(to time: Int64) { derivations.advance(to: time) }
+
+    /// Deletes what ended at or before `cut`, but for spans that a restart would miss.
+    mutating func retain(after cut: Int64) {
+        floor = max(cut, floor ?? cut)
+        let kept = derivations.watermarkUnixNano
+        for (identity, span) in stored where span.endTimeUnixNano <= cut && span.receivedTimeUnixNano <= kept {
+            stored[identity] = nil
+        }
+        arrivals.removeAll { stored[$0] == nil }
+    }
+
+    mutating func commit() {
+        let changes = derivations.takeChanges()
+        for row in changes.counters {
+            precondition(row.value >= counters[row.id]?.value ?? 0, "a counter fell")
+            precondition(row.id == counters.count || counters[row.id]?.labels == row.labels, "a counter moved")
+            counters[row.id] = row
+        }
+        labels += changes.labels
+        for row in changes.states { states[DerivationChanges.StateKey(kind: row.kind, key: row.key)] = row }
+        for key in changes.removedStates { states[key] = nil }
+    }
+
+    /// What a start after a power cut finds: the last commit.
+    func reopened(policy: FusePolicy? = nil) -> SpanDerivations {
+        var derivations = SpanDerivations(
+            policy: policy ?? self.policy,
+            snapshot: DerivationSnapshot(
+                counters: counters.values.shuffled(), labels: labels, states: states.values.shuffled()))
+        precondition(derivations.unreadableStates == 0)
+        let from = derivations.restoreFromUnixNano
+        for identity in arrivals {
+            guard let span = stored[identity], span.receivedTimeUnixNano > from else { continue }
+            derivations.restore(span)
+        }
+        return derivations
+    }
+
+    mutating func restart() { derivations = reopened() }
+
+    /// Counters that are not zero, as `family{labels}`.
+    var values: [String: Int64] {
+        var values: [String: Int64] = [:]
+        for row in counters.values where row.value != 0 { values["\(row.family){\(row.labels)}"] = row.value }
+        return values
+    }
+
+    private func isSame(_ first: ObservedSpan, _ second: ObservedSpan) -> Bool {
+        first.startTimeUnixNano == second.startTimeUnixNano && first.endTimeUnixNano == second.endTimeUnixNano
+            && first.statusCode == second.statusCode && first.errorType == second.errorType
+            && first.breakerState == second.breakerState
+    }
+}
+
+extension SpanDerivations {
+    /// The exposition without exemplars, which only OpenMetrics shows and a restart loses.
+    func plainExposition(at now: Int64) -> [MetricFamily] {
+        collect(at: now).map { family in
+            var family = family
+            for index in family.samples.indices { family.samples[index].exemplar = nil }
+            return family
+        }
+    }
+
+    /// The sum of a counter family's samples, or of a histogram family's counts, that have all these label pairs.
+    func total(_ name: String, _ pairs: String...) -> Int64 {
+        var total: Int64 = 0
+        for family in collect(at: clockUnixNano) where family.name == name {
+            for sample in family.samples where pairs.allSatisfy(sample.labels.contains) {
+                switch sample.value {
+                case .integer(let value): total += value
+                case .double(let value): total += Int64((value * 1e9).rounded())
+                case .histogram(let histogram): total += histogram.counts.reduce(0, +)
+                }
+            }
+        }
+        return total
+    }
+}
