@@ -26,9 +26,10 @@ package struct DerivationRestorer {
                 policy: policy,
                 snapshot: DerivationSnapshot(counters: rows.counters, labels: rows.labels, states: rows.states))
             let horizon = derivations.restoreFromUnixNano
+            var reader = ColumnReader(table: table)
             var observer = SpanObserver()
             for id in try recentSegments(derivations, horizon).reversed() {
-                try restore(segment: id, into: &derivations, after: horizon, &observer)
+                try restore(segment: id, into: &derivations, after: horizon, &reader, &observer)
             }
             return derivations
         }
@@ -48,16 +49,17 @@ package struct DerivationRestorer {
     }
 
     private func restore(
-        segment id: Int64, into derivations: inout SpanDerivations, after horizon: Int64, _ observer: inout SpanObserver
+        segment id: Int64, into derivations: inout SpanDerivations, after horizon: Int64, _ reader: inout ColumnReader,
+        _ observer: inout SpanObserver
     ) throws(StoreError) {
         let stored = try history.batch(ofSegment: id)
         var batch = stored.batch
-        var reader = ColumnReader(table: table, batch: &batch)
+        reader.begin(&batch)
         observer.begin(batch)
         for (index, span) in batch.spans.enumerated() where stored.receivedTimesUnixNano[index] > horizon {
             reader.read(span, of: &batch)
             derivations.restore(
-                observer.observe(span, reader, of: batch, receivedTimeUnixNano: stored.receivedTimesUnixNano[index]))
+                observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: stored.receivedTimesUnixNano[index]))
         }
     }
 }

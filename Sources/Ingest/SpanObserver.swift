@@ -13,7 +13,7 @@ struct SpanObserver {
     }
 
     mutating func observe(
-        _ span: SpanRecord, _ columns: borrowing ColumnReader, of batch: SpanBatch, receivedTimeUnixNano: Int64
+        _ span: SpanRecord, _ columns: borrowing ColumnRow, of batch: SpanBatch, receivedTimeUnixNano: Int64
     ) -> ObservedSpan {
         var observed = ObservedSpan(traceID: span.traceID, spanID: span.spanID)
         let identity = identities[Int(span.resource)]
@@ -27,12 +27,12 @@ struct SpanObserver {
         observed.statusCode = span.statusCode
         if span.statusCode == 2 && !span.statusMessage.isEmpty { observed.statusMessage = batch.string(span.statusMessage) }
         fillColumns(&observed, columns, batch)
-        fillFacts(&observed, columns, batch)
+        if columns.hasFacts { fillFacts(&observed, columns, batch) }
         if span.events.count > 0 { observed.events = events(span, batch) }
         return observed
     }
 
-    private mutating func fillColumns(_ observed: inout ObservedSpan, _ columns: borrowing ColumnReader, _ batch: SpanBatch) {
+    private mutating func fillColumns(_ observed: inout ObservedSpan, _ columns: borrowing ColumnRow, _ batch: SpanBatch) {
         observed.workflow = text(columns[.workflow_name], batch)
         observed.step = text(columns[.step_id], batch)
         observed.tool = text(columns[.tool_name], batch)
@@ -46,11 +46,10 @@ struct SpanObserver {
         observed.outputTokens = integer(columns[.output_tokens])
         observed.cacheReadTokens = integer(columns[.cached_tokens])
         // A state that was only guessed from an exception's name fills the column but moves no breaker.
-        if columns.isReported(.breaker_state) { observed.breakerState = text(columns[.breaker_state], batch) }
+        if !columns[.breaker_state].isGuess { observed.breakerState = text(columns[.breaker_state], batch) }
     }
 
-    private mutating func fillFacts(_ observed: inout ObservedSpan, _ columns: borrowing ColumnReader, _ batch: SpanBatch) {
-        guard columns.hasFacts else { return }
+    private mutating func fillFacts(_ observed: inout ObservedSpan, _ columns: borrowing ColumnRow, _ batch: SpanBatch) {
         observed.stageAttribute = text(columns[.stage_attribute], batch)
         observed.errorType = text(columns[.raw_error_type], batch)
         observed.timeoutFlag = flag(columns[.timeout_flag])

@@ -7,13 +7,10 @@ import TelemetryModel
 /// Everything that the writer's thread owns: the store, the derivations and the segment that is being filled. It is used by that
 /// thread alone; `@unchecked Sendable` because tasks carry a reference to it across, and run there.
 final class WriterState: @unchecked Sendable {
-    /// Raw values of `Column` that a segment stores, in order: positions of `SpanAnnotations.values`.
-    private static let storedColumns = Column.allCases.filter { Column.stored.contains($0.rawValue) }
-
     let store: SpanStore
     private(set) var derivations: SpanDerivations
     private let restorer: DerivationRestorer
-    private let table: ColumnTable
+    private var reader: ColumnReader
     private let metrics: IngestMetrics
     private var builder: SegmentBuilder
     private var observer = SpanObserver()
@@ -25,9 +22,9 @@ final class WriterState: @unchecked Sendable {
 
     init(store: SpanStore, policy: FusePolicy, table: ColumnTable, metrics: IngestMetrics) throws(StoreError) {
         self.store = store
-        self.table = table
+        reader = ColumnReader(table: table)
         self.metrics = metrics
-        builder = SegmentBuilder(derivedColumns: Self.storedColumns.map(\.name))
+        builder = SegmentBuilder(derivedColumns: Column.storedNames)
         restorer = DerivationRestorer(history: store.history, policy: policy, table: table)
         derivations = try restorer.restored()
         clockUnixNano = derivations.clockUnixNano
@@ -55,7 +52,7 @@ final class WriterState: @unchecked Sendable {
 
     private func append(_ batch: inout SpanBatch, received: Int64) throws(StoreError) -> IngestResult {
         var result = IngestResult(rejections: batch.rejections)
-        var reader = ColumnReader(table: table, batch: &batch)
+        reader.begin(&batch)
         observer.begin(batch)
         builder.begin(batch)
         annotations.receivedTimeUnixNano = received
@@ -76,9 +73,9 @@ final class WriterState: @unchecked Sendable {
                 continue
             }
             reader.read(span, of: &batch)
-            let observed = observer.observe(span, reader, of: batch, receivedTimeUnixNano: received)
-            annotate(derivations.observe(observed), reader)
-            builder.append(span, of: batch, annotations: annotations)
+            let observed = observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: received)
+            annotate(derivations.observe(observed))
+            builder.append(span, of: batch, derived: reader.row.values, annotations: annotations)
             result.accepted += 1
             if builder.spanCount == SegmentFormat.spansPerCommitMax {
                 try commit()
@@ -88,16 +85,7 @@ final class WriterState: @unchecked Sendable {
         return result
     }
 
-    private func annotate(_ classification: Classification, _ reader: ColumnReader) {
-        annotations.values.removeAll(keepingCapacity: true)
-        for (position, column) in Self.storedColumns.enumerated() {
-            let value = reader[column]
-            switch value.kind {
-            case .none: continue
-            case .text: annotations.values.append((position, .text(value.slice, sourceKey: value.sourceKey)))
-            case .integer: annotations.values.append((position, .integer(value.integer, sourceKey: value.sourceKey)))
-            }
-        }
+    private func annotate(_ classification: Classification) {
         annotations.stage = classification.stage.rawValue
         annotations.outcome = classification.isAttempt ? classification.outcome.rawValue : ""
         annotations.timeoutReason = ""
@@ -116,11 +104,10 @@ final class WriterState: @unchecked Sendable {
             throw .segment(error)
         }
         let rows = DerivationRows(derivations.takeChanges())
-        if segment == nil && rows.isEmpty { return }
         lastCommitFailed = true
-        try store.commit(segment.map { [$0] } ?? [], rows)
+        try store.commit(segment, rows, nowUnixNano: clockUnixNano)
         lastCommitFailed = false
-        metrics.commitSpans.record(Double(segment?.spanCount ?? 0))
+        if let segment { metrics.commitSpans.record(Double(segment.spanCount)) }
     }
 
     // MARK: Time

@@ -14,6 +14,9 @@ package enum Column: Int, CaseIterable, Sendable {
     package static let stored: ClosedRange<Int> = Column.operation.rawValue...Column.error_type.rawValue
 
     package var name: String { "\(self)" }
+
+    /// Names of the stored columns, in the order of their raw values, which start at 0.
+    package static let storedNames = allCases.filter { stored.contains($0.rawValue) }.map(\.name)
 }
 
 /// What a column takes. What does not convert is as if it were not there.
@@ -31,25 +34,4 @@ package enum ColumnType: String, Sendable {
     /// The state of a circuit breaker; spellings are folded to `closed`, `open` and `half_open`, integers kept as `code:N`
     /// because the field numbers them in conflicting ways.
     case breaker
-}
-
-/// One column's value for one span.
-package struct ColumnValue: Sendable {
-    package enum Kind: UInt8, Sendable {
-        case none, text, integer
-    }
-
-    package var kind = Kind.none
-    /// The slice of a text as in `AttributeRecord`; the bit pattern of an integer.
-    package var payload: UInt64 = 0
-    /// The batch's index of the attribute key whose value this is, unchanged; -1 when it was converted or computed.
-    package var sourceKey: Int32 = -1
-    /// Inferred from something else than a statement of it.
-    package var isGuess = false
-    /// The position of the winning source among its column's; lower wins.
-    var rank = UInt16.max
-
-    package init() {}
-
-    package static let none = ColumnValue()
 }

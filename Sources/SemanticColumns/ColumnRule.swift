@@ -1,37 +1,38 @@
-/// Where a column's value may come from: one line of `columns.txt`.
+/// Where a column's value may come from: one line of `columns.txt`. Keys are numbers in the table's `keys`.
 struct ColumnRule: Sendable {
     enum Source: Equatable, Sendable {
-        case attribute(key: String)
-        case json(key: String, member: String)
-        case pair(first: String, second: String)
-        case jsonPair(key: String, first: String, second: String)
-        case path(first: String, second: String)
+        case attribute(key: Int)
+        case json(key: Int, member: String)
+        case pair(first: Int, second: Int)
+        case jsonPair(key: Int, first: String, second: String)
+        case path(first: Int, second: Int)
         case numbered(prefix: String)
-        case elements(key: String)
-        case positive(key: String)
-        case prefixed(text: String, key: String)
-        case map(key: String, texts: [String: String])
-        case breakerError(key: String)
-        case atLeast(limit: Int64, key: String)
+        case elements(key: Int)
+        case positive(key: Int)
+        case prefixed(text: String, key: Int)
+        case map(key: Int, texts: [String: String])
+        case breakerError(key: Int)
+        case atLeast(limit: Int64, key: Int)
         case nameWhole
-        case nameAfter(text: String)
-        case nameUntil(text: String)
-        case nameHead(text: String)
-        case nameTail(text: String)
-        case event(name: String, key: String)
-        case eventElements(name: String, key: String)
+        case nameAfter(text: [UInt8])
+        case nameUntil(text: [UInt8])
+        case nameHead(text: [UInt8])
+        case nameTail(text: [UInt8])
+        case event(name: String, key: Int)
+        case eventElements(name: String, key: Int)
         case eventValue(name: String, value: String)
         case eventOffset(name: String)
         case sum(first: Column, second: Column)
         case status(code: Int32, value: String)
-        case present(key: String)
+        case present(key: Int)
     }
 
     enum Condition: Equatable, Sendable {
         case root
-        case scope(prefix: String)
-        case attribute(key: String, value: String)
-        case attributeSuffix(key: String, suffix: String)
+        /// The number of a prefix in the table's `scopePrefixes`.
+        case scope(prefix: Int)
+        case attribute(key: Int, value: String)
+        case attributeSuffix(key: Int, suffix: String)
         case column(Column, value: String)
     }
 
@@ -41,8 +42,14 @@ struct ColumnRule: Sendable {
     var source: Source
     var conditions: [Condition]
 
-    /// The attribute keys that must be there for the rule to have any chance; empty when it needs none.
-    var neededKey: String? {
+    /// An attribute without conditions: found by its key alone.
+    var directKey: Int? {
+        guard case .attribute(let key) = source, conditions.isEmpty else { return nil }
+        return key
+    }
+
+    /// The key that the span must have for the rule to have any chance.
+    var neededKey: Int? {
         switch source {
         case .attribute(let key), .json(let key, _), .jsonPair(let key, _, _), .elements(let key), .positive(let key),
             .prefixed(_, let key), .map(let key, _), .breakerError(let key), .atLeast(_, let key), .present(let key):

@@ -1,9 +1,28 @@
+import TelemetryModel
+
 /// The alias table: which attributes fill which columns, read from `schemas/columns/columns.txt`.
 package struct ColumnTable: Sendable {
-    /// Rules in the order of the file: a column's sources follow each other, ranks ascending.
-    let rules: [ColumnRule]
+    /// One unconditional `attribute` rule.
+    struct DirectRule: Sendable {
+        var column: Int
+        var type: ColumnType
+        var rank: UInt16
+    }
+
+    /// Every attribute key that some rule reads.
+    private(set) var keys = ByteStringTable(slotCount: 512)
+    /// Prefixes of scope names that some rule asks for.
+    private(set) var scopePrefixes: [String] = []
+    /// Prefixes, with their dot, of keys that are numbered.
+    private(set) var numberedPrefixes: [String] = []
+    /// By key number, the direct rules of that key.
+    private(set) var direct: [[DirectRule]] = []
+    /// The other rules, in the order of the file: a column's sources follow each other, ranks ascending.
+    private(set) var others: [ColumnRule] = []
+    /// By key number, positions in `others` of the rules that need that key.
+    private(set) var othersOfKey: [[Int]] = []
     /// Columns that a resource's attributes may fill.
-    let resourceColumns: Set<Column>
+    private(set) var resourceColumns: Set<Column> = []
 
     /// The table that is built into the binary.
     package static let standard: ColumnTable = {
@@ -16,10 +35,7 @@ package struct ColumnTable: Sendable {
         }
     }()
 
-    private init() {
-        rules = []
-        resourceColumns = []
-    }
+    private init() {}
 
     /// A line of the table that cannot be understood.
     package struct ParseError: Error, Equatable {
@@ -29,8 +45,6 @@ package struct ColumnTable: Sendable {
 
     /// Reads a table in the format that the head of `columns.txt` tells.
     package init(text: String) throws(ParseError) {
-        var rules: [ColumnRule] = []
-        var resourceColumns: Set<Column> = []
         var current: (column: Column, type: ColumnType)?
         var rank: UInt16 = 0
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
@@ -47,16 +61,30 @@ package struct ColumnTable: Sendable {
             }
             guard let current else { throw ParseError(line: index + 1, message: "a source before the first column") }
             let split = words.firstIndex(of: "if") ?? words.endIndex
-            guard let source = Self.source(Array(words[..<split])),
-                let conditions = Self.conditions(Array(words[split...].dropFirst()))
+            guard let source = source(Array(words[..<split])), let conditions = conditions(Array(words[split...].dropFirst()))
             else { throw ParseError(line: index + 1, message: "not a source, or not a condition") }
-            rules.append(
-                ColumnRule(
-                    column: current.column, type: current.type, rank: rank, source: source, conditions: conditions))
+            add(ColumnRule(column: current.column, type: current.type, rank: rank, source: source, conditions: conditions))
             rank += 1
         }
-        self.rules = rules
-        self.resourceColumns = resourceColumns
+    }
+
+    private mutating func add(_ rule: ColumnRule) {
+        if let key = rule.directKey {
+            direct[key].append(DirectRule(column: rule.column.rawValue, type: rule.type, rank: rule.rank))
+            return
+        }
+        if let key = rule.neededKey { othersOfKey[key].append(others.count) }
+        others.append(rule)
+    }
+
+    /// The number of a key, which is added when new.
+    private mutating func key(_ text: String) -> Int {
+        let number = keys.insert(text)
+        if number == direct.count {
+            direct.append([])
+            othersOfKey.append([])
+        }
+        return number
     }
 
     /// Words of a line, apart at spaces; a word in double quotes may hold spaces.
@@ -82,19 +110,21 @@ package struct ColumnTable: Sendable {
         return words
     }
 
-    private static func source(_ words: [String]) -> ColumnRule.Source? {
+    private mutating func source(_ words: [String]) -> ColumnRule.Source? {
         guard let kind = words.first else { return nil }
         let arguments = Array(words.dropFirst())
         switch (kind, arguments.count) {
-        case ("attribute", 1): return .attribute(key: arguments[0])
-        case ("json", 2): return .json(key: arguments[0], member: arguments[1])
-        case ("pair", 2): return .pair(first: arguments[0], second: arguments[1])
-        case ("jsonpair", 3): return .jsonPair(key: arguments[0], first: arguments[1], second: arguments[2])
-        case ("path", 2): return .path(first: arguments[0], second: arguments[1])
-        case ("numbered", 1): return .numbered(prefix: arguments[0] + ".")
-        case ("elements", 1): return .elements(key: arguments[0])
-        case ("positive", 1): return .positive(key: arguments[0])
-        case ("prefixed", 2): return .prefixed(text: arguments[0], key: arguments[1])
+        case ("attribute", 1): return .attribute(key: key(arguments[0]))
+        case ("json", 2): return .json(key: key(arguments[0]), member: arguments[1])
+        case ("pair", 2): return .pair(first: key(arguments[0]), second: key(arguments[1]))
+        case ("jsonpair", 3): return .jsonPair(key: key(arguments[0]), first: arguments[1], second: arguments[2])
+        case ("path", 2): return .path(first: key(arguments[0]), second: key(arguments[1]))
+        case ("numbered", 1): 
+            numberedPrefixes.append(arguments[0] + ".")
+            return .numbered(prefix: arguments[0] + ".")
+        case ("elements", 1): return .elements(key: key(arguments[0]))
+        case ("positive", 1): return .positive(key: key(arguments[0]))
+        case ("prefixed", 2): return .prefixed(text: arguments[0], key: key(arguments[1]))
         case ("map", 2...):
             var texts: [String: String] = [:]
             for argument in arguments.dropFirst() {
@@ -102,27 +132,29 @@ package struct ColumnTable: Sendable {
                 guard sides.count == 2 else { return nil }
                 texts[String(sides[0])] = String(sides[1])
             }
-            return .map(key: arguments[0], texts: texts)
-        case ("breakerError", 1): return .breakerError(key: arguments[0])
-        case ("atLeast", 2): return Int64(arguments[0]).map { .atLeast(limit: $0, key: arguments[1]) }
+            return .map(key: key(arguments[0]), texts: texts)
+        case ("breakerError", 1): return .breakerError(key: key(arguments[0]))
+        case ("atLeast", 2): 
+            guard let limit = Int64(arguments[0]) else { return nil }
+            return .atLeast(limit: limit, key: key(arguments[1]))
         case ("name", 1) where arguments[0] == "whole": return .nameWhole
         case ("name", 2):
             switch arguments[0] {
-            case "after": return .nameAfter(text: arguments[1])
-            case "until": return .nameUntil(text: arguments[1])
-            case "head": return .nameHead(text: arguments[1])
-            case "tail": return .nameTail(text: arguments[1])
+            case "after": return .nameAfter(text: Array(arguments[1].utf8))
+            case "until": return .nameUntil(text: Array(arguments[1].utf8))
+            case "head": return .nameHead(text: Array(arguments[1].utf8))
+            case "tail": return .nameTail(text: Array(arguments[1].utf8))
             default: return nil
             }
-        case ("event", 2): return .event(name: arguments[0], key: arguments[1])
-        case ("eventElements", 2): return .eventElements(name: arguments[0], key: arguments[1])
+        case ("event", 2): return .event(name: arguments[0], key: key(arguments[1]))
+        case ("eventElements", 2): return .eventElements(name: arguments[0], key: key(arguments[1]))
         case ("eventValue", 2): return .eventValue(name: arguments[0], value: arguments[1])
         case ("eventOffset", 1): return .eventOffset(name: arguments[0])
         case ("sum", 2):
-            guard let first = column(arguments[0]), let second = column(arguments[1]) else { return nil }
+            guard let first = Self.column(arguments[0]), let second = Self.column(arguments[1]) else { return nil }
             return .sum(first: first, second: second)
         case ("status", 2): return Int32(arguments[0]).map { .status(code: $0, value: arguments[1]) }
-        case ("present", 1): return .present(key: arguments[0])
+        case ("present", 1): return .present(key: key(arguments[0]))
         default: return nil
         }
     }
@@ -131,26 +163,32 @@ package struct ColumnTable: Sendable {
         Column.allCases.first { $0.name == name }
     }
 
-    private static func conditions(_ words: [String]) -> [ColumnRule.Condition]? {
+    private mutating func conditions(_ words: [String]) -> [ColumnRule.Condition]? {
         var conditions: [ColumnRule.Condition] = []
         for word in words {
             if word == "root" {
                 conditions.append(.root)
             } else if word.hasPrefix("scope:") {
-                conditions.append(.scope(prefix: String(word.dropFirst("scope:".count))))
+                conditions.append(.scope(prefix: scopePrefix(String(word.dropFirst("scope:".count)))))
             } else if let range = word.firstRange(of: ":=") {
-                guard let column = column(String(word[..<range.lowerBound])) else { return nil }
+                guard let column = Self.column(String(word[..<range.lowerBound])) else { return nil }
                 conditions.append(.column(column, value: String(word[range.upperBound...])))
             } else if let range = word.firstRange(of: "=*") {
                 conditions.append(
-                    .attributeSuffix(key: String(word[..<range.lowerBound]), suffix: String(word[range.upperBound...])))
+                    .attributeSuffix(key: key(String(word[..<range.lowerBound])), suffix: String(word[range.upperBound...])))
             } else if let range = word.firstRange(of: "=") {
                 conditions.append(
-                    .attribute(key: String(word[..<range.lowerBound]), value: String(word[range.upperBound...])))
+                    .attribute(key: key(String(word[..<range.lowerBound])), value: String(word[range.upperBound...])))
             } else {
                 return nil
             }
         }
         return conditions
+    }
+
+    private mutating func scopePrefix(_ text: String) -> Int {
+        if let known = scopePrefixes.firstIndex(of: text) { return known }
+        scopePrefixes.append(text)
+        return scopePrefixes.count - 1
     }
 }

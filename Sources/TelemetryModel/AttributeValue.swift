@@ -52,6 +52,18 @@ extension AttributeValue: ExpressibleByBooleanLiteral {
     package init(booleanLiteral value: Bool) { self = .bool(value) }
 }
 
+extension AttributeValue: ExpressibleByArrayLiteral {
+    package init(arrayLiteral elements: AttributeValue...) { self = .array(elements) }
+}
+
+extension AttributeValue: ExpressibleByDictionaryLiteral {
+    package init(dictionaryLiteral pairs: (String, AttributeValue)...) {
+        var list = AttributeList()
+        for (key, value) in pairs { list.append(key, value) }
+        self = .keyValueList(list)
+    }
+}
+
 extension WireWriter {
     /// The attributes as `KeyValue` messages in that field.
     package mutating func attributes(_ field: Int, _ attributes: AttributeList) {

@@ -47,24 +47,27 @@ struct HistoryGenerator {
         }.sorted { $0.endTimeUnixNano < $1.endTimeUnixNano }
     }
 
-    /// The spans received up to `lag` nanoseconds after their end, in batches; with duplicates, restarts, pauses and retention.
-    mutating func actions(_ spans: [ObservedSpan], lag: Int64, restarts: Bool, retention: Bool) -> [Action] {
+    /// The spans received up to `lag` nanoseconds after their end, and up to a `pause` after that; with duplicates, restarts and
+    /// retention.
+    mutating func actions(
+        _ spans: [ObservedSpan], lag: Int64, pause: Int64 = 8_000_000_000, restarts: Bool, retention: Bool
+    ) -> [Action] {
         let arrivals = spans.map { (time: $0.endTimeUnixNano + Int64.random(in: 0...lag, using: &generator), span: $0) }
             .sorted { $0.time < $1.time }
         var actions: [Action] = []
         var now = Self.epoch
         var index = 0
         while index < arrivals.count {
-            let end = min(arrivals.count, index + Int.random(in: 1...4, using: &generator))
-            now = max(now, arrivals[end - 1].time)
+            now = max(now, arrivals[index].time)
+            let end = arrivals[index...].firstIndex { $0.time > now } ?? arrivals.count
             var batch = arrivals[index..<end].map(\.span)
             if generator.chance(0.1), let again = arrivals[..<end].randomElement(using: &generator)?.span { batch.append(again) }
             actions.append(.ingest(batch, at: now))
-            if generator.chance(0.2) {
-                now += Int64.random(in: 0...8 * Self.second, using: &generator)
+            if generator.chance(0.3) {
+                now += Int64.random(in: 0...pause, using: &generator)
                 actions.append(.advance(to: now))
             }
-            if restarts && generator.chance(0.2) { actions.append(.restart) }
+            if restarts && generator.chance(0.12) { actions.append(.restart) }
             if retention && generator.chance(0.03) { actions.append(.retain(after: now - 60 * Self.second)) }
             index = end
         }

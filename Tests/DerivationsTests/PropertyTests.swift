@@ -1,5 +1,3 @@
-import PrometheusText
-import TelemetryModel
 import Testing
 
 @testable import Derivations
@@ -8,16 +6,17 @@ import Testing
 @Suite struct PropertyTests {
     private static let settle: Int64 = 10_000_000_000
 
-    @Test(arguments: 0..<250)
+    @Test(arguments: 0..<160)
     func aRestartAnywhereChangesNothingThatIsExposed(seed: Int) {
         var history = HistoryGenerator(seed: UInt64(seed))
         let policy = history.policy()
-        let lag = Int64(history.generator.pick([4, 9, 25, 60], or: 9)) * 1_000_000_000
-        let actions = history.actions(history.spans(70), lag: lag, restarts: true, retention: true)
+        let lag: Int64 = history.generator.pick([4, 9, 25, 60], or: 9) * 1_000_000_000
+        let gap: Int64 = history.generator.pick([6, 60], or: 6) * 1_000_000_000
+        let actions = history.actions(history.spans(70, gap: gap), lag: lag, restarts: true, retention: true)
         var straight = StoreStandIn(policy: policy)
         var restarted = StoreStandIn(policy: policy)
         var now = HistoryGenerator.epoch
-        for action in actions {
+        for action in actions + [.restart] {
             switch action {
             case .ingest(let spans, let time):
                 now = time
@@ -34,21 +33,26 @@ import Testing
                 restarted.restart()
                 restarted.advance(to: now)
             }
-            #expect(restarted.derivations.plainExposition(at: now) == straight.derivations.plainExposition(at: now))
+            guard case .restart = action else { continue }
+            let found = restarted.derivations.plainExposition(at: now)
+            let expected = straight.derivations.plainExposition(at: now)
+            #expect(differences(found, expected) == [])
+            guard found == expected else { return }
             #expect(restarted.derivations.pendingObservations == straight.derivations.pendingObservations)
             #expect(restarted.derivations.breakers(at: now) == straight.derivations.breakers(at: now))
         }
     }
 
-    @Test(arguments: 1_000..<1_100)
+    @Test(arguments: 1_000..<1_040)
     func theFamiliesAgreeWithEachOtherAndNeverFall(seed: Int) {
         var history = HistoryGenerator(seed: UInt64(seed))
         var store = StoreStandIn(policy: history.policy())
         let actions = history.actions(history.spans(80), lag: 20_000_000_000, restarts: true, retention: true)
         var last: [String: Int64] = [:]
-        for action in actions {
+        for (number, action) in actions.enumerated() {
             run(action, &store)
             store.commit()
+            guard number % 8 == 0 || number == actions.count - 1 else { continue }
             let values = store.values
             for (key, value) in last { #expect(values[key] ?? 0 >= value, "\(key)") }
             last = values
@@ -64,7 +68,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 2_000..<2_100)
+    @Test(arguments: 2_000..<2_060)
     func sendingEverythingAgainChangesNothing(seed: Int) {
         var history = HistoryGenerator(seed: UInt64(seed))
         var store = StoreStandIn(policy: history.policy())
@@ -76,20 +80,30 @@ import Testing
         let before = store.derivations.plainExposition(at: now)
         store.ingest(spans.shuffled(using: &history.generator), at: now)
         #expect(store.accepted == spans.count)
-        #expect(store.derivations.plainExposition(at: now) == before)
+        #expect(differences(store.derivations.plainExposition(at: now), before) == [])
     }
 
-    @Test(arguments: 3_000..<3_300)
+    @Test(arguments: 3_000..<3_120)
     func aHistoryWithinTheSettleTimeIsItsSortedReplay(seed: Int) {
         var history = HistoryGenerator(seed: UInt64(seed))
         var policy = history.policy()
-        // The order of arrival decides what else differs: who is admitted, and a skewed clock is part of the history.
+        // Who is admitted depends on the order of arrival.
         policy.toolLabelsMax = 100
         policy.workflowLabelsMax = 100
         policy.modelLabelsMax = 50
         policy.serviceLabelsMax = 50
-        let spans = history.spans(60)
-        let actions = history.actions(spans, lag: Self.settle - 1_100_000_000, restarts: true, retention: false)
+        // The lag that counts is that of a span's start: a probe ends a cooldown when it begins.
+        let spans = history.spans(60).map { span in
+            var span = span
+            guard span.isTimed else { return span }
+            span.endTimeUnixNano = min(span.endTimeUnixNano, span.startTimeUnixNano + 4_000_000_000)
+            for index in span.events.indices {
+                span.events[index].timeUnixNano = min(span.events[index].timeUnixNano, span.endTimeUnixNano)
+            }
+            return span
+        }
+        let actions = history.actions(
+            spans, lag: Self.settle - 5_700_000_000, pause: 500_000_000, restarts: true, retention: false)
         var live = StoreStandIn(policy: policy)
         for action in actions { run(action, &live) }
         var replayed = StoreStandIn(policy: policy)
@@ -99,13 +113,11 @@ import Testing
         replayed.advance(to: end)
         live.commit()
         replayed.commit()
-        var found = live.values
-        var expected = replayed.values
-        // Which spans are in the future, and so clamped, depends on the time of receipt alone.
-        found["fusebox_clock_anomalies_total{kind=\"future\"}"] = nil
-        expected["fusebox_clock_anomalies_total{kind=\"future\"}"] = nil
-        guard live.derivations.total("agent_breaker_events_discarded_total", "late") == 0 else { return }
-        #expect(found == expected)
+        // Which spans are in the future depends on the time of receipt alone.
+        let found = live.lines.filter { !$0.contains("kind=\"future\"") }
+        let expected = replayed.lines.filter { !$0.contains("kind=\"future\"") }
+        #expect(live.derivations.total("agent_breaker_events_discarded_total", "late") == 0)
+        #expect(differences(found, expected) == [])
     }
 
     @Test(arguments: 4_000..<4_060)
@@ -123,13 +135,13 @@ import Testing
             }
             stepping.ingest(spans, at: time)
             leaping.ingest(spans, at: time)
-            #expect(stepping.values == leaping.values)
+            #expect(differences(stepping.lines, leaping.lines) == [])
         }
         let end = leaping.derivations.clockUnixNano + 3 * 86_400 * 1_000_000_000
         for day in 0..<300 { stepping.advance(to: end - Int64(300 - day) * 864 * 1_000_000_000) }
         stepping.advance(to: end)
         leaping.advance(to: end)
-        #expect(stepping.derivations.plainExposition(at: end) == leaping.derivations.plainExposition(at: end))
+        #expect(differences(stepping.derivations.plainExposition(at: end), leaping.derivations.plainExposition(at: end)) == [])
     }
 
     @Test(arguments: 5_000..<5_050)

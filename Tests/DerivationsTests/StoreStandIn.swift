@@ -57,7 +57,7 @@ struct StoreStandIn {
     /// Deletes what ended at or before `cut`, but for spans that a restart would miss.
     mutating func retain(after cut: Int64) {
         floor = max(cut, floor ?? cut)
-        let kept = derivations.watermarkUnixNano
+        let kept = derivations.restoreFromUnixNano
         for (identity, span) in stored where span.endTimeUnixNano <= cut && span.receivedTimeUnixNano <= kept {
             stored[identity] = nil
         }
@@ -93,6 +93,9 @@ struct StoreStandIn {
 
     mutating func restart() { derivations = reopened() }
 
+    /// The same as lines.
+    var lines: [String] { values.map { "\($0.key) \($0.value)" }.sorted() }
+
     /// Counters that are not zero, as `family{labels}`.
     var values: [String: Int64] {
         var values: [String: Int64] = [:]
@@ -108,13 +111,9 @@ struct StoreStandIn {
 }
 
 extension SpanDerivations {
-    /// The exposition without exemplars, which only OpenMetrics shows and a restart loses.
-    func plainExposition(at now: Int64) -> [MetricFamily] {
-        collect(at: now).map { family in
-            var family = family
-            for index in family.samples.indices { family.samples[index].exemplar = nil }
-            return family
-        }
+    /// The exposition without exemplars, which only OpenMetrics shows and a restart loses: a line a sample.
+    func plainExposition(at now: Int64) -> [String] {
+        collect(at: now).flatMap { family in family.samples.map { "\(family.name){\($0.labels)} \($0.value)" } }
     }
 
     /// The sum of a counter family's samples, or of a histogram family's counts, that have all these label pairs.
@@ -131,4 +130,11 @@ extension SpanDerivations {
         }
         return total
     }
+}
+
+/// What stands in one exposition only.
+func differences(_ first: [String], _ second: [String]) -> [String] {
+    if first == second { return [] }
+    let known = (Set(first), Set(second))
+    return first.filter { !known.1.contains($0) } + second.filter { !known.0.contains($0) }.map { "not " + $0 }
 }

@@ -37,6 +37,13 @@ CREATE TABLE IF NOT EXISTS counter (
     created_unix_nano INTEGER NOT NULL
 ) STRICT;
 
+-- What commits changed of `counter` and `derivation_state` since the last fold, at most about a second ago: packed, in order
+-- (docs/storage.md). What is committed is the tables with the journal on top.
+CREATE TABLE IF NOT EXISTS derivation_journal (
+    id INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+) STRICT;
+
 -- Label values that were admitted under their caps, first come.
 CREATE TABLE IF NOT EXISTS label_value (
     label TEXT NOT NULL,

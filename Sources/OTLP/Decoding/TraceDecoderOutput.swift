@@ -118,7 +118,10 @@ struct TraceDecoderOutput {
 
     private mutating func scope(_ bytes: RawSpan, _ range: WireRange, index: Int) throws(WireError) {
         var reader = WireReader(bytes, range: range)
+        // Of a scope that comes twice the last one counts, whole, as what is kept encoded does.
         scopes[index].encoded = ByteSlice(range)
+        scopes[index].name = .empty
+        scopes[index].version = .empty
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:

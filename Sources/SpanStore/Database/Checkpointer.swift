@@ -1,22 +1,17 @@
 import CSQLite
+import Dispatch
 import SQLite
-import Synchronization
 
 /// Keeps the writer's transactions and the rare checkpoint that needs them to stand still apart.
 package final class CommitGate: Sendable {
-    private let mutex = Mutex(())
+    private let turn = DispatchSemaphore(value: 1)
 
     package init() {}
 
-    func whileCheckpointsWait<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) {
-        let result: Result<Void, Failure> = mutex.withLock { _ in
-            do throws(Failure) {
-                return .success(try body())
-            } catch {
-                return .failure(error)
-            }
-        }
-        try result.get()
+    func whileCheckpointsWait<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
+        turn.wait()
+        defer { turn.signal() }
+        return try body()
     }
 }
 

@@ -18,24 +18,46 @@ package struct DerivationRows: Sendable {
     }
 }
 
-/// The tables `counter`, `label_value`, `derivation_state` and `breaker_transition`.
+/// The tables `counter`, `label_value`, `derivation_state`, `breaker_transition`, and the journal before them.
+///
+/// A commit under load changes a thousand counters and a few states, spread over many pages; writing them in place would cost more
+/// than the spans. So a commit appends what changed as one row to `derivation_journal`, and about once a second the journal is
+/// folded into the tables, in a commit's transaction too. What was committed is the tables and then the journal, in order.
 final class DerivationTables {
+    /// The journal is folded when the latest change is this much younger than the last fold,
+    private static let foldNanoseconds: Int64 = 1_000_000_000
+    /// or when it has this many bytes.
+    private static let journalBytesMax = 4 << 20
+
     private let updateCounter: Statement
     private let insertCounter: Statement
     private let insertLabel: Statement
     private let upsertState: Statement
     private let deleteState: Statement
     private let insertTransition: Statement
-    /// Counters with a lower id are in the table, so that an update by row id is enough.
-    private var counterCount: Int64
+    private let insertJournal: Statement
+    private let clearJournal: Statement
+    /// Counters with a lower id are in the table.
+    private var counterCount = 0
+    /// What the journal holds, latest value each.
+    private var unfolded = Unfolded()
+
+    private struct Unfolded {
+        var counters: [Int: Int64] = [:]
+        /// `nil` for a state that was removed.
+        var states: [StateKey: String?] = [:]
+        var bytes = 0
+    }
+
+    struct StateKey: Hashable {
+        var kind: String
+        var key: String
+    }
 
     init(_ connection: Connection) throws(SQLiteError) {
         updateCounter = try connection.prepare("UPDATE counter SET value = ?2 WHERE id = ?1", persistent: true)
         insertCounter = try connection.prepare(
-            """
-            INSERT INTO counter (id, family, labels, value, created_unix_nano) VALUES (?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT (id) DO UPDATE SET value = excluded.value
-            """, persistent: true)
+            "INSERT INTO counter (id, family, labels, value, created_unix_nano) VALUES (?1, ?2, ?3, ?4, ?5)", persistent: true)
         insertLabel = try connection.prepare(
             "INSERT OR IGNORE INTO label_value (label, scope, value, first_seen_unix_nano) VALUES (?1, ?2, ?3, ?4)",
             persistent: true)
@@ -50,44 +72,92 @@ final class DerivationTables {
             INSERT INTO breaker_transition (time_unix_nano, service_name, scope, tool_name, machine, from_state, to_state,
                 trace_id, span_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
             """, persistent: true)
-        counterCount = try connection.integer("SELECT coalesce(max(id) + 1, 0) FROM counter") ?? 0
+        insertJournal = try connection.prepare("INSERT INTO derivation_journal (data) VALUES (?1)", persistent: true)
+        clearJournal = try connection.prepare("DELETE FROM derivation_journal", persistent: true)
+        counterCount = Int(try connection.integer("SELECT coalesce(max(id) + 1, 0) FROM counter") ?? 0)
+        for journal in try Self.journals(connection) { note(journal) }
+    }
+
+    // MARK: Writing
+
+    /// What a transaction wrote, to be told to `didCommit` when it has committed.
+    struct Written {
+        fileprivate var journal: DerivationJournal
+        fileprivate var counterCount: Int
+        fileprivate var folded: Bool
     }
 
     /// Writes rows inside the caller's transaction.
-    func write(_ rows: DerivationRows) throws(SQLiteError) {
-        var highest = counterCount
+    ///
+    /// - Parameter folds: put the whole journal into the tables; the caller decides when, by `shouldFold`.
+    func write(_ rows: DerivationRows, folds: Bool) throws(SQLiteError) -> Written {
+        var journal = DerivationJournal()
+        var count = counterCount
         for row in rows.counters {
-            // A failed transaction leaves this count behind the table, never ahead: the insert then meets no row.
-            if Int64(row.id) < counterCount {
-                try updateCounter.bind(1, Int64(row.id))
-                try updateCounter.bind(2, row.value)
-                try updateCounter.run()
+            if row.id < counterCount {
+                journal.counters.append((row.id, row.value))
             } else {
                 try insert(row)
-                highest = max(highest, Int64(row.id) + 1)
+                count = max(count, row.id + 1)
             }
         }
         for row in rows.labels { try insert(row) }
-        for row in rows.removedStates {
-            try deleteState.bind(1, row.kind)
-            try deleteState.bind(2, row.key)
-            try deleteState.run()
-        }
-        for row in rows.states {
-            try upsertState.bind(1, row.kind)
-            try upsertState.bind(2, row.key)
-            try upsertState.bind(3, row.value)
-            try upsertState.run()
-        }
         for row in rows.transitions { try insert(row) }
-        pendingCounterCount = highest
+        journal.states = rows.states
+        journal.removedStates = rows.removedStates
+        if folds {
+            try fold(with: journal)
+        } else if !journal.isEmpty {
+            try insertJournal.bind(1, journal.encoded())
+            try insertJournal.run()
+        }
+        return Written(journal: journal, counterCount: count, folded: folds)
     }
 
-    /// What `counterCount` becomes once the transaction has committed.
-    private var pendingCounterCount: Int64 = 0
+    /// Whether it is time for the journal to go into the tables.
+    func shouldFold(lastFoldUnixNano: Int64, nowUnixNano: Int64) -> Bool {
+        unfolded.bytes > Self.journalBytesMax
+            || (nowUnixNano - lastFoldUnixNano >= Self.foldNanoseconds && unfolded.bytes > 0)
+    }
 
-    func didCommit() {
-        counterCount = max(counterCount, pendingCounterCount)
+    func didCommit(_ written: Written) {
+        counterCount = written.counterCount
+        if written.folded { unfolded = Unfolded() } else { note(written.journal) }
+    }
+
+    private func note(_ journal: DerivationJournal) {
+        for (id, value) in journal.counters { unfolded.counters[id] = value }
+        for row in journal.states { unfolded.states[StateKey(kind: row.kind, key: row.key)] = .some(row.value) }
+        for row in journal.removedStates { unfolded.states[StateKey(kind: row.kind, key: row.key)] = .some(nil) }
+        unfolded.bytes += journal.byteEstimate
+    }
+
+    private func fold(with journal: DerivationJournal) throws(SQLiteError) {
+        var counters = unfolded.counters
+        for (id, value) in journal.counters { counters[id] = value }
+        // In order of rows, so that each page is touched once.
+        for (id, value) in counters.sorted(by: { $0.key < $1.key }) {
+            try updateCounter.bind(1, Int64(id))
+            try updateCounter.bind(2, value)
+            try updateCounter.run()
+        }
+        var states = unfolded.states
+        for row in journal.removedStates { states[StateKey(kind: row.kind, key: row.key)] = .some(nil) }
+        for row in journal.states { states[StateKey(kind: row.kind, key: row.key)] = .some(row.value) }
+        for (key, value) in states { try write(key, value) }
+        try clearJournal.run()
+    }
+
+    private func write(_ key: StateKey, _ value: String?) throws(SQLiteError) {
+        guard let value else {
+            try deleteState.bind(1, key.kind)
+            try deleteState.bind(2, key.key)
+            return try deleteState.run()
+        }
+        try upsertState.bind(1, key.kind)
+        try upsertState.bind(2, key.key)
+        try upsertState.bind(3, value)
+        try upsertState.run()
     }
 
     private func insert(_ row: CounterRow) throws(SQLiteError) {
@@ -120,7 +190,22 @@ final class DerivationTables {
         try insertTransition.run()
     }
 
-    /// Everything but the transitions, in the order that it was written in.
+    // MARK: Reading
+
+    private static func journals(_ connection: Connection) throws(SQLiteError) -> [DerivationJournal] {
+        var journals: [DerivationJournal] = []
+        let statement = try connection.prepare("SELECT data FROM derivation_journal ORDER BY id")
+        while try statement.step() {
+            do throws(SegmentError) {
+                journals.append(try DerivationJournal(decoding: statement.blob(0)))
+            } catch {
+                throw SQLiteError(extendedCode: 11, message: error.message, operation: "read derivation_journal")
+            }
+        }
+        return journals
+    }
+
+    /// Everything that was committed but the transitions, in the order that it was written in.
     static func read(_ connection: Connection) throws(SQLiteError) -> DerivationRows {
         var rows = DerivationRows()
         let counters = try connection.prepare("SELECT id, family, labels, value, created_unix_nano FROM counter ORDER BY id")
@@ -138,11 +223,21 @@ final class DerivationTables {
                     label: labels.text(0) ?? "", scope: labels.text(1) ?? "", value: labels.text(2) ?? "",
                     firstSeenUnixNano: labels.integer(3)))
         }
-        let states = try connection.prepare("SELECT kind, key, value FROM derivation_state ORDER BY kind, key")
-        while try states.step() {
-            rows.states.append(
-                StateRow(kind: states.text(0) ?? "", key: states.text(1) ?? "", value: states.text(2) ?? ""))
+        var states: [StateKey: String] = [:]
+        let statement = try connection.prepare("SELECT kind, key, value FROM derivation_state")
+        while try statement.step() {
+            states[StateKey(kind: statement.text(0) ?? "", key: statement.text(1) ?? "")] = statement.text(2) ?? ""
         }
+        let positions = Dictionary(rows.counters.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        for journal in try journals(connection) {
+            for (id, value) in journal.counters {
+                if let position = positions[id] { rows.counters[position].value = value }
+            }
+            for row in journal.removedStates { states[StateKey(kind: row.kind, key: row.key)] = nil }
+            for row in journal.states { states[StateKey(kind: row.kind, key: row.key)] = row.value }
+        }
+        rows.states = states.map { StateRow(kind: $0.key.kind, key: $0.key.key, value: $0.value) }
+            .sorted { ($0.kind, $0.key) < ($1.kind, $1.key) }
         return rows
     }
 }

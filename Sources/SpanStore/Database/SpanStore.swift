@@ -25,6 +25,7 @@ package final class SpanStore {
     /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
     package private(set) var retentionFloorUnixNano: Int64?
     package private(set) var storedSpans: Int64 = 0
+    private var lastFoldUnixNano: Int64 = 0
 
     private let insertSegment: Statement
     private let insertStream: Statement
@@ -117,25 +118,27 @@ package final class SpanStore {
 
     // MARK: Commit
 
-    /// Makes segments and derivation rows durable in one transaction.
-    package func commit(_ segments: [EncodedSegment], _ rows: DerivationRows) throws(StoreError) {
-        let firstID = nextSegmentID
+    /// Makes a segment and derivation rows durable in one transaction.
+    package func commit(_ segment: EncodedSegment?, _ rows: DerivationRows, nowUnixNano: Int64) throws(StoreError) {
+        let id = nextSegmentID
+        let folds = derivations.shouldFold(lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
+        if segment == nil && rows.isEmpty && !folds { return }
         do throws(SQLiteError) {
-            try gate.whileCheckpointsWait { () throws(SQLiteError) in
+            let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
                 try connection.transaction { () throws(SQLiteError) in
-                    for (offset, segment) in segments.enumerated() { try insert(segment, id: firstID + Int64(offset)) }
-                    try derivations.write(rows)
+                    if let segment { try insert(segment, id: id) }
+                    return try derivations.write(rows, folds: folds)
                 }
             }
+            derivations.didCommit(written)
         } catch {
             throw .database(error)
         }
-        derivations.didCommit()
-        for (offset, segment) in segments.enumerated() {
-            identities.add(id: firstID + Int64(offset), filter: segment.traceFilter)
-            storedSpans += Int64(segment.spanCount)
-        }
-        nextSegmentID += Int64(segments.count)
+        if folds || lastFoldUnixNano == 0 { lastFoldUnixNano = nowUnixNano }
+        guard let segment else { return }
+        identities.add(id: id, filter: segment.traceFilter)
+        storedSpans += Int64(segment.spanCount)
+        nextSegmentID += 1
     }
 
     private func insert(_ segment: EncodedSegment, id: Int64) throws(SQLiteError) {

@@ -44,6 +44,13 @@ struct ByteCursor {
         end = range.upperBound
     }
 
+    /// Reads bytes that this process wrote a moment ago, whole.
+    init(trusted bytes: [UInt8]) {
+        self.bytes = bytes
+        position = 0
+        end = bytes.count
+    }
+
     mutating func byte() throws(SegmentError) -> UInt8 {
         guard position < end else { throw .damaged("cut short") }
         defer { position += 1 }

@@ -15,14 +15,15 @@ struct ColumnBuilder {
     private(set) var rows: [UInt32] = []
     private var integers: [Int64] = []
     private var indices: [UInt32] = []
-    private var dictionary = TextDictionary()
+    private var dictionary = ByteStringTable()
     /// Encoded values of every other encoding.
     private var data: [UInt8] = []
     private var valueMask: UInt64 = 0
     private var minimum = Int64.max
     private var maximum = Int64.min
-    /// The attribute column that a derived column may repeat, as its position; `nil` once they differ.
-    var aliasOf: Int?
+    /// While every value of a derived column is that of one attribute column, the position of that column: then only `rows` is kept
+    /// here, and the values are read from there if a different one comes.
+    private(set) var aliasOf: Int?
 
     init(space: ColumnSpace, name: String) {
         self.space = space
@@ -37,7 +38,7 @@ struct ColumnBuilder {
         rows.removeAll(keepingCapacity: true)
         integers.removeAll(keepingCapacity: true)
         indices.removeAll(keepingCapacity: true)
-        if dictionary.count > 0 { dictionary.removeAll() }
+        dictionary.removeAll()
         data.removeAll(keepingCapacity: true)
         valueMask = 0
         minimum = .max
@@ -48,6 +49,61 @@ struct ColumnBuilder {
     /// Whether the span already has its value; the later of two attributes with one key wins, so the caller goes backwards.
     @inline(__always)
     func has(_ row: UInt32) -> Bool { rows.last == row }
+
+    // MARK: Aliases
+
+    /// Takes the value that the attribute column at `source` has for the span; `false` when the column must hold values itself.
+    @inline(__always)
+    mutating func appendAlias(_ row: UInt32, of source: Int) -> Bool {
+        if rows.isEmpty { aliasOf = source }
+        guard aliasOf == source else { return false }
+        rows.append(row)
+        return true
+    }
+
+    /// Turns an alias into a column with values of its own, copied from the attribute column.
+    mutating func resolveAlias(from source: borrowing ColumnBuilder) {
+        guard aliasOf != nil else { return }
+        aliasOf = nil
+        let wanted = rows
+        rows.removeAll(keepingCapacity: true)
+        var position = 0
+        var cursor = ByteCursor(trusted: source.data)
+        for row in wanted {
+            while source.rows[position] < row {
+                source.skipValue(&cursor)
+                position += 1
+            }
+            source.copyValue(position, &cursor, row, to: &self)
+            position += 1
+        }
+    }
+
+    /// Steps over a value in `data`, of the encodings that keep texts there.
+    private func skipValue(_ cursor: inout ByteCursor) {
+        if encoding == .texts { _ = try? cursor.prefixedRange() }
+        if encoding == .mixed { _ = try? DecodedColumn.mixed(&cursor) }
+    }
+
+    private func copyValue(_ position: Int, _ cursor: inout ByteCursor, _ row: UInt32, to target: inout ColumnBuilder) {
+        switch encoding {
+        case .integers: target.append(row, integer: integers[position])
+        case .dictionary:
+            target.append(row, text: dictionary.ranges[Int(indices[position])].range, in: dictionary.bytes.span.bytes)
+        case .texts:
+            // The builder wrote these lengths itself a moment ago.
+            guard let range = try? cursor.prefixedRange() else { return }
+            target.append(row, text: WireRange(offset: range.lowerBound, count: range.count), in: data.span.bytes)
+        case .mixed:
+            switch try? DecodedColumn.mixed(&cursor) {
+            case .integer(let integer): target.append(row, integer: integer)
+            case .text(let range):
+                target.append(row, text: WireRange(offset: range.lowerBound, count: range.count), in: data.span.bytes)
+            default: return
+            }
+        default: return
+        }
+    }
 
     // MARK: Values
 
@@ -71,7 +127,7 @@ struct ColumnBuilder {
         if encoding == .dictionary {
             rows.append(row)
             valueMask |= 1 << (hash & 63)
-            indices.append(dictionary.index(of: range, in: bytes, hash: hash))
+            indices.append(UInt32(truncatingIfNeeded: dictionary.insert(range, in: bytes, hash: hash).index))
             if dictionary.count >= Self.dictionaryTrial && dictionary.count &* 4 > indices.count &* 3 { giveUpDictionary() }
         } else if encoding == .texts {
             rows.append(row)
@@ -161,7 +217,7 @@ struct ColumnBuilder {
         for index in indices {
             let range = dictionary.ranges[Int(index)].range
             data.appendVarint(range.count)
-            data.append(contentsOf: dictionary.entries[range.offset..<range.end])
+            data.append(contentsOf: dictionary.bytes[range.offset..<range.end])
         }
         indices.removeAll(keepingCapacity: true)
         dictionary.removeAll()
@@ -204,7 +260,7 @@ struct ColumnBuilder {
                 let range = dictionary.ranges[Int(index)].range
                 mixed.append(AttributeKind.string.rawValue)
                 mixed.appendVarint(range.count)
-                mixed.append(contentsOf: dictionary.entries[range.offset..<range.end])
+                mixed.append(contentsOf: dictionary.bytes[range.offset..<range.end])
             }
         case .texts: Self.prefixKinds(.string, data, into: &mixed)
         case .arrays: Self.prefixKinds(.array, data, into: &mixed)
@@ -291,7 +347,7 @@ struct ColumnBuilder {
         stream.appendVarint(dictionary.count)
         for entry in dictionary.ranges {
             stream.appendVarint(entry.range.count)
-            stream.append(contentsOf: dictionary.entries[entry.range.offset..<entry.range.end])
+            stream.append(contentsOf: dictionary.bytes[entry.range.offset..<entry.range.end])
         }
         let width = dictionary.count <= 1 << 8 ? 1 : dictionary.count <= 1 << 16 ? 2 : 4
         stream.append(UInt8(width))

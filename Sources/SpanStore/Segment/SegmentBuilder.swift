@@ -6,8 +6,8 @@ package struct SegmentBuilder {
     /// Columns past this many are forgotten between segments, so that a flood of one-time keys does not stay in memory.
     private static let keptColumnsMax = 2048
 
-    /// SQL names of the columns that the caller derives, in the order of `SpanAnnotations.values`' positions.
-    private let derivedNames: [String]
+    /// How many columns the caller derives.
+    private let derivedCount: Int
     private let fixed: Int
     private var columns: [ColumnBuilder]
     private var attributeColumns: [String: Int] = [:]
@@ -84,9 +84,9 @@ package struct SegmentBuilder {
         }
     }
 
-    /// - Parameter derivedColumns: SQL names of the columns that `SpanAnnotations.values` fills.
+    /// - Parameter derivedColumns: SQL names of the columns that the caller derives, in the order in which it gives their values.
     package init(derivedColumns: [String]) {
-        derivedNames = derivedColumns
+        derivedCount = derivedColumns.count
         columns = Fixed.allCases.map { ColumnBuilder(space: $0.space, name: $0.name) }
         columns += derivedColumns.map { ColumnBuilder(space: .derived, name: $0) }
         fixed = columns.count
@@ -106,7 +106,11 @@ package struct SegmentBuilder {
     }
 
     /// Adds a span of the batch that `begin` was called with. The caller made sure that it is new.
-    package mutating func append(_ span: SpanRecord, of batch: SpanBatch, annotations: borrowing SpanAnnotations) {
+    ///
+    /// - Parameter derived: values of the derived columns, in their order; what stands behind them is not read.
+    package mutating func append(
+        _ span: SpanRecord, of batch: SpanBatch, derived: borrowing [ColumnValue], annotations: borrowing SpanAnnotations
+    ) {
         let row = UInt32(truncatingIfNeeded: spanCount)
         let bytes = batch.bytes.span.bytes
         spanCount += 1
@@ -126,7 +130,11 @@ package struct SegmentBuilder {
         append(row, .scope, integer: Int64(scopeNumber(span.scope, batch)))
         appendRarities(row, span, batch)
         appendAttributes(row, span, batch)
-        appendAnnotations(row, annotations, bytes)
+        appendDerived(row, derived, bytes)
+        appendText(row, .stage, annotations.stage)
+        appendText(row, .outcome, annotations.outcome)
+        appendText(row, .timeoutReason, annotations.timeoutReason)
+        appendText(row, .timeoutPhase, annotations.timeoutPhase)
     }
 
     @inline(__always)
@@ -250,29 +258,24 @@ package struct SegmentBuilder {
         columns[Fixed.overflow.rawValue].append(row, blob: scratch)
     }
 
-    private mutating func appendAnnotations(_ row: UInt32, _ annotations: borrowing SpanAnnotations, _ bytes: RawSpan) {
-        for index in annotations.values.indices {
-            let (position, value) = annotations.values[index]
+    private mutating func appendDerived(_ row: UInt32, _ derived: borrowing [ColumnValue], _ bytes: RawSpan) {
+        for position in 0..<derivedCount {
+            let value = derived[position]
+            if value.kind == .none { continue }
             let column = Fixed.allCases.count + position
-            let source: Int32
-            switch value {
-            case .text(_, let key), .integer(_, let key): source = key
+            let source = value.sourceKey < 0 ? -1 : Int(keyColumns[Int(value.sourceKey)])
+            if source >= 0 && columns[column].appendAlias(row, of: source) { continue }
+            if let alias = columns[column].aliasOf {
+                var resolved = columns[column]
+                resolved.resolveAlias(from: columns[alias])
+                columns[column] = resolved
             }
-            let sourceColumn = source < 0 ? -1 : Int(keyColumns[Int(source)])
-            if columns[column].count == 0 {
-                columns[column].aliasOf = sourceColumn < 0 ? nil : sourceColumn
-            } else if columns[column].aliasOf != sourceColumn {
-                columns[column].aliasOf = nil
-            }
-            switch value {
-            case .text(let slice, _): columns[column].append(row, text: slice.range, in: bytes)
-            case .integer(let integer, _): columns[column].append(row, integer: integer)
+            if value.kind == .text {
+                columns[column].append(row, text: value.slice.range, in: bytes)
+            } else {
+                columns[column].append(row, integer: value.integer)
             }
         }
-        appendText(row, .stage, annotations.stage)
-        appendText(row, .outcome, annotations.outcome)
-        appendText(row, .timeoutReason, annotations.timeoutReason)
-        appendText(row, .timeoutPhase, annotations.timeoutPhase)
     }
 
     private mutating func appendText(_ row: UInt32, _ column: Fixed, _ text: String) {
@@ -330,12 +333,18 @@ package struct SegmentBuilder {
         writeTable(FixedColumn.traceIDs, traceBytes(), count: traceOrder.count, to: &streams[0], 0, &entries)
         writeTable(FixedColumn.resources, resourceTable.bytes, count: resourceTable.count, to: &streams[1], 1, &entries)
         writeTable(FixedColumn.scopes, scopeTable.bytes, count: scopeTable.count, to: &streams[1], 1, &entries)
+        // Attribute columns that a derived column stands for lie in the stream of the common columns.
+        let aliased = Set(columns[Fixed.allCases.count..<fixed].compactMap(\.aliasOf))
         for (index, column) in columns.enumerated() where column.count > 0 {
-            if let source = column.aliasOf, columns[source].count == column.count, columns[source].encoding == column.encoding {
-                entries.append(aliasEntry(column, of: columns[source]))
-                continue
+            var column = column
+            if let source = column.aliasOf {
+                if columns[source].count == column.count {
+                    entries.append(aliasEntry(column, of: columns[source]))
+                    continue
+                }
+                column.resolveAlias(from: columns[source])
             }
-            let stream = Fixed(rawValue: index)?.stream ?? (index < fixed ? 1 : aliasedColumns.contains(index) ? 1 : 2)
+            let stream = Fixed(rawValue: index)?.stream ?? (index < fixed || aliased.contains(index) ? 1 : 2)
             entries.append(column.write(to: &streams[stream], streamNumber: stream, spanCount: spanCount))
         }
         let directory = SegmentDirectory(spanCount: spanCount, streamCounts: streams.map(\.count), columns: entries)
@@ -346,17 +355,10 @@ package struct SegmentBuilder {
             traceFilter: TraceFilter(traceOrder), streams: frames)
     }
 
-    /// Attribute columns that a derived column stands for: they lie in the stream of the common columns.
-    private var aliasedColumns: Set<Int> {
-        Set(columns[Fixed.allCases.count..<fixed].compactMap(\.aliasOf))
-    }
-
     private func aliasEntry(_ column: ColumnBuilder, of source: ColumnBuilder) -> ColumnEntry {
-        var discarded: [UInt8] = []
-        var entry = column.write(to: &discarded, streamNumber: 0, spanCount: spanCount)
-        entry.encoding = .alias
-        entry.aliasName = source.name
-        return entry
+        ColumnEntry(
+            space: column.space, name: column.name, encoding: .alias, stream: 0, offset: 0, length: 0,
+            valueCount: column.count, minimum: 0, maximum: 0, valueMask: .max, aliasName: source.name)
     }
 
     private func traceBytes() -> [UInt8] {

@@ -6,6 +6,11 @@ package struct WireWriter: Sendable {
 
     package init() {}
 
+    /// Bytes as they are: fields that are encoded already.
+    package mutating func raw(_ encoded: some Collection<UInt8>) {
+        bytes.append(contentsOf: encoded)
+    }
+
     /// A bare varint: part of a field that another call began.
     package mutating func varint(_ value: UInt64) {
         var rest = value

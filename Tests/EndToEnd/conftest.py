@@ -1,0 +1,62 @@
+"""Fixtures: the built binary, and servers that must end well."""
+
+import os
+import pathlib
+
+import pytest
+
+from server import Fusebox
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """The `fusebox` to test: FUSEBOX_BINARY, or the release build."""
+    path = pathlib.Path(os.environ.get("FUSEBOX_BINARY", ROOT / ".build/release/fusebox")).absolute()
+    if not path.exists():
+        pytest.exit(f"there is no {path}; run: swift build -c release --product fusebox", returncode=2)
+    return path
+
+
+def _end(servers):
+    problems = []
+    for server in servers:
+        if server.process is None:
+            continue
+        if server.is_running:
+            try:
+                server.stop()
+            except AssertionError as error:
+                problems.append(str(error))
+        if server.process.returncode not in (0, -9):
+            problems.append(f"the server ended with {server.process.returncode}: {server.stderr}")
+    assert not problems, problems
+
+
+@pytest.fixture
+def launch(binary, tmp_path):
+    """Starts servers: `launch(environment, arguments, folder)`. Each is stopped by SIGTERM afterwards and must exit with 0."""
+    servers = []
+
+    def start(environment=None, arguments=(), folder=None):
+        server = Fusebox(binary, folder or tmp_path / f"data{len(servers)}", environment, arguments)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    _end(servers)
+
+
+@pytest.fixture
+def fusebox(launch):
+    """A server with the default configuration."""
+    return launch()
+
+
+@pytest.fixture(scope="module")
+def shared(binary, tmp_path_factory):
+    """One server for all tests of a module that do not mind each other's spans."""
+    server = Fusebox(binary, tmp_path_factory.mktemp("shared") / "data").start()
+    yield server
+    _end([server])

@@ -1,0 +1,191 @@
+"""A `fusebox serve` process and what tests ask of it."""
+
+import http.client
+import json
+import os
+import pathlib
+import queue
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from exposition import Metrics
+
+PROTOBUF = "application/x-protobuf"
+
+
+def poll(what, condition, seconds=20.0):
+    """The first true value of `condition()`; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+
+
+class Answer:
+    """One HTTP answer, read whole."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @classmethod
+    def read(cls, connection):
+        response = connection.getresponse()
+        body = response.read()
+        return cls(response.status, response.headers, body)
+
+    def __repr__(self):
+        return f"<{self.status} {dict(self.headers)} {self.body[:300]!r}>"
+
+
+class Fusebox:
+    """The server on a port of its own, in a given folder, with nothing of the caller's environment but PATH."""
+
+    STOP_SECONDS = 10
+
+    def __init__(self, binary, folder, environment=None, arguments=()):
+        self.binary = str(binary)
+        self.folder = pathlib.Path(folder)
+        self.environment = {
+            "PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "LC_ALL": "C.UTF-8",
+            "SWIFT_BACKTRACE": "enable=no", **(environment or {}),
+        }
+        self.arguments = list(arguments)
+        self.process = None
+        self.url = None
+        self.port = None
+        self._stderr = []
+
+    # Life
+
+    def start(self, seconds=30):
+        self.process = subprocess.Popen(
+            [self.binary, "serve", "--data-dir", str(self.folder), "--http-port", "0", *self.arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment)
+        self._stderr = []
+        urls = queue.Queue()
+        threading.Thread(target=self._read_output, args=(self.process.stdout, urls), daemon=True).start()
+        self._error_reader = threading.Thread(target=self._read_errors, args=(self.process.stderr,), daemon=True)
+        self._error_reader.start()
+        try:
+            self.url = urls.get(timeout=seconds)
+        except queue.Empty:
+            self.url = None
+        if self.url is None:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the server did not say where it listens: {self.stderr}")
+        self.port = int(self.url.rsplit(":", 1)[1])
+        poll("ready", lambda: self.get("/-/ready").status == 200, seconds)
+        return self
+
+    def stop(self):
+        """SIGTERM; the exit code must be 0, in time."""
+        self.process.send_signal(signal.SIGTERM)
+        self.expect_exit()
+
+    def expect_exit(self):
+        started = time.monotonic()
+        try:
+            code = self.process.wait(timeout=self.STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"still running {self.STOP_SECONDS} s after SIGTERM: {self.stderr}") from None
+        assert code == 0, f"exit code {code} after SIGTERM: {self.stderr}"
+        return time.monotonic() - started
+
+    def kill(self):
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    @property
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def stderr(self):
+        if not self.is_running and self.process is not None:
+            self._error_reader.join(timeout=5)
+        return b"".join(self._stderr).decode(errors="replace")
+
+    @staticmethod
+    def _read_output(stream, urls):
+        for line in stream:
+            found = re.search(rb"listens on (http://\S+)", line)
+            if found:
+                urls.put(found[1].decode())
+        urls.put(None)
+
+    def _read_errors(self, stream):
+        for line in stream:
+            self._stderr.append(line)
+
+    # HTTP
+
+    def connect(self, timeout=60):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def request(self, method, path, body=None, headers=None, timeout=60):
+        connection = self.connect(timeout)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            return Answer.read(connection)
+        finally:
+            connection.close()
+
+    def get(self, path, headers=None):
+        return self.request("GET", path, headers=headers)
+
+    def post(self, body, path="/v1/traces", headers=None, timeout=60):
+        return self.request("POST", path, body=body, headers={"Content-Type": PROTOBUF, **(headers or {})}, timeout=timeout)
+
+    def metrics(self):
+        answer = self.get("/metrics")
+        assert answer.status == 200, answer
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4"), answer
+        return Metrics(answer.body.decode())
+
+    def settled(self, seconds=20):
+        """The metrics once no breaker observation waits."""
+        def attempt():
+            metrics = self.metrics()
+            return metrics if metrics.value("fusebox_tier_b_pending_observations") == 0 else None
+        return poll("pending observations at 0", attempt, seconds)
+
+    # The command line
+
+    def run(self, *arguments, **options):
+        """A `fusebox` command in the server's environment."""
+        options.setdefault("timeout", 60)
+        return subprocess.run([self.binary, *arguments], capture_output=True, env=self.environment, **options)
+
+    def sql(self, query, **parameters):
+        """The rows of a query."""
+        arguments = [f"--parameter={name}={value}" for name, value in parameters.items()]
+        done = self.run("sql", "--data-dir", str(self.folder), "--format", "json", *arguments, query)
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    def scalar(self, query, **parameters):
+        (row,) = self.sql(query, **parameters)
+        (value,) = row.values()
+        return value
+
+    # The process
+
+    def peak_resident_mebibytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
