@@ -55,14 +55,16 @@ private func check(_ batch: SpanBatch, bodyCount: Int) {
     require(batch.bytes.count <= 4 * bodyCount, "repairs are out of proportion")
     require(batch.byteCost <= 64 * bodyCount, "records are out of proportion")
     checkSlices(batch)
-    readColumns(batch)
     writeJSON(batch)
+    var reader = ColumnReader(table: .standard)
+    let columns = columns(batch, &reader)
 
     let encoded = TraceRequestMessage.encode(batch)
     do {
         let again = try decoder.decode(encoded)
         require(again.rejections.total == 0, "encoded spans are refused")
         require(BatchContent(again) == BatchContent(batch), "encoding changes the batch")
+        require(TraceFuzzer.columns(again, &reader) == columns, "encoding changes the columns")
     } catch {
         fatalError("encoded batch does not decode: \(error)")
     }
@@ -88,14 +90,22 @@ private func checkSlices(_ batch: SpanBatch) {
     _ = batch.resources.map { ResourceIdentity($0, batch) }
 }
 
-private func readColumns(_ source: SpanBatch) {
+/// The columns of every span as plain values; one reader reads both batches of an input, as one reads all batches of a server.
+private func columns(_ source: SpanBatch, _ reader: inout ColumnReader) -> [[[UInt8]]] {
     var batch = source
-    var reader = ColumnReader(table: .standard, batch: &batch)
-    for span in source.spans {
+    reader.begin(&batch)
+    return source.spans.map { span in
         reader.read(span, of: &batch)
-        for value in reader.row where value.kind == .text {
-            require(!value.slice.isEmpty, "an empty text is no value")
-            require(String(validating: batch.bytes(value.slice), as: UTF8.self) != nil, "column is not UTF-8")
+        return Column.allCases.map { column in
+            let value = reader.row[column]
+            switch value.kind {
+            case .none: return []
+            case .integer: return Array("\(value.integer)".utf8)
+            case .text:
+                require(!value.slice.isEmpty, "an empty text is no value")
+                require(String(validating: batch.bytes(value.slice), as: UTF8.self) != nil, "column is not UTF-8")
+                return Array(batch.bytes(value.slice)) + [0]
+            }
         }
     }
 }

@@ -15,6 +15,15 @@ struct DemoAgent {
         case supportTriage = "support_triage"
         case tripPlanner = "trip_planner"
         case nightlyReport = "nightly_report"
+
+        /// From one run to the next. Trips follow soon enough on each other that one falls into a breaker's cooldown.
+        var pauseMilliseconds: ClosedRange<Int64> {
+            switch self {
+            case .supportTriage: 60_000...110_000
+            case .tripPlanner: 13_000...18_000
+            case .nightlyReport: 45_000...80_000
+            }
+        }
     }
 
     /// A run that is under way.
@@ -60,8 +69,7 @@ struct DemoAgent {
             next.run()
             guard next.clock <= end else { break }
             self = next
-            let pause: ClosedRange<Int64> = process.workflow == .nightlyReport ? 8_000...30_000 : 5_000...14_000
-            clock += generator.latency(pause)
+            pass(generator.number(process.workflow.pauseMilliseconds) * 1_000_000)
         }
         for (tool, breaker) in breakers {
             expectation.count(process.service, tool) { counters in

@@ -25,6 +25,7 @@ struct BreakerBook: Sendable {
     private var receipt: UInt32 = 0
     private var lastReceived = Int64.min
     private(set) var pendingCount = 0
+    private var transitions: [BreakerTransitionRow] = []
 
     init() {}
 
@@ -109,7 +110,8 @@ struct BreakerBook: Sendable {
         return skewed
     }
 
-    private mutating func settle(_ position: Int32, _ due: UInt32, _ rules: BreakerRules, _ counters: inout CounterTable) -> Int64 {
+    private mutating func settle(_ position: Int32, _ due: UInt32, _ rules: BreakerRules, _ counters: inout CounterTable) -> Int64
+    {
         let index = Int(position)
         var pending = PendingQueue()
         swap(&pending, &breakers[index].pending)
@@ -120,17 +122,51 @@ struct BreakerBook: Sendable {
         var derived = BreakerEffects()
         pending.take(to: end, due: due) { record, isReported, isDerived in
             if isReported {
+                let before = breakers[index].reported.state
                 let effects = breakers[index].reported.apply(record, rules)
                 if effects.opens > 0 { setExemplar(index, record, &counters) }
+                note(effects, before, record, isReported: true, breakers[index].key)
                 reported.add(effects)
             }
-            if isDerived { derived.add(breakers[index].derived.apply(record, rules)) }
+            if isDerived {
+                let before = breakers[index].derived.state
+                let effects = breakers[index].derived.apply(record, rules)
+                note(effects, before, record, isReported: false, breakers[index].key)
+                derived.add(effects)
+            }
         }
         pendingCount -= before - pending.count
         swap(&pending, &breakers[index].pending)
         add(reported, derived, position, &counters)
         schedule(position, rules)
         return reported.skewed
+    }
+
+    /// Keeps the edges that an observation gave, for the table of transitions.
+    private mutating func note(
+        _ effects: BreakerEffects, _ before: BreakerState, _ record: PendingObservation, isReported: Bool, _ key: BreakerKey
+    ) {
+        var state = before
+        func edge(to next: BreakerState, at time: Int64) {
+            transitions.append(
+                BreakerTransitionRow(
+                    timeUnixNano: time, serviceName: key.service, scope: key.scope, toolName: key.tool, isReported: isReported,
+                    fromState: state.rawValue, toState: next.rawValue, traceID: record.order.traceID,
+                    spanID: record.order.spanID))
+            state = next
+        }
+        if effects.halfOpens > 0 {
+            // A probe half-opens a breaker when it begins.
+            edge(to: .halfOpen, at: before == .open && record.kind == .attempt ? record.start : record.time)
+        }
+        if effects.opens > 0 { edge(to: .open, at: record.time) }
+        if effects.closes > 0 { edge(to: .closed, at: record.time) }
+    }
+
+    /// The edges since the last call.
+    mutating func takeTransitions() -> [BreakerTransitionRow] {
+        defer { transitions.removeAll() }
+        return transitions
     }
 
     private mutating func expire(_ position: Int32, _ clock: Int64, _ rules: BreakerRules, _ counters: inout CounterTable) {

@@ -9,23 +9,35 @@ struct OverflowSet: OptionSet, Sendable {
 }
 
 /// What is resolved once for the attempts of one process, tool and workflow. Numbers of counters that are made when first
-/// needed are negative until then.
+/// needed are negative until then, here and below.
 struct AttemptCell: Sendable {
-    struct Key: Hashable, Sendable {
+    struct Key: CellKey {
         var instance: Int32
         var stage: UInt8
         var workflow: String?
         var tool: String
         var breakerID: String?
+
+        @inline(__always)
+        var quickHash: UInt64 {
+            var hash = QuickHash(instance, stage)
+            hash.add(workflow)
+            hash.add(tool)
+            if let breakerID { hash.add(breakerID) }
+            return hash.value
+        }
     }
 
-    var serviceLabel: String
-    var toolLabel: String
-    /// The tool's clean name, past the cap or not.
-    var tool: String
-    var workflowLabel: String
-    /// `service_name`, `tool` and `stage` as label text.
-    var labels: String
+    struct Names: Sendable {
+        var serviceLabel: String
+        var toolLabel: String
+        /// The tool's clean name, past the cap or not.
+        var tool: String
+        var workflowLabel: String
+        /// `service_name`, `tool` and `stage` as label text.
+        var labels: String
+    }
+
     var overflow: OverflowSet
     var toolHash: UInt64
     var ok: CounterTable.ID
@@ -54,45 +66,82 @@ struct AttemptCell: Sendable {
 
 /// What is resolved once for a process and a tool, whatever else its spans say.
 struct ToolCell: Sendable {
-    struct Key: Hashable, Sendable {
+    struct Key: CellKey {
         var instance: Int32
-        var tool: String?
+        var tool: String
+
+        var quickHash: UInt64 {
+            var hash = QuickHash(instance)
+            hash.add(tool)
+            return hash.value
+        }
     }
 
-    var labels: String
+    /// `service_name` and `tool` as label text.
+    struct Names: Sendable {
+        var labels: String
+    }
+
     var overflow: OverflowSet
     var hits: CounterTable.ID = -1
     var misses: CounterTable.ID = -1
-    /// Zero, nonzero, signal, watchdog; empty before it is needed.
-    var exits: [CounterTable.ID] = []
+    var exits = ToolExits()
+}
+
+/// The counters of a tool's exits.
+struct ToolExits: Sendable {
+    var zero: CounterTable.ID = -1
+    var nonzero: CounterTable.ID = -1
+    var signal: CounterTable.ID = -1
+    var watchdog: CounterTable.ID = -1
 }
 
 /// What is resolved once for a process, workflow and model.
 struct ModelCell: Sendable {
-    struct Key: Hashable, Sendable {
+    struct Key: CellKey {
         var instance: Int32
         var workflow: String?
         var model: String?
+
+        var quickHash: UInt64 {
+            var hash = QuickHash(instance)
+            hash.add(workflow)
+            hash.add(model)
+            return hash.value
+        }
     }
 
-    /// `service_name` and `model` as label text.
-    var labels: String
-    /// `service_name`, `workflow` and `model` as label text.
-    var tokenLabels: String
+    struct Names: Sendable {
+        /// `service_name` and `model` as label text.
+        var labels: String
+        /// `service_name`, `workflow` and `model` as label text.
+        var tokenLabels: String
+    }
+
     var overflow: OverflowSet
     var timeToFirstToken: CounterTable.ID = -1
     var prefillBreaches: CounterTable.ID = -1
-    /// Input, cache read, cache write, output; empty before it is needed.
-    var tokens: [CounterTable.ID] = []
-    var unspecifiedTokens: CounterTable.ID = -1
+    var input: CounterTable.ID = -1
+    var cacheRead: CounterTable.ID = -1
+    var cacheWrite: CounterTable.ID = -1
+    var output: CounterTable.ID = -1
+    var unspecified: CounterTable.ID = -1
 }
 
 /// What is resolved once for a process and a workflow.
 struct RunCell: Sendable {
-    struct Key: Hashable, Sendable {
+    struct Key: CellKey {
         var instance: Int32
         var workflow: String
+
+        var quickHash: UInt64 {
+            var hash = QuickHash(instance)
+            hash.add(workflow)
+            return hash.value
+        }
     }
+
+    struct Names: Sendable {}
 
     var overflow: OverflowSet
     var ok: CounterTable.ID

@@ -35,20 +35,18 @@ package struct Classification: Equatable, Sendable {
     }
 
     /// Operations whose spans wrap attempts.
-    private static func repeatsChildren(_ operation: String?) -> Bool {
+    @inline(__always)
+    static func repeatsChildren(_ operation: String?) -> Bool {
         guard let operation else { return false }
         return operation == "invoke_agent" || operation == "invoke_workflow" || operation == "create_agent"
     }
 
     private static func stage(of span: borrowing ObservedSpan, _ policy: borrowing FusePolicy) -> Stage {
-        if let text = span.stageAttribute, let stage = Stage(rawValue: text) { return stage }
+        if let text = span.stageAttribute, let stage = Stage(text: text) { return stage }
         if let tool = span.tool, !policy.stageByTool.isEmpty, let stage = policy.stageByTool[tool] { return stage }
         if let operation = span.operation {
-            switch operation {
-            case "chat", "text_completion", "generate_content": return .llm
-            case "retrieval": return .vector
-            default: break
-            }
+            if operation == "chat" || operation == "text_completion" || operation == "generate_content" { return .llm }
+            if operation == "retrieval" { return .vector }
         }
         if span.hasDatabaseSystem || span.retrievalBatch != nil { return .vector }
         if span.exitCode != nil || span.hasProcessCommand { return .subprocess }

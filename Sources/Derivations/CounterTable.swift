@@ -44,7 +44,7 @@ struct CounterTable: Sendable {
     private var ids: [Key: ID] = [:]
     private var dirty: [ID] = []
     private(set) var series: [Series] = []
-    /// Label sets of families with a workflow.
+    /// Series of families with a workflow.
     private(set) var workflowSeriesCount = 0
     /// The span that last moved a counter. Not persisted: shown in OpenMetrics only, gone after a restart.
     private(set) var exemplars: [ID: Exemplar] = [:]
@@ -53,7 +53,7 @@ struct CounterTable: Sendable {
         let families = Dictionary(uniqueKeysWithValues: Family.allCases.map { ($0.rawValue, $0) })
         for row in rows.sorted(by: { $0.id < $1.id }) {
             // A hole in the ids cannot be told from a damaged store; it is kept as a counter that nothing moves.
-            guard row.id >= cells.count, row.id < 2 * SpanDerivations.Limits.countersMax else { continue }
+            guard row.id >= cells.count, row.id < SpanDerivations.Limits.counterIDsMax else { continue }
             while cells.count < row.id { append(family: "", labels: "", value: 0, created: 0, isDirty: false) }
             let id = append(
                 family: row.family, labels: row.labels, value: row.value, created: row.createdUnixNano, isDirty: false)
@@ -140,7 +140,10 @@ struct CounterTable: Sendable {
     private mutating func register(_ family: Family, labels: String, first: ID) {
         ids[Key(family: family, labels: labels)] = first
         series.append(Series(family: family, labels: labels, first: first))
-        if family == .toolCalls || family == .tokens || family == .workflowRuns { workflowSeriesCount += 1 }
+        switch family {
+        case .toolCalls, .toolTimeouts, .tokens, .workflowRuns: workflowSeriesCount += 1
+        default: break
+        }
     }
 
     /// A histogram whose rows do not all follow its first one is made anew rather than read past its end.

@@ -33,8 +33,12 @@ package struct DerivationChanges: Equatable, Sendable {
     /// Rows to insert or to replace, by kind and key; no key is also in `removedStates`.
     package var states: [StateRow] = []
     package var removedStates: [StateKey] = []
+    /// Edges of breakers, in the order in which they were applied.
+    package var transitions: [BreakerTransitionRow] = []
 
     package init() {}
 
-    package var isEmpty: Bool { counters.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty }
+    package var isEmpty: Bool {
+        counters.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty && transitions.isEmpty
+    }
 }

@@ -68,7 +68,9 @@ enum ErrorPatterns {
             if matches(bytes, position, first) {
                 var next = position + firstCount
                 if matches(bytes, next, second) { return true }
-                if next < bytes.count, [UInt8(ascii: " "), UInt8(ascii: "_"), UInt8(ascii: "-")].contains(bytes[next]) { next += 1 }
+                if next < bytes.count, [UInt8(ascii: " "), UInt8(ascii: "_"), UInt8(ascii: "-")].contains(bytes[next]) {
+                    next += 1
+                }
                 if matches(bytes, next, second) { return true }
             }
             position += 1
@@ -92,7 +94,9 @@ enum ErrorPatterns {
         for scalar in text.unicodeScalars {
             if scalar == ":" && endsInTimeoutWord(passed) { return true }
             count += UTF8.width(scalar)
-            guard count <= SpanDerivations.Limits.messageBytesMax, isWord(scalar) || scalar == "." || scalar == ":" else { return false }
+            guard count <= SpanDerivations.Limits.messageBytesMax, isWord(scalar) || scalar == "." || scalar == ":" else {
+                return false
+            }
             passed.append(scalar.isASCII ? UInt8(truncatingIfNeeded: scalar.value) : 0x80)
         }
         return endsInTimeoutWord(passed)
@@ -107,7 +111,8 @@ enum ErrorPatterns {
     private static func isWord(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.isASCII {
             let byte = SuffixReader.lowered(UInt8(truncatingIfNeeded: scalar.value))
-            return byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z") || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+            return byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
+                || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
                 || byte == UInt8(ascii: "_")
         }
         return scalar.properties.isAlphabetic || scalar.properties.numericType != nil

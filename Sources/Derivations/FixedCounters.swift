@@ -9,8 +9,10 @@ struct FixedCounters: Sendable {
     let negativeDuration: CounterTable.ID
     let future: CounterTable.ID
     let missingTime: CounterTable.ID
-    /// By the order of `LabelTable.Label`'s cases.
-    let overflows: [CounterTable.ID]
+    let serviceOverflow: CounterTable.ID
+    let toolOverflow: CounterTable.ID
+    let workflowOverflow: CounterTable.ID
+    let modelOverflow: CounterTable.ID
 
     init(_ counters: inout CounterTable, created: Int64) {
         func make(_ family: Family, _ name: String, _ value: String) -> CounterTable.ID {
@@ -23,6 +25,9 @@ struct FixedCounters: Sendable {
         negativeDuration = make(.clockAnomalies, "kind", "negative_duration")
         future = make(.clockAnomalies, "kind", "future")
         missingTime = make(.clockAnomalies, "kind", "missing_time")
-        overflows = LabelTable.Label.allCases.map { make(.labelOverflow, "label", $0.rawValue) }
+        serviceOverflow = make(.labelOverflow, "label", LabelTable.Label.service.rawValue)
+        toolOverflow = make(.labelOverflow, "label", LabelTable.Label.tool.rawValue)
+        workflowOverflow = make(.labelOverflow, "label", LabelTable.Label.workflow.rawValue)
+        modelOverflow = make(.labelOverflow, "label", LabelTable.Label.model.rawValue)
     }
 }

@@ -5,8 +5,10 @@ extension SpanDerivations {
         package static let labelBytesMax = 128
         /// Counters in all. Past it no new label value is admitted, so that only combinations of known values can be born.
         package static let countersMax = 500_000
-        /// Label sets of a family with the `workflow` label; past it the workflow of a new set becomes `__overflow__`.
-        package static let workflowSeriesMax = 25_000
+        /// Row ids of counters that are believed; a larger one is a damaged row.
+        package static let counterIDsMax = 4_000_000
+        /// Series of the families with the `workflow` label; past it the workflow of a new set becomes `__overflow__`.
+        package static let workflowSeriesMax = 100_000
         /// Entries of each cache from raw strings to counters; a full cache is emptied, which changes no number.
         package static let cellsMax = 65_536
         /// Spans with a longer tool, workflow, model or breaker id are looked up without the caches.
@@ -43,6 +45,8 @@ extension SpanDerivations {
         package static let breakerForgottenNanoseconds: Int64 = 7 * 24 * 3_600 * 1_000_000_000
         /// Idle state is looked for whenever the settle clock passes a multiple of this.
         package static let sweepNanoseconds: Int64 = 3_600 * 1_000_000_000
+        /// The settle clock is saved at least this often, though nothing else changes.
+        package static let clockSaveNanoseconds: Int64 = 60 * 1_000_000_000
         /// A span that ends this much after its receipt is a clock anomaly; metrics.md 2.8.
         package static let futureNanoseconds: Int64 = 5 * 1_000_000_000
         /// A state is read as a probe's when it began up to this long before the end of the cooldown; metrics.md 2.5.

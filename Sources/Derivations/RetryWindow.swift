@@ -42,7 +42,8 @@ struct RetryWindow: Sendable {
 
     static func group(trace: TraceID, parent: SpanID, step: String?, tool: UInt64) -> UInt64 {
         let ids = ByteHash.mix(trace.high ^ 0x9E37_79B9_7F4A_7C15, trace.low ^ 0xD6E8_FEB8_6659_FD93)
-        let rest = ByteHash.mix(parent.value ^ 0xA076_1D64_78BD_642F, tool ^ (step.map(hash) ?? hash("")) &* 0x9E37_79B9_7F4A_7C15)
+        let rest = ByteHash.mix(
+            parent.value ^ 0xA076_1D64_78BD_642F, tool ^ (step.map(hash) ?? hash("")) &* 0x9E37_79B9_7F4A_7C15)
         return ByteHash.mix(ids ^ 0x8EBC_6AF0_9C88_C6E3, rest ^ 0x5899_65CC_7537_4CC3)
     }
 

@@ -18,8 +18,7 @@ extension SpanDerivations {
 
     @inline(__always)
     private func isObservedByDerived(_ classification: Classification) -> Bool {
-        classification.outcome != .rejected
-            && (classification.stage == .vector || policy.derivedStages.contains(classification.stage))
+        classification.outcome != .rejected && derivedStages >> classification.stage.code & 1 != 0
     }
 
     private mutating func collectObservations(
@@ -104,14 +103,14 @@ extension SpanDerivations {
     /// Makes the counters at zero while the first observation waits, so that a scrape sees them before they move.
     @inline(__always)
     private mutating func makeCounters(_ record: PendingObservation, _ cell: Int, _ created: Int64) {
-        if record.isReported && !attempts[cell].hasReportedCounters {
-            attempts[cell].hasReportedCounters = true
-            _ = BreakerCounters.reported(attempts[cell].labels, &counters, created: created)
-            attempts[cell].rejections = counters.id(.breakerRejections, attempts[cell].labels, created: created)
+        if record.isReported && !attempts.cells[cell].hasReportedCounters {
+            attempts.cells[cell].hasReportedCounters = true
+            _ = BreakerCounters.reported(attempts.names[cell].labels, &counters, created: created)
+            attempts.cells[cell].rejections = counters.id(.breakerRejections, attempts.names[cell].labels, created: created)
         }
-        if record.isDerived && !attempts[cell].hasDerivedCounters {
-            attempts[cell].hasDerivedCounters = true
-            _ = BreakerCounters.derived(attempts[cell].labels, &counters, created: created)
+        if record.isDerived && !attempts.cells[cell].hasDerivedCounters {
+            attempts.cells[cell].hasDerivedCounters = true
+            _ = BreakerCounters.derived(attempts.names[cell].labels, &counters, created: created)
         }
     }
 
@@ -119,10 +118,10 @@ extension SpanDerivations {
     private mutating func breaker(
         _ span: borrowing ObservedSpan, _ instance: Int32, _ cell: Int, _ isRestoration: Bool
     ) -> Int32? {
-        if attempts[cell].breaker >= 0 { return attempts[cell].breaker }
+        if attempts.cells[cell].breaker >= 0 { return attempts.cells[cell].breaker }
         let process = presence.instances[Int(instance)]
         if process.isShared { return nil }
-        var key = BreakerKey(service: process.key.service, scope: "", tool: attempts[cell].tool, kind: .service)
+        var key = BreakerKey(service: process.key.service, scope: "", tool: attempts.names[cell].tool, kind: .service)
         var owner: Int32 = -1
         if let id = span.breakerID, !id.isEmpty {
             key.scope = LabelSanitiser.clean(id)
@@ -134,7 +133,7 @@ extension SpanDerivations {
         }
         guard let position = book.existing(key) ?? (isRestoration ? nil : insertBreaker(key, instance: owner, isSaved: false))
         else { return nil }
-        attempts[cell].breaker = position
+        attempts.cells[cell].breaker = position
         return position
     }
 }

@@ -33,12 +33,9 @@ extension SpanDerivations {
             workflowLabel = LabelSanitiser.overflow
             overflow.insert(.workflow)
         }
+        let names = AttemptCell.Names(
+            serviceLabel: service, toolLabel: toolLabel.value, tool: tool, workflowLabel: workflowLabel, labels: labels)
         var cell = AttemptCell(
-            serviceLabel: service,
-            toolLabel: toolLabel.value,
-            tool: tool,
-            workflowLabel: workflowLabel,
-            labels: labels,
             overflow: overflow,
             toolHash: RetryWindow.hash(key.tool),
             ok: counters.id(.toolCalls, callLabels(.ok), created: created),
@@ -52,16 +49,21 @@ extension SpanDerivations {
             cell.overruns = counters.id(.fuseOverruns, labels, created: created)
         }
         let isKept = isShort(key.workflow) && isShort(key.tool) && isShort(key.breakerID)
-        return attempts.insert(key, cell, isKept: isKept)
+        return attempts.insert(key, cell, names, isKept: isKept)
     }
 
     mutating func countTimeout(_ span: borrowing ObservedSpan, _ classification: borrowing Classification, _ cell: Int) {
         guard let reason = classification.timeoutReason else { return }
-        let text = LabelText.render([
-            ("service_name", attempts[cell].serviceLabel), ("workflow", attempts[cell].workflowLabel),
-            ("tool", attempts[cell].toolLabel), ("stage", classification.stage.rawValue), ("reason", reason.rawValue),
-            ("phase", classification.phase.rawValue),
-        ])
+        let names = attempts.names[cell]
+        let (stage, phase) = (classification.stage.rawValue, classification.phase.rawValue)
+        func labels(_ workflow: String) -> String {
+            LabelText.render([
+                ("service_name", names.serviceLabel), ("workflow", workflow), ("tool", names.toolLabel), ("stage", stage),
+                ("reason", reason.rawValue), ("phase", phase),
+            ])
+        }
+        var text = labels(names.workflowLabel)
+        if foldsWorkflow(.toolTimeouts, text) { text = labels(LabelSanitiser.overflow) }
         let id = counters.id(.toolTimeouts, text, created: span.receivedTimeUnixNano)
         counters.add(id)
         let end = min(span.endTimeUnixNano, span.receivedTimeUnixNano)
@@ -81,7 +83,7 @@ extension SpanDerivations {
             ok: counters.id(.workflowRuns, LabelText.render(pairs + [("outcome", "ok")]), created: created),
             error: counters.id(.workflowRuns, LabelText.render(pairs + [("outcome", "error")]), created: created),
             duration: counters.id(.workflowDuration, LabelText.render(pairs), created: created))
-        return runs.insert(key, cell, isKept: isShort(key.workflow))
+        return runs.insert(key, cell, RunCell.Names(), isKept: isShort(key.workflow))
     }
 
     mutating func toolCell(_ span: borrowing ObservedSpan, _ tool: String, _ instance: Int32) -> Int {
@@ -89,10 +91,8 @@ extension SpanDerivations {
         if let position = tools.position(key) { return position }
         let service = serviceLabel(instance)
         let label = admit(.tool, LabelSanitiser.clean(tool), service, span.receivedTimeUnixNano)
-        let cell = ToolCell(
-            labels: LabelText.render([("service_name", service), ("tool", label.value)]),
-            overflow: label.isOverflow ? .tool : [])
-        return tools.insert(key, cell, isKept: isShort(tool))
+        let names = ToolCell.Names(labels: LabelText.render([("service_name", service), ("tool", label.value)]))
+        return tools.insert(key, ToolCell(overflow: label.isOverflow ? .tool : []), names, isKept: isShort(tool))
     }
 
     mutating func modelCell(_ span: borrowing ObservedSpan, _ instance: Int32) -> Int {
@@ -112,10 +112,9 @@ extension SpanDerivations {
             text = tokenLabels(LabelSanitiser.overflow)
             overflow.insert(.workflow)
         }
-        let cell = ModelCell(
-            labels: LabelText.render([("service_name", service), ("model", model.value)]), tokenLabels: text,
-            overflow: overflow)
-        return models.insert(key, cell, isKept: isShort(span.workflow) && isShort(span.model))
+        let names = ModelCell.Names(
+            labels: LabelText.render([("service_name", service), ("model", model.value)]), tokenLabels: text)
+        return models.insert(key, ModelCell(overflow: overflow), names, isKept: isShort(span.workflow) && isShort(span.model))
     }
 
     func serviceLabels(_ service: Int) -> String { LabelText.render([("service_name", presence.services[service].label)]) }

@@ -10,21 +10,21 @@ extension SpanDerivations {
         guard span.timeToFirstTokenNanoseconds != nil || budget != nil else { return }
         let cell = modelCell(span, instance)
         let created = span.receivedTimeUnixNano
-        overflow.formUnion(models[cell].overflow.intersection(.model))
+        overflow.formUnion(models.cells[cell].overflow.intersection(.model))
         if let wait = span.timeToFirstTokenNanoseconds {
-            if models[cell].timeToFirstToken < 0 {
-                models[cell].timeToFirstToken = counters.id(.timeToFirstToken, models[cell].labels, created: created)
+            if models.cells[cell].timeToFirstToken < 0 {
+                models.cells[cell].timeToFirstToken = counters.id(.timeToFirstToken, models.names[cell].labels, created: created)
             }
-            counters.observe(models[cell].timeToFirstToken, max(0, wait), .timeToFirstToken)
+            counters.observe(models.cells[cell].timeToFirstToken, max(0, wait), .timeToFirstToken)
         }
         guard let budget else { return }
-        if models[cell].prefillBreaches < 0 {
-            models[cell].prefillBreaches = counters.id(.prefillBreaches, models[cell].labels, created: created)
+        if models.cells[cell].prefillBreaches < 0 {
+            models.cells[cell].prefillBreaches = counters.id(.prefillBreaches, models.names[cell].labels, created: created)
         }
         let isBreach =
             span.timeToFirstTokenNanoseconds.map { $0 > budget }
             ?? (span.isTimed && span.statusCode == 2 && span.durationNanoseconds >= budget)
-        if isBreach { counters.add(models[cell].prefillBreaches) }
+        if isBreach { counters.add(models.cells[cell].prefillBreaches) }
     }
 
     /// Tokens of model and embedding spans by type, or a bare total of any span that does not repeat its children's.
@@ -41,34 +41,43 @@ extension SpanDerivations {
     private mutating func countTokens(
         _ span: borrowing ObservedSpan, isModel: Bool, isTyped: Bool, _ instance: Int32, _ overflow: inout OverflowSet
     ) {
-        switch span.operation {
-        case "invoke_agent", "invoke_workflow", "create_agent", "chain", "task": return
-        case "embeddings": break
-        default: guard isModel || !isTyped else { return }
+        if let operation = span.operation {
+            if Classification.repeatsChildren(operation) || operation == "chain" || operation == "task" { return }
+            guard isModel || !isTyped || operation == "embeddings" else { return }
+        } else {
+            guard isModel || !isTyped else { return }
         }
         let cell = modelCell(span, instance)
         let created = span.receivedTimeUnixNano
-        overflow.formUnion(models[cell].overflow)
+        overflow.formUnion(models.cells[cell].overflow)
         guard isTyped else {
-            if models[cell].unspecifiedTokens < 0 {
-                models[cell].unspecifiedTokens = tokenCounter(cell, "unspecified", created)
+            if models.cells[cell].unspecified < 0 {
+                models.cells[cell].unspecified = tokenCounter(cell, "unspecified", created)
             }
-            counters.add(models[cell].unspecifiedTokens, span.tokens ?? 0)
+            counters.add(models.cells[cell].unspecified, span.tokens ?? 0)
             return
         }
-        if models[cell].tokens.isEmpty {
-            models[cell].tokens = ["input", "cache_read", "cache_write", "output"].map { tokenCounter(cell, $0, created) }
+        if models.cells[cell].input < 0 {
+            models.cells[cell].input = tokenCounter(cell, "input", created)
+            models.cells[cell].cacheRead = tokenCounter(cell, "cache_read", created)
+            models.cells[cell].cacheWrite = tokenCounter(cell, "cache_write", created)
+            models.cells[cell].output = tokenCounter(cell, "output", created)
         }
         let read = max(0, span.cacheReadTokens ?? 0)
         let written = max(0, span.cacheWriteTokens ?? 0)
         let input = max(0, span.inputTokens ?? 0).subtractingSaturated(read).subtractingSaturated(written)
-        for (index, amount) in [input, read, written, span.outputTokens ?? 0].enumerated() {
-            counters.add(models[cell].tokens[index], amount)
-        }
+        counters.add(models.cells[cell].input, input)
+        counters.add(models.cells[cell].cacheRead, read)
+        counters.add(models.cells[cell].cacheWrite, written)
+        counters.add(models.cells[cell].output, span.outputTokens ?? 0)
     }
 
     private mutating func tokenCounter(_ cell: Int, _ type: String, _ created: Int64) -> CounterTable.ID {
-        counters.id(.tokens, models[cell].tokenLabels + ",type=\"\(type)\"", created: created)
+        counters.id(.tokens, models.names[cell].tokenLabels + ",type=\"\(type)\"", created: created)
+    }
+
+    private mutating func exitCounter(_ cell: Int, _ name: String, _ created: Int64) -> CounterTable.ID {
+        counters.id(.subprocessExits, tools.names[cell].labels + ",class=\"\(name)\"", created: created)
     }
 
     /// Cache lookups of any span, exit codes of subprocesses; without a tool's name the label is `unknown`.
@@ -80,28 +89,29 @@ extension SpanDerivations {
         guard span.cacheHit != nil || isExit else { return }
         let cell = toolCell(span, classification.toolLabel, instance)
         let created = span.receivedTimeUnixNano
-        overflow.formUnion(tools[cell].overflow)
+        overflow.formUnion(tools.cells[cell].overflow)
         if let hit = span.cacheHit {
-            if tools[cell].hits < 0 {
-                tools[cell].hits = counters.id(.cacheLookups, tools[cell].labels + ",result=\"hit\"", created: created)
-                tools[cell].misses = counters.id(.cacheLookups, tools[cell].labels + ",result=\"miss\"", created: created)
+            if tools.cells[cell].hits < 0 {
+                tools.cells[cell].hits = counters.id(
+                    .cacheLookups, tools.names[cell].labels + ",result=\"hit\"", created: created)
+                tools.cells[cell].misses = counters.id(
+                    .cacheLookups, tools.names[cell].labels + ",result=\"miss\"", created: created)
             }
-            counters.add(hit ? tools[cell].hits : tools[cell].misses)
+            counters.add(hit ? tools.cells[cell].hits : tools.cells[cell].misses)
         }
         guard isExit else { return }
-        if tools[cell].exits.isEmpty {
-            let labels = tools[cell].labels
-            tools[cell].exits = ["zero", "nonzero", "signal", "watchdog"].map { name in
-                counters.id(.subprocessExits, labels + ",class=\"\(name)\"", created: created)
-            }
+        if tools.cells[cell].exits.zero < 0 {
+            tools.cells[cell].exits.zero = exitCounter(cell, "zero", created)
+            tools.cells[cell].exits.nonzero = exitCounter(cell, "nonzero", created)
+            tools.cells[cell].exits.signal = exitCounter(cell, "signal", created)
+            tools.cells[cell].exits.watchdog = exitCounter(cell, "watchdog", created)
         }
-        let position =
-            switch span.exitCode {
-            case _ where span.watchdog, 124?, nil: 3
-            case 0?: 0
-            case let code? where code < 0 || code >= 129: 2
-            default: 1
-            }
-        counters.add(tools[cell].exits[position])
+        let exits = tools.cells[cell].exits
+        switch span.exitCode {
+        case _ where span.watchdog, 124?, nil: counters.add(exits.watchdog)
+        case 0?: counters.add(exits.zero)
+        case let code? where code < 0 || code >= 129: counters.add(exits.signal)
+        default: counters.add(exits.nonzero)
+        }
     }
 }

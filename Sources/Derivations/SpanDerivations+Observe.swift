@@ -64,16 +64,10 @@ extension SpanDerivations {
     }
 
     private mutating func count(_ overflow: OverflowSet, _ fixed: FixedCounters) {
-        for (index, label) in LabelTable.Label.allCases.enumerated() {
-            let member: OverflowSet =
-                switch label {
-                case .service: .service
-                case .tool: .tool
-                case .workflow: .workflow
-                case .model: .model
-                }
-            if overflow.contains(member) { counters.add(fixed.overflows[index]) }
-        }
+        if overflow.contains(.service) { counters.add(fixed.serviceOverflow) }
+        if overflow.contains(.tool) { counters.add(fixed.toolOverflow) }
+        if overflow.contains(.workflow) { counters.add(fixed.workflowOverflow) }
+        if overflow.contains(.model) { counters.add(fixed.modelOverflow) }
     }
 
     @inline(__always)
@@ -81,29 +75,29 @@ extension SpanDerivations {
         _ span: borrowing ObservedSpan, _ classification: Classification, _ instance: Int32, _ overflow: inout OverflowSet
     ) {
         let cell = attemptCell(span, classification, instance)
-        overflow.formUnion(attempts[cell].overflow)
-        counters.add(attempts[cell].calls(classification.outcome))
+        overflow.formUnion(attempts.cells[cell].overflow)
+        counters.add(attempts.cells[cell].calls(classification.outcome))
         let duration = span.durationNanoseconds
         if classification.outcome == .rejected {
             countRejection(cell, span.receivedTimeUnixNano)
         } else {
-            counters.observe(attempts[cell].duration, duration, .toolCallDuration)
+            counters.observe(attempts.cells[cell].duration, duration, .toolCallDuration)
         }
         if classification.outcome == .timeout { countTimeout(span, classification, cell) }
-        if attempts[cell].overruns >= 0, classification.outcome == .ok || classification.outcome == .error,
+        if attempts.cells[cell].overruns >= 0, classification.outcome == .ok || classification.outcome == .error,
             let fuse = policy.fuseNanoseconds(stage: classification.stage, model: nil), duration >= fuse
         {
-            counters.add(attempts[cell].overruns)
+            counters.add(attempts.cells[cell].overruns)
         }
         addToRetries(span, classification, cell, isRestoration: false)
         observeBreaker(span, classification, instance, cell)
     }
 
     private mutating func countRejection(_ cell: Int, _ received: Int64) {
-        if attempts[cell].rejections < 0 {
-            attempts[cell].rejections = counters.id(.breakerRejections, attempts[cell].labels, created: received)
+        if attempts.cells[cell].rejections < 0 {
+            attempts.cells[cell].rejections = counters.id(.breakerRejections, attempts.names[cell].labels, created: received)
         }
-        counters.add(attempts[cell].rejections)
+        counters.add(attempts.cells[cell].rejections)
     }
 
     @inline(__always)
@@ -113,19 +107,19 @@ extension SpanDerivations {
         let hasFailed = classification.outcome == .error || classification.outcome == .timeout
         let attempt = RetryWindow.Attempt(
             group: RetryWindow.group(
-                trace: span.traceID, parent: span.parentSpanID, step: span.step, tool: attempts[cell].toolHash),
+                trace: span.traceID, parent: span.parentSpanID, step: span.step, tool: attempts.cells[cell].toolHash),
             start: span.startTimeUnixNano,
             failureEnd: hasFailed ? min(span.endTimeUnixNano, .max - 1) : .max,
             received: span.receivedTimeUnixNano,
-            counter: span.isMarkedRetry ? -1 : attempts[cell].retries)
+            counter: span.isMarkedRetry ? -1 : attempts.cells[cell].retries)
         retries.add(attempt, &counters, isRestoration: isRestoration)
     }
 
     private mutating func observeRun(_ span: borrowing ObservedSpan, _ instance: Int32, _ overflow: inout OverflowSet) {
         let cell = runCell(span, instance)
-        overflow.formUnion(runs[cell].overflow)
-        counters.add(span.statusCode == 2 ? runs[cell].error : runs[cell].ok)
-        counters.observe(runs[cell].duration, span.durationNanoseconds, .workflowDuration)
+        overflow.formUnion(runs.cells[cell].overflow)
+        counters.add(span.statusCode == 2 ? runs.cells[cell].error : runs.cells[cell].ok)
+        counters.observe(runs.cells[cell].duration, span.durationNanoseconds, .workflowDuration)
     }
 
     private mutating func observeSizes(_ span: borrowing ObservedSpan, _ instance: Int32) {

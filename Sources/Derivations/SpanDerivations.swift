@@ -3,18 +3,22 @@ import TelemetryModel
 
 /// Everything that is derived from spans, as a value: counters that never fall, breaker machines in event order, gauges.
 ///
-/// Use, by one writer: `init` from the store's snapshot; `restore` each stored span received after `restoreFrom…`, in order of
-/// arrival; then for each batch `advance(to:)` the time of receipt, `observe` each span that the store took as new, and write
-/// `takeChanges()` in the same transaction as the spans. When that transaction fails the value is ahead of the store: make a
-/// new one. Times of receipt must not fall, not even over a restart: stamp `max(wall clock, clockUnixNano)`. Spans received
-/// after the watermark must not be deleted.
+/// Use, by one writer: `init` from the store's snapshot; `restore` each stored span received after `restoreFromUnixNano`, in
+/// order of arrival; then for each batch `advance(to:)` the time of receipt, `observe` each span that the store took as new, and
+/// write `takeChanges()` in the same transaction as the spans. When that transaction fails the value is ahead of the store:
+/// make a new one.
 ///
-/// Exact over a restart: all counters, breakers, gauges and what waits. Exemplars are lost. Not exact: which of several new
-/// processes gets the last place under a cap of `Limits` that is full.
+/// Times of receipt must not fall, not even over a restart: stamp `max(wall clock, clockUnixNano + 1)`. Spans received after
+/// the watermark must not be deleted; of those after `restoreFromUnixNano` a deleted one may hide a silent retry.
+///
+/// Exact over a restart: counters, breakers, gauges and what waits. Exemplars are lost. Not exact: which of several new
+/// processes gets the last place under a full cap of `Limits`, and vector windows and fuses when the policy changed.
 package struct SpanDerivations: Sendable {
     let policy: FusePolicy
     let rules: BreakerRules
     let step: Int64
+    /// One bit a stage, by its code: the derived breakers look at it.
+    let derivedStages: UInt8
     var counters: CounterTable
     var labels: LabelTable
     var presence = PresenceTable()
@@ -28,10 +32,10 @@ package struct SpanDerivations: Sendable {
     private var lastSweep: Int64 = 0
 
     var fixed: FixedCounters?
-    var attempts = CellCache<AttemptCell.Key, AttemptCell>()
-    var tools = CellCache<ToolCell.Key, ToolCell>()
-    var models = CellCache<ModelCell.Key, ModelCell>()
-    var runs = CellCache<RunCell.Key, RunCell>()
+    var attempts = CellCache<AttemptCell.Key, AttemptCell, AttemptCell.Names>()
+    var tools = CellCache<ToolCell.Key, ToolCell, ToolCell.Names>()
+    var models = CellCache<ModelCell.Key, ModelCell, ModelCell.Names>()
+    var runs = CellCache<RunCell.Key, RunCell, RunCell.Names>()
     private var lastService = ""
     private var lastInstance = ""
     private var lastPosition: Int32 = -1
@@ -40,6 +44,7 @@ package struct SpanDerivations: Sendable {
         self.policy = policy
         rules = BreakerRules(policy)
         step = max(1, policy.breakerStepNanoseconds)
+        derivedStages = policy.derivedStages.union([.vector]).reduce(0) { $0 | 1 << $1.code }
         counters = CounterTable(rows: snapshot.counters)
         labels = LabelTable(rows: snapshot.labels)
         read(snapshot.states)
@@ -81,7 +86,10 @@ package struct SpanDerivations: Sendable {
         let present = presence.takeChanges(watermark: watermarkUnixNano)
         changes.states = breakers.rows + present.rows
         changes.removedStates = breakers.removed + present.removed
-        if clockUnixNano > savedClock {
+        changes.transitions = book.takeTransitions()
+        // Alone, the clock is not worth a commit: with an older one a restoration only reads more spans again.
+        let isDue = clockUnixNano.subtractingSaturated(savedClock) >= Limits.clockSaveNanoseconds
+        if clockUnixNano > savedClock && (!changes.isEmpty || isDue) {
             savedClock = clockUnixNano
             changes.states.append(settleRow)
         }
@@ -97,7 +105,8 @@ package struct SpanDerivations: Sendable {
 
     private mutating func findInstance(_ span: borrowing ObservedSpan) -> Int32 {
         let key = PresenceTable.InstanceKey(
-            service: LabelSanitiser.clean(span.service), instance: span.instance.isEmpty ? "" : LabelSanitiser.clean(span.instance))
+            service: LabelSanitiser.clean(span.service),
+            instance: span.instance.isEmpty ? "" : LabelSanitiser.clean(span.instance))
         let position: Int32
         if let known = presence.existing(key) {
             position = known
@@ -137,7 +146,9 @@ package struct SpanDerivations: Sendable {
     private mutating func read(_ states: [StateRow]) {
         // Processes before their breakers, and both in one order whatever the store's.
         for kind in [Self.settleKind, PresenceTable.serviceKind, PresenceTable.instanceKind, Breaker.stateKind] {
-            for row in states.filter({ $0.kind == kind }).sorted(by: { $0.key < $1.key }) where !read(row) { unreadableStates += 1 }
+            for row in states.filter({ $0.kind == kind }).sorted(by: { $0.key < $1.key }) where !read(row) {
+                unreadableStates += 1
+            }
         }
     }
 

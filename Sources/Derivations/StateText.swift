@@ -81,7 +81,9 @@ struct StateReader {
 
         mutating func scalar() -> String? {
             let start = position
-            while position < bytes.count, bytes[position] != UInt8(ascii: ","), bytes[position] != UInt8(ascii: "}") { position += 1 }
+            while position < bytes.count, bytes[position] != UInt8(ascii: ","), bytes[position] != UInt8(ascii: "}") {
+                position += 1
+            }
             return start < position ? String(decoding: bytes[start..<position], as: UTF8.self) : nil
         }
     }

@@ -138,6 +138,7 @@ extension DerivationRows {
         counters = changes.counters
         labels = changes.labels
         states = changes.states
+        transitions = changes.transitions
         removedStates = changes.removedStates.map { StateRow(kind: $0.kind, key: $0.key, value: "") }
     }
 }

@@ -101,7 +101,8 @@ struct ReferenceVectors: Decodable {
     }
 
     static func read(_ name: String) throws -> ReferenceVectors {
-        let tests = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent().deletingLastPathComponent()
+        let tests = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
+            .deletingLastPathComponent()
         return try JSONDecoder().decode(
             ReferenceVectors.self, from: Data(contentsOf: tests.appendingPathComponent("Fixtures/vectors/\(name)")))
     }

@@ -42,7 +42,8 @@ import Testing
 
     @Test func idleBreakersAndProcessesAreForgotten() {
         var store = StoreStandIn()
-        store.ingest([.attempt(1, 1, 2), .attempt(2, 1, 2, error: "TimeoutError").with { $0.instance = "b" }], at: ObservedSpan.time(3))
+        store.ingest(
+            [.attempt(1, 1, 2), .attempt(2, 1, 2, error: "TimeoutError").with { $0.instance = "b" }], at: ObservedSpan.time(3))
         store.advance(to: ObservedSpan.time(100))
         store.commit()
         store.advance(to: ObservedSpan.epoch + 2 * Self.day)

@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from server import Fusebox
+from stalling import CASES, Staller
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -60,3 +61,25 @@ def shared(binary, tmp_path_factory):
     server = Fusebox(binary, tmp_path_factory.mktemp("shared") / "data").start()
     yield server
     _end([server])
+
+
+@pytest.fixture(scope="session")
+def stalling_server(binary, tmp_path_factory):
+    server = Fusebox(binary, tmp_path_factory.mktemp("stalling") / "data").start()
+    yield server
+    _end([server])
+
+
+@pytest.fixture(scope="session")
+def stallers(stalling_server):
+    stallers = {case: Staller(stalling_server.port, *how) for case, how in CASES.items()}
+    yield stallers
+    for staller in stallers.values():
+        staller.bare.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def start_stalling(request):
+    """Starts the stalling clients before the first test, if a test will ask for them."""
+    if any("stallers" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("stallers")

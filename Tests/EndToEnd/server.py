@@ -162,7 +162,8 @@ class Fusebox:
         """The metrics once no breaker observation waits."""
         def attempt():
             metrics = self.metrics()
-            return metrics if metrics.value("fusebox_tier_b_pending_observations") == 0 else None
+            (name,) = [name for name in metrics.types if name.endswith("pending_observations")]
+            return metrics if metrics.value(name) == 0 else None
         return poll("pending observations at 0", attempt, seconds)
 
     # The command line

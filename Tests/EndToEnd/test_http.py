@@ -5,17 +5,15 @@ import json
 import random
 import socket
 import threading
-import time
 import zlib
 
 import pytest
 import zstandard
-from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from server import PROTOBUF, poll
-from wire import (BASE_TIME, Bare, attribute, batch, check_refusal, chunked, data, fixed64, nested, number, post_head, span, span_id,
-                  text_value, trace_id, varint)
+from wire import (BASE_TIME, Bare, batch, check_refusal, chunked, data, fixed64, nested, number, post_head, span, span_id,
+                  trace_id, varint)
 
 MEBIBYTE = 1 << 20
 LIMIT = 64 * MEBIBYTE
@@ -53,12 +51,11 @@ def good():
 @pytest.fixture(autouse=True)
 def serves_on(request):
     """After each test the server takes spans as before."""
+    servers = [request.getfixturevalue(name) for name in ("shared", "fusebox") if name in request.fixturenames]
     yield
-    for name in "shared", "fusebox":
-        if name in request.fixturenames:
-            fusebox = request.getfixturevalue(name)
-            assert fusebox.is_running, fusebox.stderr
-            check_taken(fusebox.post(good()[1]))
+    for server in servers:
+        assert server.is_running, server.stderr
+        check_taken(server.post(good()[1]))
 
 
 # Paths, methods, media types
@@ -438,7 +435,7 @@ def test_a_million_spans(launch):
     else:
         check_taken(answer)
         assert rows == 1_000_000
-    assert fusebox.peak_resident_mebibytes() < 2048
+    assert fusebox.peak_resident_mebibytes() < 1024
 
 
 # Sizes and encodings of bodies
@@ -501,7 +498,6 @@ COMPRESSIONS = {
     "identity": ("identity", lambda body: body),
     "gzip": ("gzip", gzip.compress),
     "GZIP": ("GZIP", gzip.compress),
-    "x-gzip": ("x-gzip", gzip.compress),
     "gzip members": ("gzip", lambda body: gzip.compress(body[:9]) + gzip.compress(b"") + gzip.compress(body[9:])),
     "zlib": ("deflate", zlib.compress),
     "zlib, best": ("deflate", lambda body: zlib.compress(body, 9)),
@@ -512,7 +508,7 @@ COMPRESSIONS = {
 }
 
 
-@pytest.mark.parametrize("case", [case for case in COMPRESSIONS if case != "x-gzip"])
+@pytest.mark.parametrize("case", COMPRESSIONS)
 @pytest.mark.parametrize("in_chunks", [False, True], ids=["length", "chunked"])
 def test_compressions(shared, case, in_chunks):
     encoding, compress = COMPRESSIONS[case]
@@ -549,7 +545,6 @@ DAMAGED = {
     "gzip with junk behind": ("gzip", PACKED + b"junk"),
     "gzip with a second member cut short": ("gzip", PACKED + PACKED[:20]),
     "gzip that is none": ("gzip", good()[1]),
-    "gzip that is empty": ("gzip", b""),
     "gzip without the header field": (None, PACKED),
     "deflate that is none": ("deflate", b"\xff" * 30),
     "deflate cut short": ("deflate", zlib.compress(good()[1])[:-6]),
@@ -560,7 +555,7 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("case", [case for case in DAMAGED if case != "gzip that is empty"])
+@pytest.mark.parametrize("case", DAMAGED)
 def test_damaged_compression(shared, case):
     encoding, body = DAMAGED[case]
     before = shared.scalar("SELECT count(*) FROM spans")
@@ -699,7 +694,7 @@ def test_parallel_clients(shared):
 
 def test_expect_continue(shared):
     trace, body = good()
-    with Bare(shared.port) as bare:
+    with Bare(shared.port, timeout=5) as bare:
         bare.send(post_head(len(body), headers=["Expect: 100-continue"]))
         interim = bare.answer()
         assert interim.status == 100, interim
@@ -832,66 +827,3 @@ def test_half_closed_client_gets_its_answer(shared):
         bare.socket.shutdown(socket.SHUT_WR)
         check_taken(bare.answer())
     assert len(stored(shared, trace)) == 1
-
-
-# Clients that stall. They are started before all tests of the module, since waiting is all there is to do with them.
-
-STALL_SECONDS_MAX = 100
-
-
-class Staller:
-    """A client that sends the start of a request and then, every half second, `drip`."""
-
-    def __init__(self, port, start, drip=b""):
-        self.bare = Bare(port, timeout=0.5)
-        self.answer = b""
-        self.closed_after = None
-        self.drip = drip
-        self.started = time.monotonic()
-        self.bare.send(start)
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while time.monotonic() < self.started + STALL_SECONDS_MAX:
-            try:
-                received = self.bare.socket.recv(65536)
-                self.answer += received
-                if not received:
-                    break
-            except TimeoutError:
-                if self.drip and not self.bare.send_quietly(self.drip):
-                    break
-            except ConnectionResetError:
-                break
-        else:
-            return
-        self.closed_after = time.monotonic() - self.started
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stallers(shared):
-    head = b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\n"
-    stallers = {
-        "silent from the start": Staller(shared.port, b""),
-        "header that never ends": Staller(shared.port, head + b"X-Slow: "),
-        "header that drips": Staller(shared.port, head + b"X-Slow: ", b"x"),
-        "body that never comes": Staller(shared.port, post_head(1000) + b"abc"),
-        "body that drips": Staller(shared.port, post_head(1000) + b"abc", b"x"),
-        "kept alive and idle": Staller(shared.port, post_head(0)),
-    }
-    yield stallers
-    for staller in stallers.values():
-        staller.bare.close()
-
-
-@pytest.mark.parametrize("case", [
-    "silent from the start", "header that never ends", "header that drips", "body that never comes", "body that drips",
-    "kept alive and idle",
-])
-def test_stalled_clients_are_cut_off(stallers, case):
-    staller = stallers[case]
-    poll(f"{case}: closed", lambda: staller.closed_after is not None, STALL_SECONDS_MAX + 2 - (time.monotonic() - staller.started))
-    if case == "kept alive and idle":
-        assert staller.answer.startswith(b"HTTP/1.1 200")
-    elif staller.answer:
-        assert staller.answer.startswith(b"HTTP/1.1 408")

@@ -1,5 +1,3 @@
-package import TelemetryModel
-
 /// What the derivations said of a span, and when it came: what the caller adds to a span when it goes into the store.
 package struct SpanAnnotations: Sendable {
     package var stage: String = ""

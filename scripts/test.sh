@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Runs every test, part by part, and goes on after a failure: the end tells which parts failed and how long each took.
+#
+#   scripts/test.sh
+#
+# The Python packages of Tests/EndToEnd/requirements.txt go to .venv, made once and again when that file changes.
+# FUSEBOX_KILL_ROUNDS sets how often the durability test kills the server (5), FUSEBOX_FUZZ_EXECUTIONS how much is fuzzed (20000).
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+summary=()
+passed=0
+failed=0
+
+# part NAME COMMAND...: runs a command under a heading, and notes how it ended.
+part() {
+    local name=$1 start=$SECONDS status=0
+    shift
+    printf '\n== %s ==\n' "$name"
+    "$@" || status=$?
+    if [ "$status" -eq 0 ]; then
+        passed=$((passed + 1))
+        summary+=("$(printf 'passed  %5d s  %s' $((SECONDS - start)) "$name")")
+    else
+        failed=$((failed + 1))
+        summary+=("$(printf 'FAILED  %5d s  %s (status %d)' $((SECONDS - start)) "$name" "$status")")
+    fi
+    return "$status"
+}
+
+left_out() {
+    printf '\n== %s ==\nleft out: %s\n' "$1" "$2"
+    summary+=("$(printf 'left out         %s: %s' "$1" "$2")")
+}
+
+make_environment() {
+    if ! cmp -s Tests/EndToEnd/requirements.txt .venv/requirements.txt; then
+        rm -rf .venv
+        python3 -m venv .venv || return
+        .venv/bin/pip install --quiet --disable-pip-version-check --requirement Tests/EndToEnd/requirements.txt || return
+        cp Tests/EndToEnd/requirements.txt .venv/requirements.txt
+    fi
+    .venv/bin/python --version
+}
+
+has_fuzzer() {
+    local scratch status=0
+    scratch=$(mktemp -d) || return
+    printf '@_cdecl("LLVMFuzzerTestOneInput") public func fuzz(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> CInt { 0 }\n' \
+        >"$scratch/probe.swift"
+    swiftc -sanitize=fuzzer,address -parse-as-library -o "$scratch/probe" "$scratch/probe.swift" >/dev/null 2>&1 || status=$?
+    rm -rf "$scratch"
+    return "$status"
+}
+
+part 'debug build' swift build --build-tests && part 'unit tests' swift test --skip-build
+if [ -x scripts/tidy.sh ]; then
+    part 'tidiness' scripts/tidy.sh
+fi
+part 'generated protobuf code' scripts/generate-otlp.sh --check
+part 'release build' swift build -c release --product fusebox
+built=$?
+part 'Python environment' make_environment
+python=$?
+if [ "$python" -eq 0 ]; then
+    part 'protobuf schema' .venv/bin/python scripts/check-proto.py
+fi
+if [ "$built" -eq 0 ] && [ "$python" -eq 0 ]; then
+    part 'end-to-end tests' .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini Tests/EndToEnd
+fi
+if [ ! -x scripts/fuzz.sh ]; then
+    left_out 'fuzzing' 'there is no scripts/fuzz.sh'
+elif ! has_fuzzer; then
+    left_out 'fuzzing' 'this toolchain has no libFuzzer'
+else
+    part 'fuzzing' scripts/fuzz.sh "${FUSEBOX_FUZZ_EXECUTIONS:-20000}"
+fi
+
+printf '\n== parts ==\n'
+printf '%s\n' "${summary[@]}" "                 $SECONDS s in all"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
