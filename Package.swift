@@ -5,6 +5,8 @@ import PackageDescription
 
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -56,6 +58,7 @@ let package = Package(
         .target(
             name: "FuseboxHTTP",
             dependencies: ["TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, httpTypes, nioCore, logging]),
+        .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
 
         // Row 5: the composition root.
@@ -63,12 +66,29 @@ let package = Package(
             name: "fusebox",
             dependencies: [
                 "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "FuseboxHTTP",
-                "FuseboxConfiguration", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle, unixSignals,
-                logging,
+                "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
+                unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),
 
+        // Tests: the kit that they share, and one target for each above.
         .target(name: "TelemetryTesting", dependencies: ["TelemetryModel", "COTLP"], path: "Tests/TelemetryTesting"),
-        .testTarget(name: "TelemetryModelTests", dependencies: ["TelemetryModel", "TelemetryTesting"]),
+        .testTarget(name: "TelemetryModelTests", dependencies: ["TelemetryModel"]),
+        .testTarget(name: "PrometheusTextTests", dependencies: ["PrometheusText"]),
+        .testTarget(
+            name: "OTLPTests",
+            dependencies: ["OTLP", "TelemetryModel", "COTLP", "TelemetryTesting", "CZlib", "CZstd"]),
+        .testTarget(name: "OTLPMessageTests", dependencies: ["OTLP", "COTLP", "TelemetryTesting"]),
+        .testTarget(
+            name: "SemanticColumnsTests", dependencies: ["SemanticColumns", "OTLP", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(name: "DerivationsTests", dependencies: ["Derivations", "TelemetryModel", "PrometheusText"]),
+        .testTarget(
+            name: "SpanStoreTests", dependencies: ["SpanStore", "SQLite", "OTLP", "SemanticColumns", "TelemetryModel"]),
+        .testTarget(
+            name: "IngestTests",
+            dependencies: ["Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel"]),
+        .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations"]),
+        .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),
     ]
 )
 

@@ -260,7 +260,7 @@ def test_prompt(filled):
         assert terminal.finish() == OK
     assert "SELECT count(*) AS n FROM spans;" in history.read_text().replace("\\040", " ")
 
-    # The history is there the next time: one key up is the last statement but one.
+    # The history is there the next time: three steps back is the last statement.
     with Terminal(command, filled.environment) as terminal:
         at = terminal.expect("fusebox> ")
         terminal.type("\x10\x10\x10\n")
@@ -331,6 +331,8 @@ def test_file_that_is_no_database(launch):
     fusebox = launch()
     fusebox.stop()
     (database,) = fusebox.folder.glob("*.db")
+    for log in fusebox.folder.glob("*.db-*"):
+        log.unlink()
     database.write_bytes(b"this is no database, whatever its name says" * 100)
     for command in ["sql", "SELECT 1"], ["fuses"], ["serve", "--http-port", "0"]:
         done = fusebox.run(command[0], "--data-dir", str(fusebox.folder), *command[1:])

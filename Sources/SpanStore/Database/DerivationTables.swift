@@ -114,10 +114,10 @@ final class DerivationTables {
         return Written(journal: journal, counterCount: count, folded: folds)
     }
 
-    /// Whether it is time for the journal to go into the tables.
-    func shouldFold(lastFoldUnixNano: Int64, nowUnixNano: Int64) -> Bool {
-        unfolded.bytes > Self.journalBytesMax
-            || (nowUnixNano - lastFoldUnixNano >= Self.foldNanoseconds && unfolded.bytes > 0)
+    /// Whether it is time for the journal, with `rows`, to go into the tables.
+    func shouldFold(_ rows: DerivationRows, lastFoldUnixNano: Int64, nowUnixNano: Int64) -> Bool {
+        if unfolded.bytes > Self.journalBytesMax { return true }
+        return nowUnixNano - lastFoldUnixNano >= Self.foldNanoseconds && (unfolded.bytes > 0 || !rows.isEmpty)
     }
 
     func didCommit(_ written: Written) {

@@ -121,7 +121,7 @@ package final class SpanStore {
     /// Makes a segment and derivation rows durable in one transaction.
     package func commit(_ segment: EncodedSegment?, _ rows: DerivationRows, nowUnixNano: Int64) throws(StoreError) {
         let id = nextSegmentID
-        let folds = derivations.shouldFold(lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
+        let folds = derivations.shouldFold(rows, lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
         if segment == nil && rows.isEmpty && !folds { return }
         do throws(SQLiteError) {
             let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
@@ -134,7 +134,7 @@ package final class SpanStore {
         } catch {
             throw .database(error)
         }
-        if folds || lastFoldUnixNano == 0 { lastFoldUnixNano = nowUnixNano }
+        if folds { lastFoldUnixNano = nowUnixNano }
         guard let segment else { return }
         identities.add(id: id, filter: segment.traceFilter)
         storedSpans += Int64(segment.spanCount)

@@ -1,0 +1,102 @@
+import Foundation
+import SQLite
+import SemanticColumns
+import SpanStore
+import TelemetryModel
+
+/// A store in a folder of its own, which goes when the value goes.
+final class StoreFixture {
+    let folder: StoreFolder
+    private(set) var store: SpanStore?
+    private var reader = ColumnReader(table: .standard)
+    private var builder = SegmentBuilder(derivedColumns: Column.storedNames)
+    private var now: Int64 = 1_767_225_600_000_000_000
+
+    init() throws {
+        folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
+        store = try SpanStore(folder: folder, gate: CommitGate())
+    }
+
+    deinit {
+        store = nil
+        try? FileManager.default.removeItem(atPath: folder.path)
+    }
+
+    func reopen() throws {
+        store = nil
+        store = try SpanStore(folder: folder, gate: CommitGate())
+    }
+
+    /// Adds the batch's spans to the open segment; gives what the store knew of each.
+    @discardableResult
+    func add(_ batch: SpanBatch) throws -> [SpanStore.Presence] {
+        guard let store else { return [] }
+        var batch = batch
+        reader.begin(&batch)
+        builder.begin(batch)
+        var annotations = SpanAnnotations()
+        annotations.receivedTimeUnixNano = now
+        annotations.stage = "other"
+        var answers: [SpanStore.Presence] = []
+        for span in batch.spans {
+            let presence = try store.presence(span, in: builder)
+            answers.append(presence)
+            guard presence == .new else { continue }
+            reader.read(span, of: &batch)
+            builder.append(span, of: batch, derived: reader.row.values, annotations: annotations)
+        }
+        return answers
+    }
+
+    func commit(_ rows: DerivationRows = DerivationRows()) throws {
+        now += 1_000_000
+        try store?.commit(try builder.finish(), rows, nowUnixNano: now)
+    }
+
+    func ingest(_ batch: SpanBatch) throws {
+        try add(batch)
+        try commit()
+    }
+
+    /// Rows of a query as texts; NULL is `∅`.
+    func sql(_ query: String) throws -> [[String]] {
+        let reader = try SQLReader(folder: folder)
+        let statement = try reader.connection.prepare(query)
+        var rows: [[String]] = []
+        while try statement.step() { rows.append((0..<statement.columnCount).map { statement.text($0) ?? "∅" }) }
+        return rows
+    }
+}
+
+/// A deterministic source of numbers (SplitMix64).
+struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+}
+
+/// Batches for the tests.
+enum Batches {
+    static func of(_ spans: [SpanDescription], service: String = "svc") -> SpanBatch {
+        var builder = SpanBatchBuilder()
+        builder.beginResource(["service.name": .string(service)])
+        builder.beginScope(name: "tests")
+        for span in spans { builder.append(span) }
+        return builder.batch
+    }
+
+    static func span(_ trace: UInt64, _ span: UInt64, _ attributes: AttributeList = [:], start: Int64 = 1_000) -> SpanDescription {
+        var description = SpanDescription(
+            traceID: TraceID(high: trace, low: 7), spanID: SpanID(span), name: "span \(span % 3)")
+        description.startTimeUnixNano = start
+        description.endTimeUnixNano = start + 500
+        description.attributes = attributes
+        return description
+    }
+}
