@@ -90,7 +90,7 @@ package struct ColumnReader: Sendable {
             var mayHold = true
             for condition in rule.conditions {
                 switch condition {
-                case .root, .column: break
+                case .root, .child, .column: break
                 case .scope(let prefix): mayHold = mayHold && allScopes & 1 << prefix != 0
                 case .attribute(let key, _), .attributeSuffix(let key, _): mayHold = mayHold && batchKeys[key] >= 0
                 }
@@ -177,6 +177,8 @@ package struct ColumnReader: Sendable {
             switch condition {
             case .root:
                 if span.parentSpanID.isValid { return false }
+            case .child:
+                if !span.parentSpanID.isValid { return false }
             case .scope(let prefix):
                 if scopeMasks[Int(span.scope)] & 1 << prefix == 0 { return false }
             case .attribute(let key, let value):

@@ -29,6 +29,7 @@ struct ColumnRule: Sendable {
 
     enum Condition: Equatable, Sendable {
         case root
+        case child
         /// The number of a prefix in the table's `scopePrefixes`.
         case scope(prefix: Int)
         case attribute(key: Int, value: String)

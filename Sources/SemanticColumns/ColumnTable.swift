@@ -168,6 +168,8 @@ package struct ColumnTable: Sendable {
         for word in words {
             if word == "root" {
                 conditions.append(.root)
+            } else if word == "child" {
+                conditions.append(.child)
             } else if word.hasPrefix("scope:") {
                 conditions.append(.scope(prefix: scopePrefix(String(word.dropFirst("scope:".count)))))
             } else if let range = word.firstRange(of: ":=") {
