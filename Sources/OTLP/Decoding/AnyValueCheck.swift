@@ -8,14 +8,11 @@ enum AnyValueCheck {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                _ = try reader.lengthDelimited()
+                _ = try reader.lengthDelimited(tag)
             case 2:
-                try tag.expect(.lengthDelimited)
-                try value(bytes, reader.lengthDelimited(), depth: depth, limit: limit)
+                try value(bytes, reader.lengthDelimited(tag), depth: depth, limit: limit)
             case 3:
-                try tag.expect(.varint)
-                _ = try reader.varint()
+                _ = try reader.varint(tag)
             default: try reader.skip(tag)
             }
         }
@@ -26,20 +23,15 @@ enum AnyValueCheck {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1, 7:
-                try tag.expect(.lengthDelimited)
-                _ = try reader.lengthDelimited()
+                _ = try reader.lengthDelimited(tag)
             case 2, 3, 8:
-                try tag.expect(.varint)
-                _ = try reader.varint()
+                _ = try reader.varint(tag)
             case 4:
-                try tag.expect(.fixed64)
-                _ = try reader.fixed64()
+                _ = try reader.fixed64(tag)
             case 5:
-                try tag.expect(.lengthDelimited)
-                try array(bytes, reader.lengthDelimited(), depth: depth + 1, limit: limit)
+                try array(bytes, reader.lengthDelimited(tag), depth: depth + 1, limit: limit)
             case 6:
-                try tag.expect(.lengthDelimited)
-                try keyValueList(bytes, reader.lengthDelimited(), depth: depth + 1, limit: limit)
+                try keyValueList(bytes, reader.lengthDelimited(tag), depth: depth + 1, limit: limit)
             default: try reader.skip(tag)
             }
         }
@@ -50,8 +42,7 @@ enum AnyValueCheck {
         var reader = WireReader(bytes, range: range)
         while let tag = try reader.nextTag() {
             if tag.field == 1 {
-                try tag.expect(.lengthDelimited)
-                try value(bytes, reader.lengthDelimited(), depth: depth, limit: limit)
+                try value(bytes, reader.lengthDelimited(tag), depth: depth, limit: limit)
             } else {
                 try reader.skip(tag)
             }
@@ -63,8 +54,7 @@ enum AnyValueCheck {
         var reader = WireReader(bytes, range: range)
         while let tag = try reader.nextTag() {
             if tag.field == 1 {
-                try tag.expect(.lengthDelimited)
-                try keyValue(bytes, reader.lengthDelimited(), depth: depth, limit: limit)
+                try keyValue(bytes, reader.lengthDelimited(tag), depth: depth, limit: limit)
             } else {
                 try reader.skip(tag)
             }

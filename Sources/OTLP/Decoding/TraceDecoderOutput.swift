@@ -48,8 +48,7 @@ struct TraceDecoderOutput {
         var reader = WireReader(bytes)
         while let tag = try reader.nextTag() {
             if tag.field == 1 {
-                try tag.expect(.lengthDelimited)
-                try resourceSpans(bytes, reader.lengthDelimited())
+                try resourceSpans(bytes, reader.lengthDelimited(tag))
             } else {
                 try reader.skip(tag)
             }
@@ -66,14 +65,11 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                try resource(bytes, reader.lengthDelimited(), index: index)
+                try resource(bytes, reader.lengthDelimited(tag), index: index)
             case 2:
-                try tag.expect(.lengthDelimited)
-                try scopeSpans(bytes, reader.lengthDelimited(), resource: index)
+                try scopeSpans(bytes, reader.lengthDelimited(tag), resource: index)
             case 3:
-                try tag.expect(.lengthDelimited)
-                resources[index].schemaURL = text(bytes, try reader.lengthDelimited())
+                resources[index].schemaURL = text(bytes, try reader.lengthDelimited(tag))
             default: try reader.skip(tag)
             }
         }
@@ -84,8 +80,7 @@ struct TraceDecoderOutput {
         let start = attributes.count
         while let tag = try reader.nextTag() {
             if tag.field == 1 {
-                try tag.expect(.lengthDelimited)
-                try attribute(bytes, reader.lengthDelimited())
+                try attribute(bytes, reader.lengthDelimited(tag))
             } else {
                 try reader.skip(tag)
             }
@@ -103,14 +98,11 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                try scope(bytes, reader.lengthDelimited(), index: index)
+                try scope(bytes, reader.lengthDelimited(tag), index: index)
             case 2:
-                try tag.expect(.lengthDelimited)
-                try span(bytes, reader.lengthDelimited(), resource: resource, scope: index)
+                try span(bytes, reader.lengthDelimited(tag), resource: resource, scope: index)
             case 3:
-                try tag.expect(.lengthDelimited)
-                scopes[index].schemaURL = text(bytes, try reader.lengthDelimited())
+                scopes[index].schemaURL = text(bytes, try reader.lengthDelimited(tag))
             default: try reader.skip(tag)
             }
         }
@@ -125,17 +117,13 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                scopes[index].name = text(bytes, try reader.lengthDelimited())
+                scopes[index].name = text(bytes, try reader.lengthDelimited(tag))
             case 2:
-                try tag.expect(.lengthDelimited)
-                scopes[index].version = text(bytes, try reader.lengthDelimited())
+                scopes[index].version = text(bytes, try reader.lengthDelimited(tag))
             case 3:
-                try tag.expect(.lengthDelimited)
-                try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(), depth: 0, limit: limits.valueDepthMax)
+                try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(tag), depth: 0, limit: limits.valueDepthMax)
             case 4:
-                try tag.expect(.varint)
-                _ = try reader.varint()
+                _ = try reader.varint(tag)
             default: try reader.skip(tag)
             }
         }
@@ -157,88 +145,50 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                let id = try reader.lengthDelimited()
+                let id = try reader.lengthDelimited(tag)
                 traceIDCount = id.count
                 if id.count == 16 { span.traceID = Self.traceID(bytes, id) }
             case 2:
-                try tag.expect(.lengthDelimited)
-                let id = try reader.lengthDelimited()
+                let id = try reader.lengthDelimited(tag)
                 spanIDCount = id.count
                 if id.count == 8 { span.spanID = Self.spanID(bytes, id) }
-            case 3:
-                try tag.expect(.lengthDelimited)
-                span.traceState = text(bytes, try reader.lengthDelimited())
+            case 3: span.traceState = text(bytes, try reader.lengthDelimited(tag))
             case 4:
-                try tag.expect(.lengthDelimited)
-                let id = try reader.lengthDelimited()
+                let id = try reader.lengthDelimited(tag)
                 span.parentSpanID = id.count == 8 ? Self.spanID(bytes, id) : SpanID(0)
-            case 5:
-                try tag.expect(.lengthDelimited)
-                span.name = text(bytes, try reader.lengthDelimited())
-            case 6:
-                try tag.expect(.varint)
-                span.kind = Int32(truncatingIfNeeded: try reader.varint())
-            case 7:
-                try tag.expect(.fixed64)
-                times.start = try reader.fixed64()
-            case 8:
-                try tag.expect(.fixed64)
-                times.end = try reader.fixed64()
+            case 5: span.name = text(bytes, try reader.lengthDelimited(tag))
+            case 6: span.kind = Int32(truncatingIfNeeded: try reader.varint(tag))
+            case 7: times.start = try reader.fixed64(tag)
+            case 8: times.end = try reader.fixed64(tag)
             case 9:
-                try tag.expect(.lengthDelimited)
-                let value = try reader.lengthDelimited()
-                if attributes.count &- attributesStart < limits.attributesPerSpanMax {
-                    if try !attribute(bytes, value) { span.droppedAttributesCount &+= 1 }
-                } else {
-                    try AnyValueCheck.keyValue(bytes, value, depth: 0, limit: limits.valueDepthMax)
+                if try !spanAttribute(bytes, reader.lengthDelimited(tag), start: attributesStart) {
                     span.droppedAttributesCount &+= 1
                 }
-            case 10:
-                try tag.expect(.varint)
-                reported.attributes = UInt32(truncatingIfNeeded: try reader.varint())
+            case 10: reported.attributes = UInt32(truncatingIfNeeded: try reader.varint(tag))
             case 11:
-                try tag.expect(.lengthDelimited)
-                let value = try reader.lengthDelimited()
+                let value = try reader.lengthDelimited(tag)
                 if eventRanges.count < limits.eventsPerSpanMax {
                     eventRanges.append(value)
                 } else {
                     _ = try event(bytes, value, isKept: false)
                     span.droppedEventsCount &+= 1
                 }
-            case 12:
-                try tag.expect(.varint)
-                reported.events = UInt32(truncatingIfNeeded: try reader.varint())
+            case 12: reported.events = UInt32(truncatingIfNeeded: try reader.varint(tag))
             case 13:
-                try tag.expect(.lengthDelimited)
-                if try !link(bytes, reader.lengthDelimited(), start: linksStart) { span.droppedLinksCount &+= 1 }
-            case 14:
-                try tag.expect(.varint)
-                reported.links = UInt32(truncatingIfNeeded: try reader.varint())
-            case 15:
-                try tag.expect(.lengthDelimited)
-                try status(bytes, reader.lengthDelimited(), of: &span)
-            case 16:
-                try tag.expect(.fixed32)
-                span.flags = try reader.fixed32()
+                if try !link(bytes, reader.lengthDelimited(tag), start: linksStart) { span.droppedLinksCount &+= 1 }
+            case 14: reported.links = UInt32(truncatingIfNeeded: try reader.varint(tag))
+            case 15: try status(bytes, reader.lengthDelimited(tag), of: &span)
+            case 16: span.flags = try reader.fixed32(tag)
             default: try reader.skip(tag)
             }
         }
-        span.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
         let eventsStart = events.count
-        for eventRange in eventRanges {
-            if try !event(bytes, eventRange, isKept: events.count < limits.eventsMax) { span.droppedEventsCount &+= 1 }
-        }
-        span.droppedAttributesCount = Self.sum(span.droppedAttributesCount, reported.attributes)
-        span.droppedEventsCount = Self.sum(span.droppedEventsCount, reported.events)
-        span.droppedLinksCount = Self.sum(span.droppedLinksCount, reported.links)
+        try keepEvents(bytes, of: &span)
+        span.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
         span.events = RecordRange(start: UInt32(eventsStart), count: UInt32(events.count - eventsStart))
         span.links = RecordRange(start: UInt32(linksStart), count: UInt32(links.count - linksStart))
-
-        let idsAreValid = traceIDCount == 16 && spanIDCount == 8 && span.traceID.isValid && span.spanID.isValid
-        let timesFit = times.start <= UInt64(Int64.max) && times.end <= UInt64(Int64.max)
-        guard idsAreValid, timesFit else {
-            if idsAreValid { rejections.timesOutOfRange += 1 } else { rejections.invalidIDs += 1 }
+        let hasIDs = traceIDCount == 16 && spanIDCount == 8 && span.traceID.isValid && span.spanID.isValid
+        guard takes(times, hasIDs: hasIDs) else {
             attributes.removeSubrange(attributesStart...)
             events.removeSubrange(eventsStart...)
             links.removeSubrange(linksStart...)
@@ -250,8 +200,42 @@ struct TraceDecoderOutput {
         span.endTimeUnixNano = Int64(times.end)
         span.resource = UInt32(resource)
         span.scope = UInt32(scope)
+        Self.add(reported, to: &span)
         span.contentHash = UInt32(truncatingIfNeeded: ByteHash.hash(bytes, range))
         spans.append(span)
+    }
+
+    private mutating func keepEvents(_ bytes: RawSpan, of span: inout SpanRecord) throws(WireError) {
+        for range in eventRanges {
+            if try !event(bytes, range, isKept: events.count < limits.eventsMax) { span.droppedEventsCount &+= 1 }
+        }
+    }
+
+    private static func add(_ reported: (attributes: UInt32, events: UInt32, links: UInt32), to span: inout SpanRecord) {
+        span.droppedAttributesCount = sum(span.droppedAttributesCount, reported.attributes)
+        span.droppedEventsCount = sum(span.droppedEventsCount, reported.events)
+        span.droppedLinksCount = sum(span.droppedLinksCount, reported.links)
+    }
+
+    /// Reads an attribute of the current span; `false` when it is past a limit and was left out.
+    @inline(__always)
+    private mutating func spanAttribute(_ bytes: RawSpan, _ range: WireRange, start: Int) throws(WireError) -> Bool {
+        if attributes.count &- start < limits.attributesPerSpanMax { return try attribute(bytes, range) }
+        try AnyValueCheck.keyValue(bytes, range, depth: 0, limit: limits.valueDepthMax)
+        return false
+    }
+
+    /// Whether the span is one that can be kept; counts it when not.
+    private mutating func takes(_ times: (start: UInt64, end: UInt64), hasIDs: Bool) -> Bool {
+        if !hasIDs {
+            rejections.invalidIDs += 1
+            return false
+        }
+        if times.start > UInt64(Int64.max) || times.end > UInt64(Int64.max) {
+            rejections.timesOutOfRange += 1
+            return false
+        }
+        return true
     }
 
     private mutating func status(_ bytes: RawSpan, _ range: WireRange, of span: inout SpanRecord) throws(WireError) {
@@ -259,11 +243,9 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 2:
-                try tag.expect(.lengthDelimited)
-                span.statusMessage = text(bytes, try reader.lengthDelimited())
+                span.statusMessage = text(bytes, try reader.lengthDelimited(tag))
             case 3:
-                try tag.expect(.varint)
-                span.statusCode = Int32(truncatingIfNeeded: try reader.varint())
+                span.statusCode = Int32(truncatingIfNeeded: try reader.varint(tag))
             default: try reader.skip(tag)
             }
         }
@@ -284,17 +266,13 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.fixed64)
-                event.timeUnixNano = Int64(clamping: try reader.fixed64())
+                event.timeUnixNano = Int64(clamping: try reader.fixed64(tag))
             case 2:
-                try tag.expect(.lengthDelimited)
-                event.name = text(bytes, try reader.lengthDelimited())
+                event.name = text(bytes, try reader.lengthDelimited(tag))
             case 3:
-                try tag.expect(.lengthDelimited)
-                try attribute(bytes, reader.lengthDelimited())
+                try attribute(bytes, reader.lengthDelimited(tag))
             case 4:
-                try tag.expect(.varint)
-                _ = try reader.varint()
+                _ = try reader.varint(tag)
             default: try reader.skip(tag)
             }
         }
@@ -315,23 +293,17 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                traceIDCount = try reader.lengthDelimited().count
+                traceIDCount = try reader.lengthDelimited(tag).count
             case 2:
-                try tag.expect(.lengthDelimited)
-                spanIDCount = try reader.lengthDelimited().count
+                spanIDCount = try reader.lengthDelimited(tag).count
             case 3:
-                try tag.expect(.lengthDelimited)
-                _ = try reader.lengthDelimited()
+                _ = try reader.lengthDelimited(tag)
             case 4:
-                try tag.expect(.lengthDelimited)
-                try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(), depth: 0, limit: limits.valueDepthMax)
+                try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(tag), depth: 0, limit: limits.valueDepthMax)
             case 5:
-                try tag.expect(.varint)
-                _ = try reader.varint()
+                _ = try reader.varint(tag)
             case 6:
-                try tag.expect(.fixed32)
-                _ = try reader.fixed32()
+                _ = try reader.fixed32(tag)
             default: try reader.skip(tag)
             }
         }
@@ -353,14 +325,11 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                keyRange = try reader.lengthDelimited()
+                keyRange = try reader.lengthDelimited(tag)
             case 2:
-                try tag.expect(.lengthDelimited)
-                valueRange = try reader.lengthDelimited()
+                valueRange = try reader.lengthDelimited(tag)
             case 3:
-                try tag.expect(.varint)  // key_strindex, of profiles only
-                _ = try reader.varint()
+                _ = try reader.varint(tag)  // key_strindex, of profiles only
             default: try reader.skip(tag)
             }
         }
@@ -388,33 +357,25 @@ struct TraceDecoderOutput {
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
-                try tag.expect(.lengthDelimited)
-                record = AttributeRecord(key: 0, kind: .string, slice: text(bytes, try reader.lengthDelimited()))
+                record = AttributeRecord(key: 0, kind: .string, slice: text(bytes, try reader.lengthDelimited(tag)))
             case 2:
-                try tag.expect(.varint)
-                record = AttributeRecord(key: 0, kind: .bool, payload: try reader.varint() != 0 ? 1 : 0)
+                record = AttributeRecord(key: 0, kind: .bool, payload: try reader.varint(tag) != 0 ? 1 : 0)
             case 3:
-                try tag.expect(.varint)
-                record = AttributeRecord(key: 0, kind: .int, payload: try reader.varint())
+                record = AttributeRecord(key: 0, kind: .int, payload: try reader.varint(tag))
             case 4:
-                try tag.expect(.fixed64)
-                record = AttributeRecord(key: 0, kind: .double, payload: try reader.fixed64())
+                record = AttributeRecord(key: 0, kind: .double, payload: try reader.fixed64(tag))
             case 5:
-                try tag.expect(.lengthDelimited)
-                let nested = try reader.lengthDelimited()
+                let nested = try reader.lengthDelimited(tag)
                 try AnyValueCheck.array(bytes, nested, depth: 1, limit: limits.valueDepthMax)
                 record = AttributeRecord(key: 0, kind: .array, slice: ByteSlice(nested))
             case 6:
-                try tag.expect(.lengthDelimited)
-                let nested = try reader.lengthDelimited()
+                let nested = try reader.lengthDelimited(tag)
                 try AnyValueCheck.keyValueList(bytes, nested, depth: 1, limit: limits.valueDepthMax)
                 record = AttributeRecord(key: 0, kind: .keyValueList, slice: ByteSlice(nested))
             case 7:
-                try tag.expect(.lengthDelimited)
-                record = AttributeRecord(key: 0, kind: .bytes, slice: ByteSlice(try reader.lengthDelimited()))
+                record = AttributeRecord(key: 0, kind: .bytes, slice: ByteSlice(try reader.lengthDelimited(tag)))
             case 8:
-                try tag.expect(.varint)  // string_value_strindex points into a table that only profiles have
-                _ = try reader.varint()
+                _ = try reader.varint(tag)  // string_value_strindex points into a table that only profiles have
                 record = AttributeRecord(key: 0, kind: .empty, payload: 0)
             default: try reader.skip(tag)
             }

@@ -163,6 +163,42 @@ package struct WireReader: ~Escapable {
         return range
     }
 
+    /// The length-delimited value of a field that must be one.
+    @inlinable
+    @inline(__always)
+    @_lifetime(self: copy self)
+    package mutating func lengthDelimited(_ tag: WireTag) throws(WireError) -> WireRange {
+        try tag.expect(.lengthDelimited)
+        return try lengthDelimited()
+    }
+
+    /// The varint value of a field that must be one.
+    @inlinable
+    @inline(__always)
+    @_lifetime(self: copy self)
+    package mutating func varint(_ tag: WireTag) throws(WireError) -> UInt64 {
+        try tag.expect(.varint)
+        return try varint()
+    }
+
+    /// The 64-bit value of a field that must be one.
+    @inlinable
+    @inline(__always)
+    @_lifetime(self: copy self)
+    package mutating func fixed64(_ tag: WireTag) throws(WireError) -> UInt64 {
+        try tag.expect(.fixed64)
+        return try fixed64()
+    }
+
+    /// The 32-bit value of a field that must be one.
+    @inlinable
+    @inline(__always)
+    @_lifetime(self: copy self)
+    package mutating func fixed32(_ tag: WireTag) throws(WireError) -> UInt32 {
+        try tag.expect(.fixed32)
+        return try fixed32()
+    }
+
     /// Steps over the value of a field that the schema does not know.
     @inlinable
     @_lifetime(self: copy self)
