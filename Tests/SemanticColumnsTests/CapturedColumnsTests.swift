@@ -31,7 +31,7 @@ struct CapturedColumnsTests {
             operation: chain ×39, chat ×15, retrieval ×12, execute_tool ×9
             workflow_name: ResearchWorkflow ×6
             step_id: 75 values, 14 different
-            tool_name: weather_api ×8
+            tool_name: weather_api ×9
             retrieval_batch: 4 ×3, 2 ×2, 8 ×1
             input_tokens: 44 ×4, 75 ×4, 27 ×2, 59 ×2
             output_tokens: 5 ×12

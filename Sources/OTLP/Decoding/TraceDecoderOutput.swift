@@ -68,8 +68,7 @@ struct TraceDecoderOutput {
                 try resource(bytes, reader.lengthDelimited(tag), index: index)
             case 2:
                 try scopeSpans(bytes, reader.lengthDelimited(tag), resource: index)
-            case 3:
-                resources[index].schemaURL = text(bytes, try reader.lengthDelimited(tag))
+            case 3: resources[index].schemaURL = text(bytes, try reader.lengthDelimited(tag))
             default: try reader.skip(tag)
             }
         }
@@ -101,8 +100,7 @@ struct TraceDecoderOutput {
                 try scope(bytes, reader.lengthDelimited(tag), index: index)
             case 2:
                 try span(bytes, reader.lengthDelimited(tag), resource: resource, scope: index)
-            case 3:
-                scopes[index].schemaURL = text(bytes, try reader.lengthDelimited(tag))
+            case 3: scopes[index].schemaURL = text(bytes, try reader.lengthDelimited(tag))
             default: try reader.skip(tag)
             }
         }
@@ -120,8 +118,7 @@ struct TraceDecoderOutput {
                 scopes[index].name = text(bytes, try reader.lengthDelimited(tag))
             case 2:
                 scopes[index].version = text(bytes, try reader.lengthDelimited(tag))
-            case 3:
-                try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(tag), depth: 0, limit: limits.valueDepthMax)
+            case 3: try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(tag), depth: 0, limit: limits.valueDepthMax)
             case 4:
                 _ = try reader.varint(tag)
             default: try reader.skip(tag)
@@ -134,8 +131,7 @@ struct TraceDecoderOutput {
     private mutating func span(_ bytes: RawSpan, _ range: WireRange, resource: Int, scope: Int) throws(WireError) {
         var reader = WireReader(bytes, range: range)
         var span = SpanRecord()
-        var traceIDCount = 0
-        var spanIDCount = 0
+        var idCounts = (trace: 0, span: 0)
         var times: (start: UInt64, end: UInt64) = (0, 0)
         // What the client dropped; what we drop is counted in the span and added at the end.
         var reported: (attributes: UInt32, events: UInt32, links: UInt32) = (0, 0, 0)
@@ -146,11 +142,11 @@ struct TraceDecoderOutput {
             switch tag.field {
             case 1:
                 let id = try reader.lengthDelimited(tag)
-                traceIDCount = id.count
+                idCounts.trace = id.count
                 if id.count == 16 { span.traceID = Self.traceID(bytes, id) }
             case 2:
                 let id = try reader.lengthDelimited(tag)
-                spanIDCount = id.count
+                idCounts.span = id.count
                 if id.count == 8 { span.spanID = Self.spanID(bytes, id) }
             case 3: span.traceState = text(bytes, try reader.lengthDelimited(tag))
             case 4:
@@ -187,11 +183,9 @@ struct TraceDecoderOutput {
         span.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
         span.events = RecordRange(start: UInt32(eventsStart), count: UInt32(events.count - eventsStart))
         span.links = RecordRange(start: UInt32(linksStart), count: UInt32(links.count - linksStart))
-        let hasIDs = traceIDCount == 16 && spanIDCount == 8 && span.traceID.isValid && span.spanID.isValid
+        let hasIDs = idCounts == (16, 8) && span.traceID.isValid && span.spanID.isValid
         guard takes(times, hasIDs: hasIDs) else {
-            attributes.removeSubrange(attributesStart...)
-            events.removeSubrange(eventsStart...)
-            links.removeSubrange(linksStart...)
+            forget(attributes: attributesStart, events: eventsStart, links: linksStart)
             return
         }
         // A span that names itself as its parent would make a cycle in every tree drawn of it.
@@ -203,6 +197,13 @@ struct TraceDecoderOutput {
         Self.add(reported, to: &span)
         span.contentHash = UInt32(truncatingIfNeeded: ByteHash.hash(bytes, range))
         spans.append(span)
+    }
+
+    /// Drops what a span that cannot be kept has appended.
+    private mutating func forget(attributes attributesStart: Int, events eventsStart: Int, links linksStart: Int) {
+        attributes.removeSubrange(attributesStart...)
+        events.removeSubrange(eventsStart...)
+        links.removeSubrange(linksStart...)
     }
 
     private mutating func keepEvents(_ bytes: RawSpan, of span: inout SpanRecord) throws(WireError) {
@@ -244,8 +245,7 @@ struct TraceDecoderOutput {
             switch tag.field {
             case 2:
                 span.statusMessage = text(bytes, try reader.lengthDelimited(tag))
-            case 3:
-                span.statusCode = Int32(truncatingIfNeeded: try reader.varint(tag))
+            case 3: span.statusCode = Int32(truncatingIfNeeded: try reader.varint(tag))
             default: try reader.skip(tag)
             }
         }
@@ -269,8 +269,7 @@ struct TraceDecoderOutput {
                 event.timeUnixNano = Int64(clamping: try reader.fixed64(tag))
             case 2:
                 event.name = text(bytes, try reader.lengthDelimited(tag))
-            case 3:
-                try attribute(bytes, reader.lengthDelimited(tag))
+            case 3: try attribute(bytes, reader.lengthDelimited(tag))
             case 4:
                 _ = try reader.varint(tag)
             default: try reader.skip(tag)
@@ -288,22 +287,18 @@ struct TraceDecoderOutput {
     /// Keeps a link's bytes; `false` when its ids are no ids or it is past a limit.
     private mutating func link(_ bytes: RawSpan, _ range: WireRange, start: Int) throws(WireError) -> Bool {
         var reader = WireReader(bytes, range: range)
-        var traceIDCount = 0
-        var spanIDCount = 0
+        var idCounts = (trace: 0, span: 0)
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
                 traceIDCount = try reader.lengthDelimited(tag).count
             case 2:
                 spanIDCount = try reader.lengthDelimited(tag).count
-            case 3:
-                _ = try reader.lengthDelimited(tag)
+            case 3: _ = try reader.lengthDelimited(tag)
             case 4:
                 try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(tag), depth: 0, limit: limits.valueDepthMax)
-            case 5:
-                _ = try reader.varint(tag)
-            case 6:
-                _ = try reader.fixed32(tag)
+            case 5: _ = try reader.varint(tag)
+            case 6: _ = try reader.fixed32(tag)
             default: try reader.skip(tag)
             }
         }
@@ -328,8 +323,7 @@ struct TraceDecoderOutput {
                 keyRange = try reader.lengthDelimited(tag)
             case 2:
                 valueRange = try reader.lengthDelimited(tag)
-            case 3:
-                _ = try reader.varint(tag)  // key_strindex, of profiles only
+            case 3: _ = try reader.varint(tag)  // key_strindex, of profiles only
             default: try reader.skip(tag)
             }
         }
@@ -360,8 +354,7 @@ struct TraceDecoderOutput {
                 record = AttributeRecord(key: 0, kind: .string, slice: text(bytes, try reader.lengthDelimited(tag)))
             case 2:
                 record = AttributeRecord(key: 0, kind: .bool, payload: try reader.varint(tag) != 0 ? 1 : 0)
-            case 3:
-                record = AttributeRecord(key: 0, kind: .int, payload: try reader.varint(tag))
+            case 3: record = AttributeRecord(key: 0, kind: .int, payload: try reader.varint(tag))
             case 4:
                 record = AttributeRecord(key: 0, kind: .double, payload: try reader.fixed64(tag))
             case 5:
@@ -372,8 +365,7 @@ struct TraceDecoderOutput {
                 let nested = try reader.lengthDelimited(tag)
                 try AnyValueCheck.keyValueList(bytes, nested, depth: 1, limit: limits.valueDepthMax)
                 record = AttributeRecord(key: 0, kind: .keyValueList, slice: ByteSlice(nested))
-            case 7:
-                record = AttributeRecord(key: 0, kind: .bytes, slice: ByteSlice(try reader.lengthDelimited(tag)))
+            case 7: record = AttributeRecord(key: 0, kind: .bytes, slice: ByteSlice(try reader.lengthDelimited(tag)))
             case 8:
                 _ = try reader.varint(tag)  // string_value_strindex points into a table that only profiles have
                 record = AttributeRecord(key: 0, kind: .empty, payload: 0)
