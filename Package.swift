@@ -52,7 +52,8 @@ let package = Package(
             resources: [.embedInCode("Schema")]),
 
         // Row 3: the single writer.
-        .target(name: "Ingest", dependencies: ["TelemetryModel", "SemanticColumns", "Derivations", "SpanStore", "PrometheusText"]),
+        .target(
+            name: "Ingest", dependencies: ["TelemetryModel", "SemanticColumns", "Derivations", "SpanStore", "PrometheusText"]),
 
         // Row 4: the network, and configuration.
         .target(
@@ -85,7 +86,9 @@ let package = Package(
             name: "SpanStoreTests", dependencies: ["SpanStore", "SQLite", "OTLP", "SemanticColumns", "TelemetryModel"]),
         .testTarget(
             name: "IngestTests",
-            dependencies: ["Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel"]),
+            dependencies: [
+                "Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel",
+            ]),
         .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
         .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),

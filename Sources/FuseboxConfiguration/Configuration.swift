@@ -28,7 +28,8 @@ package struct Configuration: Equatable, Sendable {
         let seconds = policy.httpToolTimeoutNanoseconds / 1_000_000_000
         if seconds < 8 || seconds > 12 {
             warnings.append(
-                "fuses.http_tool_timeout_s is \(seconds); between 8 and 12 seconds is usual: less cuts slow answers, more stalls agents")
+                "fuses.http_tool_timeout_s is \(seconds); between 8 and 12 seconds is usual: less cuts slow answers, more stalls agents"
+            )
         }
         return warnings
     }

@@ -15,7 +15,8 @@ package struct Setting: Sendable {
             key: "data_dir", environment: "FUSEBOX_DATA_DIR", help: "Folder of the data file.",
             read: { text, configuration in configuration.dataFolder = text }, show: { $0.dataFolder }),
         Setting(
-            key: "listen", environment: "FUSEBOX_LISTEN", help: "Address to listen on; anything but loopback needs insecure_listen.",
+            key: "listen", environment: "FUSEBOX_LISTEN",
+            help: "Address to listen on; anything but loopback needs insecure_listen.",
             read: { text, configuration in configuration.listenAddress = text }, show: { $0.listenAddress }),
         Setting(
             key: "insecure_listen", environment: "FUSEBOX_INSECURE_LISTEN",
@@ -69,7 +70,8 @@ package struct Setting: Sendable {
                 configuration.policy.derivedStages = try stages(text)
             }, show: { $0.policy.derivedStages.map(\.rawValue).sorted().joined(separator: ",") }),
         Setting(
-            key: "gates.p95_latency_ms_max", environment: "P95_LATENCY_MS_MAX", help: "Gate for whole workflows. `none`: no gate.",
+            key: "gates.p95_latency_ms_max", environment: "P95_LATENCY_MS_MAX",
+            help: "Gate for whole workflows. `none`: no gate.",
             read: { text, configuration throws(ConfigurationError) in
                 configuration.policy.p95LatencyGateNanoseconds =
                     text == "none" ? nil : Int64(try number(text, "gates.p95_latency_ms_max", 0.001...1e9) * 1e6)

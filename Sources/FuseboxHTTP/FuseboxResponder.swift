@@ -36,7 +36,8 @@ package struct FuseboxResponder: HTTPResponder {
         guard bytes <= headerBytesMax else {
             throw Refusal(
                 status: .requestHeaderFieldsTooLarge, code: .invalidArgument,
-                message: "the request's header fields have \(bytes) bytes, the limit is \(headerBytesMax)", closesConnection: true)
+                message: "the request's header fields have \(bytes) bytes, the limit is \(headerBytesMax)", closesConnection: true
+            )
         }
     }
 

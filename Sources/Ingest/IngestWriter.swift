@@ -1,5 +1,5 @@
-import Dispatch
 package import Derivations
+import Dispatch
 package import PrometheusText
 import SemanticColumns
 package import SpanStore
@@ -50,7 +50,8 @@ package final class IngestWriter: Sendable {
         metrics.received.increment(by: Int64(batch.spans.count + batch.rejections.total))
         let result: Result<IngestResult, IngestError> = await withCheckedContinuation { continuation in
             let request = IngestQueue.Request(
-                batch: batch, bytes: batch.byteCost, enqueued: ContinuousClock.now, finish: { continuation.resume(returning: $0) })
+                batch: batch, bytes: batch.byteCost, enqueued: ContinuousClock.now, finish: { continuation.resume(returning: $0) }
+            )
             if let refusal = queue.add(request) { continuation.resume(returning: .failure(refusal)) }
         }
         if case .failure(let error) = result { metrics.dropped.increment(error.dropReason, by: Int64(batch.spans.count)) }
@@ -83,7 +84,8 @@ package final class IngestWriter: Sendable {
         get async { ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false }
     }
 
-    private func onWriter<Value: Sendable>(_ body: @escaping @Sendable (WriterState) -> Value) async throws(IngestError) -> Value {
+    private func onWriter<Value: Sendable>(_ body: @escaping @Sendable (WriterState) -> Value) async throws(IngestError) -> Value
+    {
         let result: Result<Value, IngestError> = await withCheckedContinuation { continuation in
             let added = queue.add { state in continuation.resume(returning: .success(body(state))) }
             if !added { continuation.resume(returning: .failure(.stopping)) }

@@ -43,9 +43,11 @@ enum ColumnConversion {
     /// Names that libraries give the exception of a call which an open breaker refused.
     static func isBreakerError(_ text: String) -> Bool {
         let name = text.lowercased()
-        return ["circuitbreakeropen", "circuitbreakererror", "circuitbreakerexception", "circuitbreakeropenerror",
-            "circuitbreakeropenexception", "callnotpermittedexception", "brokencircuitexception", "isolatedcircuitexception"]
-            .contains { name.hasSuffix($0) }
+        return [
+            "circuitbreakeropen", "circuitbreakererror", "circuitbreakerexception", "circuitbreakeropenerror",
+            "circuitbreakeropenexception", "callnotpermittedexception", "brokencircuitexception", "isolatedcircuitexception",
+        ]
+        .contains { name.hasSuffix($0) }
     }
 
     static func trimmed(_ text: String) -> String {

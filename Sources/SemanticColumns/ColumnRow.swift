@@ -9,7 +9,6 @@ package struct ColumnRow: Sendable {
 
     package init() {}
 
-
     package subscript(column: Column) -> ColumnValue { values[column.rawValue] }
 
     mutating func clear() {

@@ -119,7 +119,7 @@ package struct ColumnTable: Sendable {
         case ("pair", 2): return .pair(first: key(arguments[0]), second: key(arguments[1]))
         case ("jsonpair", 3): return .jsonPair(key: key(arguments[0]), first: arguments[1], second: arguments[2])
         case ("path", 2): return .path(first: key(arguments[0]), second: key(arguments[1]))
-        case ("numbered", 1): 
+        case ("numbered", 1):
             numberedPrefixes.append(arguments[0] + ".")
             return .numbered(prefix: arguments[0] + ".")
         case ("elements", 1): return .elements(key: key(arguments[0]))
@@ -134,7 +134,7 @@ package struct ColumnTable: Sendable {
             }
             return .map(key: key(arguments[0]), texts: texts)
         case ("breakerError", 1): return .breakerError(key: key(arguments[0]))
-        case ("atLeast", 2): 
+        case ("atLeast", 2):
             guard let limit = Int64(arguments[0]) else { return nil }
             return .atLeast(limit: limit, key: key(arguments[1]))
         case ("name", 1) where arguments[0] == "whole": return .nameWhole

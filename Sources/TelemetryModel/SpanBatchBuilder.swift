@@ -208,7 +208,9 @@ package struct SpanBatchBuilder: Sendable {
     /// Over all that the span put behind the bytes, and its ids, times and numbers.
     private func contentHash(_ span: SpanRecord, from start: Int) -> UInt32 {
         var writer = WireWriter()
-        for value in [span.parentSpanID.value, UInt64(bitPattern: span.startTimeUnixNano), UInt64(bitPattern: span.endTimeUnixNano)] {
+        for value in [
+            span.parentSpanID.value, UInt64(bitPattern: span.startTimeUnixNano), UInt64(bitPattern: span.endTimeUnixNano),
+        ] {
             writer.fixed64(1, value)
         }
         writer.varint(UInt64(span.flags))

@@ -11,25 +11,25 @@ enum BuildInfo {
 
     private static let swift: String = {
         #if compiler(>=6.3)
-        "6.3"
+            "6.3"
         #else
-        "6.2"
+            "6.2"
         #endif
     }()
 
     private static let operatingSystem: String = {
         #if os(Linux)
-        "linux"
+            "linux"
         #else
-        "macos"
+            "macos"
         #endif
     }()
 
     private static let architecture: String = {
         #if arch(x86_64)
-        "x86_64"
+            "x86_64"
         #else
-        "arm64"
+            "arm64"
         #endif
     }()
 

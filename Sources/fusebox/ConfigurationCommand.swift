@@ -8,7 +8,8 @@ struct ConfigurationCommand: ParsableCommand {
         subcommands: [Check.self, Print.self])
 
     struct Check: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Say whether the configuration can be used; exit code 2 if not.")
+        static let configuration = CommandConfiguration(
+            abstract: "Say whether the configuration can be used; exit code 2 if not.")
 
         @OptionGroup var common: CommonOptions
 

@@ -69,7 +69,8 @@ struct SQLPrompt {
             for table in words.count > 1 ? Array(words[1...]) : SQLReader.tables { try schema(table) }
         case ".format":
             guard words.count == 2, let format = SQLFormat(rawValue: words[1]) else {
-                throw CommandFailure(.usage, ".format takes one of: \(SQLFormat.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw CommandFailure(
+                    .usage, ".format takes one of: \(SQLFormat.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             session.format = format
         default: throw CommandFailure(.usage, "there is no command \(words[0]); .help lists them")

@@ -116,8 +116,13 @@ struct SQLRowWriter {
         self.widths = widths
         emitRow(columns.map(Terminal.escaped))
         if format == .markdown {
-            emit("|" + widths.enumerated().map { isRightAligned[$0.offset] && count > 0 ? String(repeating: "-", count: $0.element + 1) + ":"
-                : String(repeating: "-", count: $0.element + 2) }.joined(separator: "|") + "|\n")
+            emit(
+                "|"
+                    + widths.enumerated().map {
+                        isRightAligned[$0.offset] && count > 0
+                            ? String(repeating: "-", count: $0.element + 1) + ":"
+                            : String(repeating: "-", count: $0.element + 2)
+                    }.joined(separator: "|") + "|\n")
         } else {
             emit(widths.map { String(repeating: "─", count: $0) }.joined(separator: "  ") + "\n")
         }

@@ -14,7 +14,8 @@ package enum OTLPDecodingError: Error, Equatable, Sendable {
         switch self {
         case .malformed(.truncated): "malformed protobuf: a field ends past the end of its message; was the body cut short?"
         case .malformed(.varintTooLong): "malformed protobuf: a varint has more than 64 bits"
-        case .malformed(.invalidTag): "malformed protobuf: a tag has field number 0 or an unknown wire type; is this protobuf at all?"
+        case .malformed(.invalidTag):
+            "malformed protobuf: a tag has field number 0 or an unknown wire type; is this protobuf at all?"
         case .malformed(.unbalancedGroup): "malformed protobuf: a group does not end"
         case .malformed(.tooDeep): "malformed protobuf: groups nested deeper than \(WireReader.groupDepthMax)"
         case .malformed(.wrongWireType(let field)):

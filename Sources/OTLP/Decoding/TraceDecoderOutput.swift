@@ -287,7 +287,8 @@ struct TraceDecoderOutput {
     /// Keeps a link's bytes; `false` when its ids are no ids or it is past a limit.
     private mutating func link(_ bytes: RawSpan, _ range: WireRange, start: Int) throws(WireError) -> Bool {
         var reader = WireReader(bytes, range: range)
-        var idCounts = (trace: 0, span: 0)
+        var traceIDCount = 0
+        var spanIDCount = 0
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:

@@ -216,7 +216,8 @@ final class DerivationTables {
                     value: counters.integer(3), createdUnixNano: counters.integer(4)))
         }
         let labels = try connection.prepare(
-            "SELECT label, scope, value, first_seen_unix_nano FROM label_value ORDER BY first_seen_unix_nano, label, scope, value")
+            "SELECT label, scope, value, first_seen_unix_nano FROM label_value ORDER BY first_seen_unix_nano, label, scope, value"
+        )
         while try labels.step() {
             rows.labels.append(
                 LabelRow(

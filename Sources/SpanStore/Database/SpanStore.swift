@@ -107,7 +107,8 @@ package final class SpanStore {
 
     private func exactPresence(_ span: SpanRecord, _ builder: SegmentBuilder) throws(StoreError) -> Presence {
         do {
-            let stored = try builder.contentHash(span.traceID, span.spanID)
+            let stored =
+                try builder.contentHash(span.traceID, span.spanID)
                 ?? identities.contentHash(span.traceID, span.spanID, open: open)
             guard let stored else { return .new }
             return stored == span.contentHash ? .identical : .conflict

@@ -29,9 +29,11 @@ package final class SQLReader: @unchecked Sendable {
             try connection.execute("PRAGMA query_only = ON")
             // `sqlite_master` must not be written through `writable_schema` either.
             fusebox_sqlite_set_defensive(connection.handle, 1)
-            sqlite3_set_authorizer(connection.handle, { _, action, first, second, _, _ in
-                SQLReader.isAllowed(action, first, second) ? SQLITE_OK : SQLITE_DENY
-            }, nil)
+            sqlite3_set_authorizer(
+                connection.handle,
+                { _, action, first, second, _, _ in
+                    SQLReader.isAllowed(action, first, second) ? SQLITE_OK : SQLITE_DENY
+                }, nil)
         } catch {
             throw SpanStore.storeError(error)
         }

@@ -61,7 +61,8 @@ enum SpansModule {
     // MARK: Table
 
     private static func connect(
-        _ db: OpaquePointer?, _ aux: UnsafeMutableRawPointer?, _ result: UnsafeMutablePointer<UnsafeMutablePointer<sqlite3_vtab>?>?
+        _ db: OpaquePointer?, _ aux: UnsafeMutableRawPointer?,
+        _ result: UnsafeMutablePointer<UnsafeMutablePointer<sqlite3_vtab>?>?
     ) -> Int32 {
         guard let aux, let result else { return SQLITE_MISUSE }
         let declared = sqlite3_declare_vtab(db, SpansColumn.declaration)

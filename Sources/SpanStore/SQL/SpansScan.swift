@@ -55,11 +55,15 @@ final class SpansScan {
                 }
                 trace = wanted
             case (.startAbove(let inclusive), .integer(let bound)):
-                if !inclusive && bound == .max { isImpossible = true } else {
+                if !inclusive && bound == .max {
+                    isImpossible = true
+                } else {
                     startAtLeast = max(startAtLeast, inclusive ? bound : bound + 1)
                 }
             case (.startBelow(let inclusive), .integer(let bound)):
-                if !inclusive && bound == .min { isImpossible = true } else {
+                if !inclusive && bound == .min {
+                    isImpossible = true
+                } else {
                     startAtMost = min(startAtMost, inclusive ? bound : bound - 1)
                 }
             case (.equals(let column), .text(let text)): equalities.append((column, text))

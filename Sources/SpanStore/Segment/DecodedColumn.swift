@@ -75,7 +75,7 @@ struct DecodedColumn {
         let count = entry.valueCount
         switch entry.encoding {
         case .integers: return .integers(try integers(&cursor, count))
-        case .doubles, .fixed8: 
+        case .doubles, .fixed8:
             let words = try fixed(&cursor, count, width: 8)
             return entry.encoding == .doubles ? .doubles(words) : .fixed(words)
         case .fixed4: return .fixed(try fixed(&cursor, count, width: 4))

@@ -161,7 +161,8 @@ package struct StoredBatch: Sendable {
                 default: try reader.skip(tag)
                 }
             }
-            var record = try value.map { try EncodedValue.record($0, in: batch.bytes) }
+            var record =
+                try value.map { try EncodedValue.record($0, in: batch.bytes) }
                 ?? AttributeRecord(key: 0, kind: .empty, payload: 0)
             record.key = key(name)
             batch.attributes.append(record)
