@@ -28,7 +28,8 @@ extension DemoAgent {
         }
         step("04-draft", &run) { agent, run, place in
             _ = agent.retrieve("policies", batch: 16, &run, place)
-            let failure = agent.chat("claude-sonnet-4-5", provider: "anthropic", input: 1_800...5_200, output: 150...480, &run, place)
+            let failure = agent.chat(
+                "claude-sonnet-4-5", provider: "anthropic", input: 1_800...5_200, output: 150...480, &run, place)
             run.failure = failure
             return failure
         }

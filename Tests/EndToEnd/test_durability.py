@@ -53,7 +53,8 @@ class Load:
                         while not self.stopping.is_set():
                             if not self._post(bare, chance, client):
                                 break
-                except ConnectionRefusedError:
+                except (ConnectionRefusedError, ConnectionResetError):
+                    # Dead, or dying while we connected.
                     return
         except BaseException as error:
             self.failures.append(error)

@@ -2,9 +2,9 @@ import OTLP
 import TelemetryModel
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The requests that real agents sent: Tests/Fixtures/otlp, one folder each.

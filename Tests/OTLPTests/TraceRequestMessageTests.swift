@@ -65,6 +65,7 @@ struct TraceRequestMessageTests {
         batch.spans.append(batch.spans[0])
         let decoded = try TraceDecoder().decode(TraceRequestMessage.encode(batch))
         #expect(decoded.spans.map(\.spanID.value) == [1, 2, 1])
-        #expect(decoded.spans.map { ResourceIdentity(decoded.resources[Int($0.resource)], decoded).serviceName } == ["a", "b", "a"])
+        let services = decoded.spans.map { ResourceIdentity(decoded.resources[Int($0.resource)], decoded).serviceName }
+        #expect(services == ["a", "b", "a"])
     }
 }

@@ -35,8 +35,7 @@ struct UnusualRequestTests {
             TestRequests.span { span in
                 span.message(9) { _ in }
                 span.message(9) { $0.lengthDelimited(1, "k".utf8) }
-                span.message(9) { $0.attributes(1, [:]); $0.lengthDelimited(1, "k".utf8); $0.message(2) { $0.anyValue(7) } }
-                span.message(9) { $0.lengthDelimited(1, "k".utf8); $0.message(2) { $0.anyValue("last") } }
+                span.attributes(9, ["k": 7, "k": "last"])
             })
         #expect(batch.attributes.map(\.kind) == [.empty, .empty, .int, .string])
         #expect(batch.attributes.map { batch.string(batch.keys[Int($0.key)]) } == ["", "k", "k", "k"])

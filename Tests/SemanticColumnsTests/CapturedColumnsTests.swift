@@ -16,7 +16,7 @@ struct CapturedColumnsTests {
             """
             operation: text_completion ×12, retrieval ×6
             workflow_name: ResearchWorkflow ×6
-            step_id: 75 values, 14 different
+            step_id: 69 values, 13 different
             retrieval_batch: 4 ×3, 2 ×2, 8 ×1
             input_tokens: 44 ×4, 75 ×4, 27 ×2, 59 ×2
             output_tokens: 5 ×12
@@ -30,7 +30,7 @@ struct CapturedColumnsTests {
             """
             operation: chain ×39, chat ×15, retrieval ×12, execute_tool ×9
             workflow_name: ResearchWorkflow ×6
-            step_id: 75 values, 14 different
+            step_id: 69 values, 13 different
             tool_name: weather_api ×9
             retrieval_batch: 4 ×3, 2 ×2, 8 ×1
             input_tokens: 44 ×4, 75 ×4, 27 ×2, 59 ×2

@@ -50,9 +50,8 @@ struct ColumnRuleTests {
     }
 
     @Test func documentsAreCounted() {
-        #expect(
-            ReadColumns.of(["retrieval.documents.0.document.id": "a", "retrieval.documents.11.document.id": "b"])["retrieval_batch"]
-                == "12")
+        let numbered: AttributeList = ["retrieval.documents.0.document.id": "a", "retrieval.documents.11.document.id": "b"]
+        #expect(ReadColumns.of(numbered)["retrieval_batch"] == "12")
         #expect(ReadColumns.of(["retrieval.documents.x.document.id": "a"])["retrieval_batch"] == nil)
         #expect(ReadColumns.of(["retrieval.documents.99999999999999999999.id": "a"])["retrieval_batch"] == nil)
         #expect(ReadColumns.of(["gen_ai.retrieval.documents": ["a", "b", "c"]])["retrieval_batch"] == "3")
@@ -154,7 +153,8 @@ struct ColumnRuleTests {
     @Test func spansDoNotInheritFromTheSpanBefore() {
         var builder = SpanBatchBuilder()
         builder.beginResource(["workflow_name": "w"])
-        for (id, attributes) in [(1, ["tool_name": "t", "metadata": #"{"eval_id":"e"}"#]), (2, [:])] as [(UInt64, AttributeList)] {
+        for (id, attributes) in [(1, ["tool_name": "t", "metadata": #"{"eval_id":"e"}"#]), (2, [:])] as [(UInt64, AttributeList)]
+        {
             var span = SpanDescription(traceID: TraceID(high: 1, low: 1), spanID: SpanID(id), name: "n")
             span.attributes = attributes
             builder.append(span)

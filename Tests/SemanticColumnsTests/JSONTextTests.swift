@@ -11,7 +11,8 @@ struct JSONTextTests {
             (#"{"k":null}"#, .null), (#"{"a":[1,"k",{"k":2}],"b":{"k":3},"k":4}"#, .number("4")),
             (#"{"a":"}\"]","k":1}"#, .number("1")), (#"{"k":1,"k":2}"#, .number("1")), (#"{"\u006b":1}"#, .number("1")),
             (#"{"":1}"#, nil), ("{}", nil), ("[]", nil), ("", nil), ("null", nil), (#"{"k"}"#, nil), (#"{"k":}"#, nil),
-            (#"{"k":"v"#, nil), (#"{"a":tru,"k":1}"#, nil), (#"{"a":1 "k":2}"#, nil), (#"{k:1}"#, nil), (#"{"a":[1,"k":1}"#, nil),
+            (#"{"k":"v"#, nil), (#"{"a":tru,"k":1}"#, nil), (#"{"a":1 "k":2}"#, nil), (#"{k:1}"#, nil),
+            (#"{"a":[1,"k":1}"#, nil),
             ("{\"a\":\"\\", nil), (#"{"a":"#, nil), (#"{"a""#, nil), ("{", nil),
         ] as [(String, JSONText.Value?)])
     func members(text: String, expected: JSONText.Value?) {
@@ -22,7 +23,8 @@ struct JSONTextTests {
         "Escapes are read as JSON has them",
         arguments: [
             (#"a\"b\\c\/d"#, "a\"b\\c/d"), (#"\b\f\n\r\t"#, "\u{8}\u{C}\n\r\t"), (#"\u00e9\u20ac"#, "é€"),
-            (#"\ud83d\ude00"#, "😀"), (#"x\ud83dy"#, "x\u{FFFD}y"), (#"é\n€"#, "é\n€"), (#"\u0000"#, "\0"), (#"\uZZZZ"#, "\u{FFFD}"),
+            (#"\ud83d\ude00"#, "😀"), (#"x\ud83dy"#, "x\u{FFFD}y"), (#"é\n€"#, "é\n€"), (#"\u0000"#, "\0"),
+            (#"\uZZZZ"#, "\u{FFFD}"),
         ])
     func escapes(text: String, expected: String) {
         #expect(JSONText.member("k", in: Array(#"{"k":"\#(text)"}"#.utf8)[...]) == .text(expected))
@@ -31,7 +33,8 @@ struct JSONTextTests {
     @Test(
         "Elements of an array are counted, not those inside them",
         arguments: [
-            ("[]", 0), ("[ ]", 0), ("[1]", 1), (#"[1,"a,b",[1,2,3],{"x":[1,2]},null]"#, 5), ("[1,]", nil), ("[1", nil), ("{}", nil),
+            ("[]", 0), ("[ ]", 0), ("[1]", 1), (#"[1,"a,b",[1,2,3],{"x":[1,2]},null]"#, 5), ("[1,]", nil), ("[1", nil),
+            ("{}", nil),
             ("", nil), ("[1 2]", nil), (#"["]"]"#, 1),
         ] as [(String, Int?)])
     func elements(text: String, expected: Int?) {

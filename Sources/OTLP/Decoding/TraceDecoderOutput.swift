@@ -178,9 +178,9 @@ struct TraceDecoderOutput {
             default: try reader.skip(tag)
             }
         }
+        span.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
         let eventsStart = events.count
         try keepEvents(bytes, of: &span)
-        span.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
         span.events = RecordRange(start: UInt32(eventsStart), count: UInt32(events.count - eventsStart))
         span.links = RecordRange(start: UInt32(linksStart), count: UInt32(links.count - linksStart))
         let hasIDs = idCounts == (16, 8) && span.traceID.isValid && span.spanID.isValid
