@@ -65,7 +65,8 @@ for body in "$root"/Tests/Fixtures/otlp/*/*.bin; do
     { printf "$encoding" && cat "$body"; } >"$seed"
 done
 
+# The timeout is by the clock on the wall: a process that somebody stops for a while is no hang.
 # swift-backtrace would hold a crash under AddressSanitizer up, and hide it.
 export SWIFT_BACKTRACE=enable=no
 exec nice -n 10 ./trace-fuzzer -runs="$executions" -artifact_prefix="$build/" -max_len="${FUSEBOX_FUZZ_LENGTH:-4096}" \
-    -rss_limit_mb=4096 -timeout=10 -print_final_stats=1 corpus seeds
+    -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 corpus seeds

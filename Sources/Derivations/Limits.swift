@@ -27,7 +27,7 @@ extension SpanDerivations {
         package static let messageBytesMax = 16_384
 
         /// Silent retries: two attempts see each other when fewer than this many attempts came between them,
-        package static let retryAttemptsMax = 131_072
+        package static let retryAttemptsMax = 32_768
         /// when they were received within this time of each other,
         package static let retryWindowNanoseconds: Int64 = 300 * 1_000_000_000
         /// and when the search for the earlier one, which goes back through one hash chain, takes no more steps.

@@ -58,13 +58,13 @@ struct ReportedBreaker: Equatable, Sendable {
     ) {
         let time = observation.time
         let end = evidence.addingSaturated(rules.cooldown)
-        if time > end {
-            credit(to: end, &effects)
-            isExpired = true
-        }
         let probeStart = since.addingSaturated(rules.cooldown).subtractingSaturated(rules.slack)
         let isProbe = observation.kind == .attempt && observation.start >= probeStart
         let moment = isProbe ? observation.start : time
+        if moment > end {
+            credit(to: end, &effects)
+            isExpired = true
+        }
         if observation.state != .open {
             credit(to: min(moment, end), &effects)
             if observation.state == .halfOpen || isProbe { effects.halfOpens += 1 }

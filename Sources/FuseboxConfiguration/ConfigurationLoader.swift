@@ -61,12 +61,16 @@ package struct ConfigurationLoader: Sendable {
             let line = keyNode.mark.map { " (line \($0.line))" } ?? ""
             if key == "fuses.prefill_budgets_s" {
                 for (model, budget) in try entries(value, key, path, line) {
-                    configuration.policy.prefillBudgetsNanoseconds[model] = try Setting.nanoseconds(budget, "\(key).\(model)")
+                    configuration.policy.prefillBudgetsNanoseconds[model] = try located(path, line) {
+                        () throws(ConfigurationError) in try Setting.nanoseconds(budget, "\(key).\(model)")
+                    }
                 }
                 configuration.origins[key] = path
             } else if key == "fuses.stages" {
                 for (tool, stage) in try entries(value, key, path, line) {
-                    configuration.policy.stageByTool[tool] = try Setting.stage(stage, "\(key).\(tool)")
+                    configuration.policy.stageByTool[tool] = try located(path, line) {
+                        () throws(ConfigurationError) in try Setting.stage(stage, "\(key).\(tool)")
+                    }
                 }
                 configuration.origins[key] = path
             } else if let setting = Setting.all.first(where: { $0.key == key }) {
@@ -81,6 +85,17 @@ package struct ConfigurationLoader: Sendable {
             } else {
                 throw ConfigurationError("\(path)\(line): there is no setting '\(key)'; `fusebox config print` lists them all")
             }
+        }
+    }
+
+    /// Puts the file and line before the message of what goes wrong.
+    private func located<Value>(
+        _ path: String, _ line: String, _ body: () throws(ConfigurationError) -> Value
+    ) throws(ConfigurationError) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw ConfigurationError("\(path)\(line): \(error.message)")
         }
     }
 

@@ -35,7 +35,12 @@ package func buildApplication(
             pageText: configuration.pageText))
     return Application(
         responder: responder,
-        server: .http1(configuration: .init(idleTimeout: .seconds(configuration.idleTimeoutSeconds))),
+        // The parser's own limits answer without a body; they stand far above ours, which say what is wrong.
+        server: .http1(
+            configuration: .init(
+                idleTimeout: .seconds(configuration.idleTimeoutSeconds),
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: 256 << 10, maxHeaderListSize: 256 << 10, maxHeaderFieldCount: 8192))),
         configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "fusebox"),
         onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? configuration.port) },
         logger: logger)

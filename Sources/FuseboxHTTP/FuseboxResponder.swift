@@ -3,6 +3,7 @@ package import Hummingbird
 import Ingest
 import Logging
 import NIOCore
+import NIOHTTPTypes
 import OTLP
 import TelemetryModel
 
@@ -20,7 +21,7 @@ package struct FuseboxResponder: HTTPResponder {
         let response: Response
         do {
             try Self.checkHeaders(request)
-            response = try await route(request)
+            response = try await route(request, context)
         } catch let error as ChannelError {
             throw error
         } catch {
@@ -41,11 +42,12 @@ package struct FuseboxResponder: HTTPResponder {
         }
     }
 
-    private func route(_ request: Request) async throws -> Response {
+    private func route(_ request: Request, _ context: FuseboxRequestContext) async throws -> Response {
         switch request.uri.path {
-        case "/v1/traces": return try await export(request, .traces)
-        case "/v1/metrics": return try await export(request, .metrics)
-        case "/v1/logs": return try await export(request, .logs)
+        case "/v1/traces": return try await export(request, .traces, context)
+        case "/v1/metrics": return try await export(request, .metrics, context)
+        case "/v1/logs": return try await export(request, .logs, context)
+        case "/v1development/profiles": return try await export(request, .profiles, context)
         case "/metrics":
             try allow(request, [.get, .head])
             return try await operators.exposition(request)
@@ -62,8 +64,11 @@ package struct FuseboxResponder: HTTPResponder {
         }
     }
 
-    private func export(_ request: Request, _ signal: OTLPRoutes.Signal) async throws -> Response {
+    private func export(
+        _ request: Request, _ signal: OTLPRoutes.Signal, _ context: FuseboxRequestContext
+    ) async throws -> Response {
         try allow(request, [.post])
+        if request.headers[.expect]?.lowercased() == "100-continue" { try await context.sendContinue() }
         return try await otlp.respond(to: request, signal: signal)
     }
 
@@ -96,6 +101,11 @@ package struct FuseboxRequestContext: RequestContext {
     }
 
     package var maxUploadSize: Int { .max }
+
+    /// Tells a client that waits with its body to send it.
+    func sendContinue() async throws {
+        try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
+    }
 
     /// Closes the connection a moment later, when the client has had time to read the answer; what it still sends is thrown away.
     func closeSoon() {

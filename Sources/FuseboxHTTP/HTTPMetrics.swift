@@ -42,6 +42,6 @@ package final class HTTPMetrics: Sendable {
         exposedSeries = registry.register(
             GaugeMetric("fusebox_exposed_series", help: "Samples in the last answer to a scrape."))
         _ = backpressure.cell("503")
-        for signal in ["logs", "metrics"] { _ = droppedRecords.cell(signal) }
+        for signal in ["logs", "metrics", "profiles"] { _ = droppedRecords.cell(signal) }
     }
 }

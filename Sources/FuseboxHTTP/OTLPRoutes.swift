@@ -6,10 +6,10 @@ import OTLP
 import PrometheusText
 import TelemetryModel
 
-/// `POST /v1/traces`, `/v1/metrics` and `/v1/logs`.
+/// `POST /v1/traces`, and the signals that are accepted and counted only.
 struct OTLPRoutes: Sendable {
     enum Signal: String, Sendable {
-        case traces, metrics, logs
+        case traces, metrics, logs, profiles
     }
 
     let writer: IngestWriter
@@ -59,7 +59,7 @@ struct OTLPRoutes: Sendable {
             let result = try await writer.store(batch)
             return OTLPMessage.exportTraceServiceResponse(
                 rejectedSpans: Int64(result.rejections.total), errorMessage: Self.explanation(result.rejections))
-        case .metrics, .logs:
+        case .metrics, .logs, .profiles:
             metrics.droppedRecords.increment(signal.rawValue, by: Int64(try RecordCounter.records(in: body)))
             return []
         }

@@ -19,6 +19,9 @@ enum RequestContent {
 
     /// Reads the whole body, inflated, at most `limit` bytes before and after inflating.
     static func body(_ request: Request, limit: Int) async throws -> (body: [UInt8], wireBytes: Int, encoding: ContentEncoding) {
+        if request.headers[.contentEncoding]?.contains(",") == true {
+            throw Refusal(status: .badRequest, code: .invalidArgument, message: "a body may be compressed once, not twice")
+        }
         guard let encoding = ContentEncoding(header: request.headers[.contentEncoding]) else {
             throw Refusal(
                 status: .unsupportedMediaType, code: .invalidArgument,

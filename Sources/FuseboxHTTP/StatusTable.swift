@@ -1,6 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import Ingest
+import NIOHTTP1
 import OTLP
 
 /// An answer that is no success: what HTTP says, what the `google.rpc.Status` in its body says, and headers that go with it.
@@ -17,7 +18,7 @@ struct Refusal: Error {
 ///
 /// | what happened | HTTP | retried by clients |
 /// |---|---|---|
-/// | the body is not the message | 400 | no |
+/// | the body is not the message, or the request not HTTP | 400 | no |
 /// | the body is too large, inflated or not | 413 | no |
 /// | the content type or encoding is not ours | 415 | no |
 /// | too many or too long header fields | 431 | no |
@@ -31,6 +32,10 @@ enum StatusTable {
         case let error as OTLPDecodingError:
             Refusal(status: .badRequest, code: .invalidArgument, message: error.message)
         case let error as InflationError: inflation(error)
+        case is HTTPParserError:
+            Refusal(
+                status: .badRequest, code: .invalidArgument, message: "the request is not HTTP/1.1: its framing is broken",
+                closesConnection: true)
         case let error as IngestError: unavailable(error.message)
         default: unavailable("\(error)")
         }

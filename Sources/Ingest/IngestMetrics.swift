@@ -84,7 +84,7 @@ package final class IngestMetrics: Sendable {
             GaugeMetric(
                 "fusebox_disk_free_bytes", help: "Free space on the data folder's disk.", unit: .bytes, initially: nil))
         pendingObservations = registry.register(
-            GaugeMetric("fusebox_tier_b_pending_observations", help: "Breaker observations waiting to settle."))
+            GaugeMetric("fusebox_pending_observations", help: "Breaker observations waiting to settle."))
         for reason in Self.rejectionReasons { _ = rejected.cell(reason) }
         for reason in ["queue_full", "shutdown", "disk_full", "error"] { _ = dropped.cell(reason) }
         for kind in ["identical", "conflict"] { _ = duplicates.cell(kind) }

@@ -39,6 +39,7 @@ package final class IngestWriter: Sendable {
         DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
             run(state)
             checkpoints.stop()
+            state.store.emptyLog()
             finished.signal()
         }
     }

@@ -62,7 +62,7 @@ final class WriterState: @unchecked Sendable {
                 result.rejections.tooOld += 1
                 continue
             }
-            switch try store.presence(span, in: builder) {
+            switch try presence(span) {
             case .new: break
             case .identical:
                 result.duplicates += 1
@@ -83,6 +83,12 @@ final class WriterState: @unchecked Sendable {
             }
         }
         return result
+    }
+
+    @inline(__always)
+    private func presence(_ span: SpanRecord) throws(StoreError) -> SpanStore.Presence {
+        if store.isCertainlyNew(span) { return .new }
+        return try store.presence(span, pendingHash: builder.contentHash(span.traceID, span.spanID))
     }
 
     private func annotate(_ classification: Classification) {

@@ -83,6 +83,11 @@ package final class Statement {
         sqlite3_column_name(handle, index).map { String(cString: $0) } ?? ""
     }
 
+    /// The type that the column was declared with; empty for an expression.
+    package func declaredType(_ index: Int32) -> String {
+        sqlite3_column_decltype(handle, index).map { String(cString: $0) } ?? ""
+    }
+
     package func type(_ index: Int32) -> Int32 { sqlite3_column_type(handle, index) }
 
     package func isNull(_ index: Int32) -> Bool { type(index) == SQLITE_NULL }

@@ -6,16 +6,13 @@ extension ColumnReader {
         switch rule.source {
         case .attribute(let key): return record(key, batch).map { convert($0, to: rule.type, in: &batch) } ?? .none
         case .json(let key, let member):
-            guard let object = textBytes(key, batch), let value = JSONText.member(member, in: object) else { return .none }
-            return convert(value, to: rule.type, in: &batch)
+            return self.member(member, of: key, batch).map { convert($0, to: rule.type, in: &batch) } ?? .none
         case .pair(let first, let second):
             guard let left = plainText(first, batch) else { return .none }
             return text(plainText(second, batch).map { "\(left)#\($0)" } ?? left, in: &batch)
         case .jsonPair(let key, let first, let second):
-            guard let object = textBytes(key, batch), let left = Self.plain(JSONText.member(first, in: object)) else {
-                return .none
-            }
-            return text(Self.plain(JSONText.member(second, in: object)).map { "\(left)#\($0)" } ?? left, in: &batch)
+            guard let left = Self.plain(member(first, of: key, batch)) else { return .none }
+            return text(Self.plain(member(second, of: key, batch)).map { "\(left)#\($0)" } ?? left, in: &batch)
         case .path(let first, let second):
             guard let tail = plainText(second, batch) else { return .none }
             let head = plainText(first, batch) ?? ""
@@ -27,11 +24,9 @@ extension ColumnReader {
             return .integer(number > 0 ? 1 : 0)
         case .prefixed(let prefix, let key): return plainText(key, batch).map { text(prefix + $0, in: &batch) } ?? .none
         case .map(let key, let texts):
-            guard let from = textBytes(key, batch), let to = texts[String(decoding: from, as: UTF8.self)] else { return .none }
-            return text(to, in: &batch)
+            return string(key, batch).flatMap { texts[$0] }.map { text($0, in: &batch) } ?? .none
         case .breakerError(let key):
-            guard let type = textBytes(key, batch), ColumnConversion.isBreakerError(String(decoding: type, as: UTF8.self))
-            else { return .none }
+            guard let type = string(key, batch), ColumnConversion.isBreakerError(type) else { return .none }
             var value = text("open", in: &batch)
             value.isGuess = true
             return value
@@ -92,10 +87,19 @@ extension ColumnReader {
 
     // MARK: Values of attributes
 
-    /// The attribute's bytes when it is text.
-    private func textBytes(_ key: Int, _ batch: SpanBatch) -> ArraySlice<UInt8>? {
+    /// A member of the JSON object that the attribute's text is. A function of its own, so that no slice of the batch's bytes is
+    /// alive when a value is appended behind them: that would copy them all.
+    @inline(never)
+    private func member(_ name: String, of key: Int, _ batch: SpanBatch) -> JSONText.Value? {
         guard let record = record(key, batch), record.kind == .string else { return nil }
-        return batch.bytes(record.slice)
+        return JSONText.member(name, in: batch.bytes(record.slice))
+    }
+
+    /// The attribute when it is text.
+    @inline(never)
+    private func string(_ key: Int, _ batch: SpanBatch) -> String? {
+        guard let record = record(key, batch), record.kind == .string else { return nil }
+        return batch.string(record.slice)
     }
 
     /// The attribute when it is text or an integer.

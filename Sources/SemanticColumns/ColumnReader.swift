@@ -111,7 +111,8 @@ package struct ColumnReader: Sendable {
             let record = batch.attributes[position]
             let key = tableKeys[Int(record.key)]
             guard key >= 0 else { continue }
-            for rule in table.direct[Int(key)] where table.resourceColumns.contains(where: { $0.rawValue == rule.column }) {
+            for rule in table.direct.elements[table.direct.indices(Int(key))]
+            where table.resourceColumns.contains(where: { $0.rawValue == rule.column }) {
                 guard rule.rank <= values[rule.column]?.rank ?? .max else { continue }
                 var value = convert(record, to: rule.type, in: &batch)
                 guard value.kind != .none else { continue }
@@ -136,15 +137,18 @@ package struct ColumnReader: Sendable {
             if key < 0 { continue }
             positions[key] = UInt32(truncatingIfNeeded: position)
             stamps[key] = stamp
-            for index in table.direct[key].indices {
-                let rule = table.direct[key][index]
+            for index in table.direct.indices(key) {
+                let rule = table.direct.elements[index]
                 guard rule.rank <= row.values[rule.column].rank else { continue }
                 var value = convert(record, to: rule.type, in: &batch)
                 if value.kind == .none { continue }
                 value.rank = rule.rank
                 row.values[rule.column] = value
             }
-            for index in table.othersOfKey[key] { pendingRules[index >> 6] |= 1 << (index & 63) }
+            for position in table.othersOfKey.indices(key) {
+                let index = table.othersOfKey.elements[position]
+                pendingRules[index >> 6] |= 1 << (index & 63)
+            }
         }
         for word in pendingRules.indices {
             var bits = pendingRules[word] & ~hopelessRules[word]

@@ -16,13 +16,16 @@ package struct ColumnTable: Sendable {
     /// Prefixes, with their dot, of keys that are numbered.
     private(set) var numberedPrefixes: [String] = []
     /// By key number, the direct rules of that key.
-    private(set) var direct: [[DirectRule]] = []
+    private(set) var direct = FlatLists<DirectRule>()
     /// The other rules, in the order of the file: a column's sources follow each other, ranks ascending.
     private(set) var others: [ColumnRule] = []
     /// By key number, positions in `others` of the rules that need that key.
-    private(set) var othersOfKey: [[Int]] = []
+    private(set) var othersOfKey = FlatLists<Int>()
     /// Columns that a resource's attributes may fill.
     private(set) var resourceColumns: Set<Column> = []
+    /// The lists of the two above while the table is being read.
+    private var directLists: [[DirectRule]] = []
+    private var otherLists: [[Int]] = []
 
     /// The table that is built into the binary.
     package static let standard: ColumnTable = {
@@ -66,23 +69,25 @@ package struct ColumnTable: Sendable {
             add(ColumnRule(column: current.column, type: current.type, rank: rank, source: source, conditions: conditions))
             rank += 1
         }
+        direct = FlatLists(directLists)
+        othersOfKey = FlatLists(otherLists)
     }
 
     private mutating func add(_ rule: ColumnRule) {
         if let key = rule.directKey {
-            direct[key].append(DirectRule(column: rule.column.rawValue, type: rule.type, rank: rule.rank))
+            directLists[key].append(DirectRule(column: rule.column.rawValue, type: rule.type, rank: rule.rank))
             return
         }
-        if let key = rule.neededKey { othersOfKey[key].append(others.count) }
+        if let key = rule.neededKey { otherLists[key].append(others.count) }
         others.append(rule)
     }
 
     /// The number of a key, which is added when new.
     private mutating func key(_ text: String) -> Int {
         let number = keys.insert(text)
-        if number == direct.count {
-            direct.append([])
-            othersOfKey.append([])
+        if number == directLists.count {
+            directLists.append([])
+            otherLists.append([])
         }
         return number
     }

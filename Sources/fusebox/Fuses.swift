@@ -75,7 +75,7 @@ struct Fuses: AsyncParsableCommand {
                 rows.write([
                     .text(breaker.service), .text(breaker.tool), .text(breaker.scope), .text(name), .text(machine.stage.rawValue),
                     .text(machine.state.rawValue), .integer(machine.opens), .integer(machine.halfOpens), .integer(machine.closes),
-                    .double(Double(machine.cooldownNanoseconds / 1_000_000) / 1000),
+                    .double((Double(machine.cooldownNanoseconds) / 1e6).rounded() / 1000),
                     machine.sinceUnixNano.map { .text(TimeText.iso8601(unixNano: $0)) } ?? .null,
                 ])
             }

@@ -78,11 +78,11 @@ struct SQLPrompt {
     }
 
     private func schema(_ table: String) throws {
-        let columns = try session.reader.columns(of: table)
-        guard !columns.isEmpty else {
+        guard SQLReader.tables.contains(table) else {
             throw CommandFailure(.usage, "there is no table \(table); .tables lists them")
         }
+        let columns = try session.reader.columns(of: table)
         Terminal.write("\(table)\n")
-        for column in columns { Terminal.write("  \(column.name) \(column.type)\n") }
+        for column in columns { Terminal.write("  \(column.name)\(column.type.isEmpty ? "" : " \(column.type)")\n") }
     }
 }

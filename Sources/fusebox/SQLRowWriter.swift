@@ -38,7 +38,7 @@ struct SQLRowWriter {
     mutating func write(_ row: [SQLValue]) {
         defer { count += 1 }
         switch format {
-        case .csv: emit(row.map { Self.csvField(Self.plain($0)) }.joined(separator: ",") + "\r\n")
+        case .csv: emit(row.map { Self.csvField(escapes ? Terminal.escaped(Self.plain($0)) : Self.plain($0)) }.joined(separator: ",") + "\r\n")
         case .json: emit((count > 0 ? ",\n" : "\n") + object(row))
         case .jsonl: emit(object(row) + "\n")
         case .table, .markdown:
@@ -95,7 +95,8 @@ struct SQLRowWriter {
             }
         }
         json.raw("}")
-        return String(decoding: json.bytes, as: UTF8.self)
+        let text = String(decoding: json.bytes, as: UTF8.self)
+        return escapes ? Terminal.escapedJSON(text) : text
     }
 
     // MARK: Tables
@@ -109,12 +110,17 @@ struct SQLRowWriter {
         return text.prefix(Self.cellWidthMax - 1) + "…"
     }
 
+    private func heading(_ name: String) -> String {
+        let text = Terminal.escaped(name)
+        return format == .markdown ? text.replacing("|", with: "\\|") : text
+    }
+
     private mutating func emitMeasured() {
         let widths = columns.indices.map { index in
-            measured.reduce(max(3, columns[index].count)) { max($0, $1[index].count) }
+            measured.reduce(max(3, heading(columns[index]).count)) { max($0, $1[index].count) }
         }
         self.widths = widths
-        emitRow(columns.map(Terminal.escaped))
+        emitRow(columns.map(heading))
         if format == .markdown {
             emit(
                 "|"

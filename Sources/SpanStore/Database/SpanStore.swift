@@ -39,6 +39,7 @@ package final class SpanStore {
         self.gate = gate
         try folder.create()
         lock = try StoreLock(folder)
+        try folder.createDatabaseFile()
         do {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
             try StoreSettings.prepareWriter(connection)
@@ -96,20 +97,19 @@ package final class SpanStore {
         return try SegmentReader(id: id, directory: selectDirectory.blob(0), loadStream: loadStream)
     }
 
-    /// Whether the span is new, exactly, over all that is stored and all that `builder` holds.
-    ///
-    /// A span that is `.new` must then be appended to `builder`: it is remembered here.
+    /// Whether the span is certainly new: it was neither stored nor asked for before. From then on it is known, so whoever asks must
+    /// store it, or forget all that waits for the commit.
     @inline(__always)
-    package func presence(_ span: SpanRecord, in builder: SegmentBuilder) throws(StoreError) -> Presence {
-        guard identities.insert(span.traceID, span.spanID) else { return .new }
-        return try exactPresence(span, builder)
+    package func isCertainlyNew(_ span: SpanRecord) -> Bool {
+        !identities.insert(span.traceID, span.spanID)
     }
 
-    private func exactPresence(_ span: SpanRecord, _ builder: SegmentBuilder) throws(StoreError) -> Presence {
+    /// What the store knows of a span that is not certainly new, exactly, over all that is stored.
+    ///
+    /// - Parameter pendingHash: the content hash of the span with this identity that waits for the commit, if there is one.
+    package func presence(_ span: SpanRecord, pendingHash: UInt32?) throws(StoreError) -> Presence {
         do {
-            let stored =
-                try builder.contentHash(span.traceID, span.spanID)
-                ?? identities.contentHash(span.traceID, span.spanID, open: open)
+            let stored = try pendingHash ?? identities.contentHash(span.traceID, span.spanID, open: open)
             guard let stored else { return .new }
             return stored == span.contentHash ? .identical : .conflict
         } catch {
@@ -165,6 +165,11 @@ package final class SpanStore {
 
     /// What was committed, for rebuilding the derivations.
     package var history: SpanHistory { SpanHistory(connection) }
+
+    /// Empties the write-ahead log into the file, so that the file alone is the whole store. For the end; readers may prevent it.
+    package func emptyLog() {
+        sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+    }
 
     /// Pages of the file that hold nothing, and the size of a page.
     package func freePages() throws(StoreError) -> (count: Int64, pageBytes: Int64) {

@@ -29,6 +29,15 @@ package struct StoreFolder: Sendable {
         }
     }
 
+    /// Makes the database file, readable by its owner alone; SQLite gives the files beside it the same mode.
+    func createDatabaseFile() throws(StoreError) {
+        let descriptor = open(databasePath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw .folder("cannot make \(databasePath): \(String(cString: strerror(errno)))")
+        }
+        close(descriptor)
+    }
+
     /// Makes the names of newly created files durable.
     func synchronize() throws(StoreError) {
         let descriptor = open(path, O_RDONLY)

@@ -29,7 +29,7 @@ struct IdentityIndex {
 
     /// Takes a segment that was found at start.
     mutating func load(id: Int64, filter: TraceFilter, segment: SegmentReader) throws {
-        try StoredIdentities(segment).forEach { trace, span in _ = self.filter.insert(trace, span) }
+        try StoredIdentities.forEach(segment) { trace, span in _ = self.filter.insert(trace, span) }
         segments.append(Segment(id: id, filter: filter))
     }
 

@@ -46,8 +46,16 @@ struct StoredIdentities {
         return nil
     }
 
-    /// Calls `body` with every identity.
-    func forEach(_ body: (TraceID, SpanID) -> Void) {
-        for (index, span) in spans.enumerated() { body(traces[Int(traceIndices[index])], span) }
+    /// Calls `body` with every identity of a segment, in no order.
+    static func forEach(_ segment: SegmentReader, _ body: (TraceID, SpanID) -> Void) throws {
+        let traces = try segment.traceIDs()
+        guard let index = try segment.column(.fixed, FixedColumn.traceIndex),
+            let span = try segment.column(.fixed, FixedColumn.spanID)
+        else { throw SegmentError.damaged("no identities") }
+        for row in 0..<segment.spanCount {
+            let trace = Int(index.integer(row) ?? -1)
+            guard traces.indices.contains(trace) else { throw SegmentError.damaged("a span of no trace") }
+            body(traces[trace], SpanID(UInt64(bitPattern: span.integer(row) ?? 0)))
+        }
     }
 }

@@ -67,12 +67,9 @@ package final class SQLReader: @unchecked Sendable {
         "span_evals", "counter", "label_value", "derivation_state",
     ]
 
-    /// The names and types of a table's columns.
+    /// The names of a table's columns, with their types where they have one; `table` must be one of `tables`.
     package func columns(of table: String) throws(SQLiteError) -> [(name: String, type: String)] {
-        let statement = try connection.prepare("SELECT name, type FROM pragma_table_info(?1)")
-        try statement.bind(1, table)
-        var columns: [(String, String)] = []
-        while try statement.step() { columns.append((statement.text(0) ?? "", statement.text(1) ?? "")) }
-        return columns
+        let statement = try connection.prepare("SELECT * FROM \(table) LIMIT 0")
+        return (0..<statement.columnCount).map { (statement.columnName($0), statement.declaredType($0)) }
     }
 }
