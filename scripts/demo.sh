@@ -5,7 +5,8 @@ set -euo pipefail
 fusebox=${1:-.build/release/fusebox}
 folder=$(mktemp -d)
 port=${FUSEBOX_HTTP_PORT:-4318}
-"$fusebox" serve --data-dir "$folder" --http-port "$port" &
+# Breaker observations settle in a second instead of ten, so that the demo need not wait.
+BREAKER_SETTLE_S=1 "$fusebox" serve --data-dir "$folder" --http-port "$port" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
@@ -16,6 +17,11 @@ for _ in $(seq 100); do
 done
 
 "$fusebox" demo --endpoint "http://127.0.0.1:$port"
+
+for _ in $(seq 100); do
+    curl -fsS "http://127.0.0.1:$port/metrics" | grep -q '^fusebox_pending_observations 0$' && break
+    sleep 0.1
+done
 
 show() {
     printf '\n$ %s\n' "$1"

@@ -60,14 +60,14 @@ package struct ConfigurationLoader: Sendable {
             let key = prefix + (keyNode.string ?? "")
             let line = keyNode.mark.map { " (line \($0.line))" } ?? ""
             if key == "fuses.prefill_budgets_s" {
-                for (model, budget) in try entries(value, key, path, line) {
+                for (model, budget, line) in try entries(value, key, path, line) {
                     configuration.policy.prefillBudgetsNanoseconds[model] = try located(path, line) {
                         () throws(ConfigurationError) in try Setting.nanoseconds(budget, "\(key).\(model)")
                     }
                 }
                 configuration.origins[key] = path
             } else if key == "fuses.stages" {
-                for (tool, stage) in try entries(value, key, path, line) {
+                for (tool, stage, line) in try entries(value, key, path, line) {
                     configuration.policy.stageByTool[tool] = try located(path, line) {
                         () throws(ConfigurationError) in try Setting.stage(stage, "\(key).\(tool)")
                     }
@@ -112,14 +112,14 @@ package struct ConfigurationLoader: Sendable {
 
     private func entries(
         _ node: Node, _ key: String, _ path: String, _ line: String
-    ) throws(ConfigurationError) -> [(String, String)] {
+    ) throws(ConfigurationError) -> [(name: String, text: String, line: String)] {
         guard let mapping = node.mapping else { throw ConfigurationError("\(path)\(line): \(key) must be a mapping") }
-        var entries: [(String, String)] = []
-        for (name, value) in mapping {
-            guard let name = name.string, let text = value.scalar?.string else {
+        var entries: [(String, String, String)] = []
+        for (nameNode, value) in mapping {
+            guard let name = nameNode.string, let text = value.scalar?.string else {
                 throw ConfigurationError("\(path)\(line): \(key) must map names to single values")
             }
-            entries.append((name, text))
+            entries.append((name, text, nameNode.mark.map { " (line \($0.line))" } ?? line))
         }
         return entries
     }
