@@ -46,6 +46,16 @@ import Testing
         for family in families { #expect(page.contains(family), "\(family)") }
     }
 
+    @Test func everyFamilyInADashboardIsDocumented() throws {
+        let page = try text("docs/metrics.md")
+        let dashboard = try text("dashboards/fuses.json")
+        let families = Set(dashboard.matches(of: /agent_[a-z_]+/).map { String($0.output) })
+        #expect(families.count >= 7)
+        for family in families {
+            #expect(page.contains(family.replacing(/_bucket$/, with: "")), "\(family)")
+        }
+    }
+
     @Test func everyDecisionIsLinkedToAPage() throws {
         let pages = try FileManager.default.contentsOfDirectory(atPath: Self.root.appendingPathComponent("docs/adr").path)
         #expect(pages.count >= 5)
