@@ -61,8 +61,8 @@ let package = Package(
         .target(
             name: "FuseboxHTTP",
             dependencies: [
-                "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, httpTypes, nioCore, nioHTTP1, nioHTTPTypes,
-                logging,
+                "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1,
+                nioHTTPTypes, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),

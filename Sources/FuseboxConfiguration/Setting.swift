@@ -33,7 +33,7 @@ package struct Setting: Sendable {
             key: "request_bytes_max", environment: "FUSEBOX_REQUEST_BYTES_MAX",
             help: "Bytes of a request's body, before and after inflating.",
             read: { text, configuration throws(ConfigurationError) in
-                configuration.requestBytesMax = try integer(text, "request_bytes_max", 1024...(1 << 30))
+                configuration.requestBytesMax = try integer(text, "request_bytes_max", 1024...(1 << 29))
             }, show: { "\($0.requestBytesMax)" }),
         seconds(
             "fuses.http_tool_timeout_s", "HTTP_TOOL_TIMEOUT_S", "Longest an HTTP tool may take.",

@@ -1,6 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import NIOPosix
 import OTLP
 
 /// What a request's headers say of its body, and the body itself.
@@ -30,7 +31,9 @@ enum RequestContent {
         }
         let bytes = try await collect(request, limit: limit)
         if encoding == .identity { return (bytes, bytes.count, encoding) }
-        return (try Inflation.inflate(bytes, encoding, limit: limit), bytes.count, encoding)
+        // Inflating is bounded work, but a few kilobytes may become the whole limit: not for the threads that serve others.
+        let inflated = try await NIOThreadPool.singleton.runIfActive { try Inflation.inflate(bytes, encoding, limit: limit) }
+        return (inflated, bytes.count, encoding)
     }
 
     private static func collect(_ request: Request, limit: Int) async throws -> [UInt8] {
