@@ -240,26 +240,28 @@ def test_prompt(filled):
     history.unlink(missing_ok=True)
     command = [filled.binary, "sql", "--data-dir", str(filled.folder)]
     with Terminal(command, filled.environment) as terminal:
+        # Each line is typed at a prompt: between two of them the terminal is not the editor's.
         at = terminal.expect("fusebox> ")
         terminal.type(".tables\n")
-        at = terminal.expect("spans\ntraces\n", after=at)
-        at = terminal.expect("fusebox> ", after=at)
+        at = terminal.expect("fusebox> ", after=terminal.expect("spans\ntraces\n", after=at))
         terminal.type(".schema spans\n")
+        end = terminal.expect("fusebox> ", after=terminal.expect("links TEXT", after=at))
         for column in "trace_id TEXT", "start_time_unix_nano INTEGER", "workflow_name TEXT", "tokens INTEGER", "attributes TEXT":
-            terminal.expect(column, after=at)
+            assert column in terminal.text[at:end]
         terminal.type("SELECT count(*) AS n\n")
-        at = terminal.expect("...> ", after=at)
+        at = terminal.expect("...> ", after=end)
         terminal.type("FROM spans;\n")
-        at = terminal.expect("354", after=at)
+        at = terminal.expect("fusebox> ", after=terminal.expect("354", after=at))
         terminal.type("SELECT * FROM nowhere;\n")
-        at = terminal.expect("no such table: nowhere", after=at)
+        at = terminal.expect("fusebox> ", after=terminal.expect("no such table: nowhere", after=at))
         terminal.type("DELETE FROM counter;\n")
-        at = terminal.expect("only reads", after=at)
+        at = terminal.expect("fusebox> ", after=terminal.expect("only reads", after=at))
         terminal.type(".format jsonl\n")
+        at = terminal.expect("fusebox> ", after=terminal.expect("\n", after=at))
         terminal.type("SELECT 5 AS five;\n")
-        at = terminal.expect('{"five":5}', after=at)
+        at = terminal.expect("fusebox> ", after=terminal.expect('{"five":5}', after=at))
         terminal.type(".nonsense\n")
-        at = terminal.expect(".help", after=at)
+        at = terminal.expect("fusebox> ", after=terminal.expect(".help", after=at))
         terminal.type(".quit\n")
         assert terminal.finish() == OK
     assert "SELECT count(*) AS n FROM spans;" in history.read_text().replace("\\040", " ")
