@@ -105,9 +105,4 @@ package final class Connection: @unchecked Sendable {
             throw error
         }
     }
-
-    /// Ends the statement that is running on this connection soon; may be called from any thread.
-    package func interrupt() {
-        sqlite3_interrupt(handle)
-    }
 }

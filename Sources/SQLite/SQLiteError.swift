@@ -25,7 +25,5 @@ package struct SQLiteError: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    package var isInterrupt: Bool { code == SQLITE_INTERRUPT }
-
     package var description: String { "\(message) (SQLite \(extendedCode)) in: \(operation)" }
 }

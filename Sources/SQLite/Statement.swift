@@ -73,10 +73,6 @@ package final class Statement {
         try check(result)
     }
 
-    package func bindNull(_ index: Int32) throws(SQLiteError) {
-        try check(sqlite3_bind_null(handle, index))
-    }
-
     package var columnCount: Int32 { sqlite3_column_count(handle) }
 
     package func columnName(_ index: Int32) -> String {
@@ -107,18 +103,10 @@ package final class Statement {
         return Array(UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(handle, index))))
     }
 
-    /// The number of the parameter of that name, with its `:`, `@` or `$`; 0 when the statement has none.
-    package func parameterIndex(_ name: String) -> Int32 {
-        sqlite3_bind_parameter_index(handle, name)
-    }
-
     /// The name of a parameter with its `:`, `@` or `$`; `nil` for one without a name.
     package func parameterName(_ index: Int32) -> String? {
         sqlite3_bind_parameter_name(handle, index).map { String(cString: $0) }
     }
 
     package var parameterCount: Int32 { sqlite3_bind_parameter_count(handle) }
-
-    /// True when running it changes nothing in the database file.
-    package var isReadOnly: Bool { sqlite3_stmt_readonly(handle) != 0 }
 }

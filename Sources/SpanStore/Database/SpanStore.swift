@@ -170,13 +170,4 @@ package final class SpanStore {
     package func emptyLog() {
         sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
     }
-
-    /// Pages of the file that hold nothing, and the size of a page.
-    package func freePages() throws(StoreError) -> (count: Int64, pageBytes: Int64) {
-        do {
-            return (try connection.integer("PRAGMA freelist_count") ?? 0, try connection.integer("PRAGMA page_size") ?? 0)
-        } catch {
-            throw Self.storeError(error)
-        }
-    }
 }

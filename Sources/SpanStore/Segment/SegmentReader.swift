@@ -8,8 +8,6 @@ final class SegmentReader {
     private let loadStream: (Int64) throws -> [UInt8]
     private var streams: [Int: [UInt8]] = [:]
     private var columns: [String: DecodedColumn] = [:]
-    /// Streams that were inflated, for whoever wants to tell what a query cost.
-    private(set) var streamsRead = 0
 
     /// - Parameter loadStream: gives the stored frame of the stream with that row id.
     init(id: Int64, directory frame: [UInt8], loadStream: @escaping (Int64) throws -> [UInt8]) throws(SegmentError) {
@@ -26,7 +24,6 @@ final class SegmentReader {
         let frame = try loadStream(id * Int64(SegmentFormat.streamsMax) + Int64(number))
         let bytes = try ZstandardDecompression.decompress(frame, inflatedCount: directory.streamCounts[number])
         streams[number] = bytes
-        streamsRead += 1
         return bytes
     }
 
