@@ -1,71 +1,71 @@
-package import TelemetryModel
+public import TelemetryModel
 
 /// What the derivations read of one stored span. The caller has resolved the attribute aliases of metrics.md 2.1; `nil` is an
 /// attribute that the span does not have. Times are nanoseconds since 1970, as the client gave them.
-package struct ObservedSpan: Sendable {
-    package var traceID: TraceID
-    package var spanID: SpanID
+public struct ObservedSpan: Sendable {
+    public var traceID: TraceID
+    public var spanID: SpanID
     /// Zero for a root.
-    package var parentSpanID = SpanID(0)
-    package var service = ""
+    public var parentSpanID = SpanID(0)
+    public var service = ""
     /// The process: `service.instance.id` or its stand-ins; empty when unknown.
-    package var instance = ""
-    package var workflow: String?
-    package var step: String?
-    package var tool: String?
-    package var model: String?
+    public var instance = ""
+    public var workflow: String?
+    public var step: String?
+    public var tool: String?
+    public var model: String?
     /// `gen_ai.operation.name`.
-    package var operation: String?
+    public var operation: String?
     /// The attribute `stage`.
-    package var stageAttribute: String?
+    public var stageAttribute: String?
     /// 0 when the client gave none.
-    package var startTimeUnixNano: Int64 = 0
-    package var endTimeUnixNano: Int64 = 0
+    public var startTimeUnixNano: Int64 = 0
+    public var endTimeUnixNano: Int64 = 0
     /// The server's clock at receipt: positive, and never less than that of an earlier span.
-    package var receivedTimeUnixNano: Int64 = 0
+    public var receivedTimeUnixNano: Int64 = 0
     /// OTLP's span kind; 3 is client.
-    package var kind: Int32 = 0
+    public var kind: Int32 = 0
     /// OTLP's status code; 2 is error.
-    package var statusCode: Int32 = 0
+    public var statusCode: Int32 = 0
     /// Read only when the status is error.
-    package var statusMessage: String?
-    package var errorType: String?
+    public var statusMessage: String?
+    public var errorType: String?
     /// The attribute `timeout`.
-    package var timeoutFlag: Bool?
+    public var timeoutFlag: Bool?
     /// The attribute `breaker.rejected`.
-    package var breakerRejected: Bool?
-    package var httpStatus: Int64?
-    package var grpcStatus: Int64?
-    package var rpcStatusText: String?
-    package var exitCode: Int64?
-    package var hasProcessCommand = false
-    package var hasHTTPRequestMethod = false
-    package var hasURL = false
-    package var hasDatabaseSystem = false
+    public var breakerRejected: Bool?
+    public var httpStatus: Int64?
+    public var grpcStatus: Int64?
+    public var rpcStatusText: String?
+    public var exitCode: Int64?
+    public var hasProcessCommand = false
+    public var hasHTTPRequestMethod = false
+    public var hasURL = false
+    public var hasDatabaseSystem = false
     /// The watchdog killed the process.
-    package var watchdog = false
+    public var watchdog = false
     /// The state as the client spelled it.
-    package var breakerState: String?
+    public var breakerState: String?
     /// The attribute `breaker.id`, which overrides the scope.
-    package var breakerID: String?
-    package var retrievalBatch: Int64?
-    package var cacheHit: Bool?
-    package var queueDepth: Int64?
+    public var breakerID: String?
+    public var retrievalBatch: Int64?
+    public var cacheHit: Bool?
+    public var queueDepth: Int64?
     /// A total; used only when neither input nor output is given.
-    package var tokens: Int64?
+    public var tokens: Int64?
     /// Includes what was read from and written to a cache.
-    package var inputTokens: Int64?
-    package var outputTokens: Int64?
-    package var cacheReadTokens: Int64?
-    package var cacheWriteTokens: Int64?
-    package var timeToFirstTokenNanoseconds: Int64?
-    package var retryAttempt: Int64?
-    package var resendCount: Int64?
-    package var workflowRoot: Bool?
+    public var inputTokens: Int64?
+    public var outputTokens: Int64?
+    public var cacheReadTokens: Int64?
+    public var cacheWriteTokens: Int64?
+    public var timeToFirstTokenNanoseconds: Int64?
+    public var retryAttempt: Int64?
+    public var resendCount: Int64?
+    public var workflowRoot: Bool?
     /// The exceptions and breaker transitions only, in wire order.
-    package var events: [ObservedEvent] = []
+    public var events: [ObservedEvent] = []
 
-    package init(traceID: TraceID, spanID: SpanID) {
+    public init(traceID: TraceID, spanID: SpanID) {
         self.traceID = traceID
         self.spanID = spanID
     }
@@ -84,19 +84,19 @@ package struct ObservedSpan: Sendable {
 }
 
 /// An event of a span that the derivations read.
-package struct ObservedEvent: Sendable {
-    package enum Kind: Sendable {
+public struct ObservedEvent: Sendable {
+    public enum Kind: Sendable {
         case exception
         case breakerTransition
     }
 
-    package var kind: Kind
+    public var kind: Kind
     /// Nanoseconds since 1970; 0 when the client gave none, then a transition counts as being at the span's end.
-    package var timeUnixNano: Int64
+    public var timeUnixNano: Int64
     /// `exception.type`, or the transition's `to`; empty when absent.
-    package var text: String
+    public var text: String
 
-    package init(kind: Kind, timeUnixNano: Int64, text: String) {
+    public init(kind: Kind, timeUnixNano: Int64, text: String) {
         self.kind = kind
         self.timeUnixNano = timeUnixNano
         self.text = text

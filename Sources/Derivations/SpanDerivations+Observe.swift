@@ -6,7 +6,7 @@ extension SpanDerivations {
     /// A span without a start or an end is a clock anomaly and no attempt or run: it counts what needs no time of its own
     /// (tokens, first-token wait, cache, batch size, queue depth histogram, exit codes), and shows that its process lives.
     @discardableResult
-    package mutating func observe(_ span: ObservedSpan) -> Classification {
+    package mutating func observe(_ span: borrowing ObservedSpan) -> Classification {
         advance(to: span.receivedTimeUnixNano)
         let classification = Classification.classify(span, policy)
         let fixed = fixedCounters(span.receivedTimeUnixNano)
@@ -37,7 +37,7 @@ extension SpanDerivations {
 
     /// Gives back what a stored span left that no row holds: what waits, presence, the window of silent retries. Counts nothing.
     /// Before the first `advance`; every stored span received after `restoreFromUnixNano`, in order of arrival.
-    package mutating func restore(_ span: ObservedSpan) {
+    package mutating func restore(_ span: borrowing ObservedSpan) {
         let classification = Classification.classify(span, policy)
         let isUnsettled = span.receivedTimeUnixNano > watermarkUnixNano
         guard isUnsettled || classification.isAttempt && span.isTimed else { return }

@@ -24,9 +24,9 @@ package enum Stage: String, CaseIterable, Sendable {
         }
     }
 
-    /// A number below 8, for packing.
+    /// A number below 8, for packing: the position in `allCases`.
     @inline(__always)
-    var code: UInt8 {
+    package var code: UInt8 {
         switch self {
         case .httpTool: 0
         case .subprocess: 1
@@ -56,8 +56,9 @@ package enum Outcome: String, CaseIterable, Sendable {
     /// A breaker refused the call: it never ran.
     case rejected
 
+    /// The position in `allCases`.
     @inline(__always)
-    var code: UInt8 {
+    package var code: UInt8 {
         switch self {
         case .ok: 0
         case .error: 1
@@ -87,6 +88,20 @@ package enum TimeoutReason: String, CaseIterable, Sendable {
     case statusMessage = "status_message"
     case exitCode = "exit_code"
     case fuse
+
+    /// The position in `allCases`.
+    package var code: UInt8 {
+        switch self {
+        case .explicit: 0
+        case .httpStatus: 1
+        case .rpcStatus: 2
+        case .errorType: 3
+        case .exception: 4
+        case .statusMessage: 5
+        case .exitCode: 6
+        case .fuse: 7
+        }
+    }
 }
 
 /// Where in a call it timed out: only calls of language models have phases.
@@ -94,6 +109,15 @@ package enum Phase: String, CaseIterable, Sendable {
     case call
     case prefill
     case generation
+
+    /// The position in `allCases`.
+    package var code: UInt8 {
+        switch self {
+        case .call: 0
+        case .prefill: 1
+        case .generation: 2
+        }
+    }
 }
 
 /// A breaker's state.

@@ -12,7 +12,8 @@ final class WriterState: @unchecked Sendable {
     private let restorer: DerivationRestorer
     private var reader: ColumnReader
     private let metrics: IngestMetrics
-    private var builder: SegmentBuilder
+    private var group = SpanGroup()
+    private var encoder = SegmentEncoder(derivedColumns: Column.storedNames, annotations: .derived)
     private var observer = SpanObserver()
     private var annotations = SpanAnnotations()
     /// The latest time that the derivations were told; receipt times never go back, whatever the wall clock does.
@@ -24,7 +25,6 @@ final class WriterState: @unchecked Sendable {
         self.store = store
         reader = ColumnReader(table: table)
         self.metrics = metrics
-        builder = SegmentBuilder(derivedColumns: Column.storedNames)
         restorer = DerivationRestorer(history: store.history, policy: policy, table: table)
         derivations = try restorer.restored()
         clockUnixNano = derivations.clockUnixNano
@@ -43,7 +43,7 @@ final class WriterState: @unchecked Sendable {
             }
             try commit()
         } catch {
-            builder.removeAll()
+            group = SpanGroup()
             derivations = try restorer.restored()
             throw error
         }
@@ -54,7 +54,6 @@ final class WriterState: @unchecked Sendable {
         var result = IngestResult(rejections: batch.rejections)
         reader.begin(&batch)
         observer.begin(batch)
-        builder.begin(batch)
         annotations.receivedTimeUnixNano = received
         for index in batch.spans.indices {
             let span = batch.spans[index]
@@ -73,39 +72,37 @@ final class WriterState: @unchecked Sendable {
                 continue
             }
             reader.read(span, of: &batch)
-            let observed = observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: received)
-            annotate(derivations.observe(observed))
-            builder.append(span, of: batch, derived: reader.row.values, annotations: annotations)
+            annotate(derivations.observe(observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: received)))
+            group.append(span, at: index, annotations: annotations)
+            reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
             result.accepted += 1
-            if builder.spanCount == SegmentFormat.spansPerCommitMax {
+            if group.spanCount == SegmentFormat.spansPerCommitMax {
+                group.add(batch)
                 try commit()
-                builder.begin(batch)
             }
         }
+        group.add(batch)
         return result
     }
 
     @inline(__always)
     private func presence(_ span: SpanRecord) throws(StoreError) -> SpanStore.Presence {
         if store.isCertainlyNew(span) { return .new }
-        return try store.presence(span, pendingHash: builder.contentHash(span.traceID, span.spanID))
+        return try store.presence(span, pendingHash: group.contentHash(span.traceID, span.spanID))
     }
 
     private func annotate(_ classification: Classification) {
-        annotations.stage = classification.stage.rawValue
-        annotations.outcome = classification.isAttempt ? classification.outcome.rawValue : ""
-        annotations.timeoutReason = ""
-        annotations.timeoutPhase = ""
-        if classification.isAttempt, let reason = classification.timeoutReason {
-            annotations.timeoutReason = reason.rawValue
-            annotations.timeoutPhase = classification.phase.rawValue
-        }
+        annotations.stage = classification.stage.code + 1
+        annotations.outcome = classification.isAttempt ? classification.outcome.code + 1 : 0
+        let reason = classification.isAttempt ? classification.timeoutReason : nil
+        annotations.timeoutReason = reason.map { $0.code + 1 } ?? 0
+        annotations.timeoutPhase = reason == nil ? 0 : classification.phase.code + 1
     }
 
     private func commit() throws(StoreError) {
         let segment: EncodedSegment?
         do throws(SegmentError) {
-            segment = try builder.finish()
+            segment = try encoder.encode(group)
         } catch {
             throw .segment(error)
         }
@@ -113,6 +110,7 @@ final class WriterState: @unchecked Sendable {
         lastCommitFailed = true
         try store.commit(segment, rows, nowUnixNano: clockUnixNano)
         lastCommitFailed = false
+        group = SpanGroup()
         if let segment { metrics.commitSpans.record(Double(segment.spanCount)) }
     }
 
@@ -147,4 +145,11 @@ extension DerivationRows {
         transitions = changes.transitions
         removedStates = changes.removedStates.map { StateRow(kind: $0.kind, key: $0.key, value: "") }
     }
+}
+
+extension AnnotationValues {
+    /// The texts of a classification, by their codes.
+    static let derived = AnnotationValues(
+        stages: Stage.allCases.map(\.rawValue), outcomes: Outcome.allCases.map(\.rawValue),
+        timeoutReasons: TimeoutReason.allCases.map(\.rawValue), timeoutPhases: Phase.allCases.map(\.rawValue))
 }

@@ -1,7 +1,7 @@
 /// The columns that attributes fill, by the names that SQL and `schemas/columns/columns.txt` use.
 ///
 /// Raw values are positions in a `ColumnRow` only; what is stored names columns by text.
-package enum Column: Int, CaseIterable, Sendable {
+public enum Column: Int, CaseIterable, Sendable {
     // Columns of `spans`.
     case operation, workflow_name, step_id, tool_name, retrieval_batch, cached_tokens, cache_hit, input_tokens, output_tokens
     case tokens, queue_depth, breaker_state, model, provider, session_id, eval_id, error_type
@@ -11,16 +11,20 @@ package enum Column: Int, CaseIterable, Sendable {
     case has_http_method, has_url, has_database, has_process
 
     /// The columns that a segment stores and `spans` shows.
-    package static let stored: ClosedRange<Int> = Column.operation.rawValue...Column.error_type.rawValue
+    public static let stored: ClosedRange<Int> = Column.operation.rawValue...Column.error_type.rawValue
 
-    package var name: String { "\(self)" }
+    /// How many there are; their raw values are the numbers below.
+    @inlinable
+    public static var storedCount: Int { Column.error_type.rawValue + 1 }
+
+    public var name: String { "\(self)" }
 
     /// Names of the stored columns, in the order of their raw values, which start at 0.
-    package static let storedNames = allCases.filter { stored.contains($0.rawValue) }.map(\.name)
+    public static let storedNames = allCases.filter { stored.contains($0.rawValue) }.map(\.name)
 }
 
 /// What a column takes. What does not convert is as if it were not there.
-package enum ColumnType: String, Sendable {
+public enum ColumnType: String, Sendable {
     /// Text as it is; integers and integral doubles in decimal; blank text is none.
     case text
     /// An integer, an integral double or a decimal string, not negative.

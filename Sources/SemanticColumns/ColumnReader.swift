@@ -2,19 +2,18 @@ package import TelemetryModel
 
 /// Fills the columns of spans by the alias table.
 ///
-/// `begin` resolves the table's keys, events and scopes against a batch, once; `read` is called for each of its spans. A direct rule
-/// (an attribute without conditions) costs two array look-ups; any other rule is tried only for spans that have the key, in batches
-/// that have the event or the scope, that it needs.
+/// `begin` resolves the table's keys, events and scopes against a batch, once; `read` is called for each of its spans. What the
+/// table says of a span's attributes comes from a plan that all spans with such attributes share; a rule with conditions is tried
+/// only for spans that have the key, in batches that have the event or the scope, that it needs.
 package struct ColumnReader: Sendable {
     let table: ColumnTable
+    private var plans: ColumnPlans
     /// By the batch's key index, the table's key number; -1 for keys that no rule reads.
     private var tableKeys: [Int32] = []
     /// By the table's key number, the batch's key index; -1 when the batch does not have it.
     private var batchKeys: [Int32]
-    /// Bits of rules in `table.others` that need no key and might hold for spans of the batch.
-    private var keylessRules: [UInt64]
-    /// Bits of rules that cannot hold for any span of the batch.
-    private var hopelessRules: [UInt64]
+    /// Bits of rules that might hold for some span of the batch.
+    private var hopefulRules: [UInt64]
     /// Bits of `table.scopePrefixes` that the name of each scope begins with.
     private var scopeMasks: [UInt64] = []
     /// For keys that are numbered, the prefix's position in the table and the number.
@@ -22,25 +21,18 @@ package struct ColumnReader: Sendable {
     /// For each resource, values for columns that a resource may fill.
     private var resourceRows: [[(column: Int, value: ColumnValue)]] = []
 
-    /// For the span that is being read: where the last attribute of each key stands, valid when its stamp is the span's.
-    private var positions: [UInt32]
-    private var stamps: [UInt32]
-    private var stamp: UInt32 = 0
-    /// Bits of rules to try for the span.
-    private var pendingRules: [UInt64]
+    /// For the span that is being read: its plan, and where its attributes start in the batch's.
+    private var plan = 0
+    private var attributesStart = 0
 
     /// The columns of the span that was read last.
     package private(set) var row = ColumnRow()
 
     package init(table: ColumnTable) {
         self.table = table
-        let words = (table.others.count + 63) / 64
+        plans = ColumnPlans(ruleWords: table.keylessRules.count)
         batchKeys = Array(repeating: -1, count: table.keys.count)
-        keylessRules = Array(repeating: 0, count: words)
-        hopelessRules = keylessRules
-        pendingRules = keylessRules
-        positions = Array(repeating: 0, count: table.keys.count)
-        stamps = positions
+        hopefulRules = table.keylessRules
     }
 
     // MARK: A batch
@@ -48,14 +40,17 @@ package struct ColumnReader: Sendable {
     /// Prepares to read the spans of `batch`, to which texts of computed values may be appended.
     package mutating func begin(_ batch: inout SpanBatch) {
         resolveKeys(batch)
-        scopeMasks = batch.scopes.map { scope in
+        scopeMasks.removeAll(keepingCapacity: true)
+        for scope in batch.scopes {
             var mask: UInt64 = 0
-            let name = batch.bytes(scope.name)
-            for (index, prefix) in table.scopePrefixes.enumerated() where name.starts(with: prefix.utf8) { mask |= 1 << index }
-            return mask
+            for (index, prefix) in table.scopePrefixes.enumerated() where batch.hasPrefix(scope.name, prefix) {
+                mask |= 1 << index
+            }
+            scopeMasks.append(mask)
         }
         resolveRules(batch)
-        resourceRows = batch.resources.map { resourceRow($0, &batch) }
+        resourceRows.removeAll(keepingCapacity: true)
+        for resource in batch.resources { resourceRows.append(resourceRow(resource, &batch)) }
     }
 
     private mutating func resolveKeys(_ batch: SpanBatch) {
@@ -67,7 +62,7 @@ package struct ColumnReader: Sendable {
             let hash = ByteHash.hash(bytes, slice.range)
             guard let key = table.keys.find(slice.range, in: bytes, hash: hash) else {
                 tableKeys.append(-1)
-                findNumber(UInt32(truncatingIfNeeded: index), batch.bytes(slice))
+                findNumber(UInt32(truncatingIfNeeded: index), slice, batch)
                 continue
             }
             tableKeys.append(Int32(truncatingIfNeeded: key))
@@ -75,34 +70,37 @@ package struct ColumnReader: Sendable {
         }
     }
 
-    private mutating func findNumber(_ index: UInt32, _ key: ArraySlice<UInt8>) {
-        for (position, prefix) in table.numberedPrefixes.enumerated() where key.starts(with: prefix.utf8) {
-            let digits = key.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }
+    private mutating func findNumber(_ index: UInt32, _ key: ByteSlice, _ batch: SpanBatch) {
+        for (position, prefix) in table.numberedPrefixes.enumerated() where batch.hasPrefix(key, prefix) {
+            let digits = batch.bytes(key).dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: ".") }
             guard let number = Int(String(decoding: digits, as: UTF8.self)), number >= 0, number < 1 << 20 else { continue }
             numbered[index] = (position, number)
         }
     }
 
     private mutating func resolveRules(_ batch: SpanBatch) {
-        for index in keylessRules.indices { (keylessRules[index], hopelessRules[index]) = (0, 0) }
         let allScopes = scopeMasks.reduce(0, |)
-        for (index, rule) in table.others.enumerated() {
-            var mayHold = true
-            for condition in rule.conditions {
-                switch condition {
-                case .root, .child, .column: break
-                case .scope(let prefix): mayHold = mayHold && allScopes & 1 << prefix != 0
-                case .attribute(let key, _), .attributeSuffix(let key, _): mayHold = mayHold && batchKeys[key] >= 0
-                }
+        let events = eventMask(batch)
+        for word in hopefulRules.indices { hopefulRules[word] = 0 }
+        for index in table.needs.indices {
+            let needs = table.needs[index]
+            guard needs.scopes & ~allScopes == 0, needs.events & ~events == 0, !needs.isNumbered || !numbered.isEmpty else {
+                continue
             }
-            if mayHold, let event = rule.neededEvent { mayHold = batch.events.contains { batch.equals($0.name, event) } }
-            if case .numbered = rule.source { mayHold = mayHold && !numbered.isEmpty }
-            if !mayHold {
-                hopelessRules[index >> 6] |= 1 << (index & 63)
-            } else if rule.neededKey == nil {
-                keylessRules[index >> 6] |= 1 << (index & 63)
+            hopefulRules[index >> 6] |= 1 << (index & 63)
+        }
+    }
+
+    /// Bits of `table.eventNames` that the batch has events of.
+    private func eventMask(_ batch: SpanBatch) -> UInt64 {
+        var mask: UInt64 = 0
+        let all = UInt64.max >> (64 - max(1, table.eventNames.count))
+        for event in batch.events where mask != all {
+            for (index, name) in table.eventNames.enumerated() where mask & 1 << index == 0 && batch.equals(event.name, name) {
+                mask |= 1 << index
             }
         }
+        return mask
     }
 
     private func resourceRow(_ resource: ResourceRecord, _ batch: inout SpanBatch) -> [(column: Int, value: ColumnValue)] {
@@ -128,52 +126,40 @@ package struct ColumnReader: Sendable {
 
     /// Fills `row` with the columns of a span of the batch that `begin` was called with.
     package mutating func read(_ span: SpanRecord, of batch: inout SpanBatch) {
-        row.clear()
-        for index in pendingRules.indices { pendingRules[index] = keylessRules[index] }
-        stamp &+= 1
-        for position in span.attributes.indices {
-            let record = batch.attributes[position]
-            let key = Int(tableKeys[Int(record.key)])
-            if key < 0 { continue }
-            positions[key] = UInt32(truncatingIfNeeded: position)
-            stamps[key] = stamp
-            for index in table.direct.indices(key) {
-                let rule = table.direct.elements[index]
-                guard rule.rank <= row.values[rule.column].rank else { continue }
-                var value = convert(record, to: rule.type, in: &batch)
-                if value.kind == .none { continue }
-                value.rank = rule.rank
-                row.values[rule.column] = value
-            }
-            for position in table.othersOfKey.indices(key) {
-                let index = table.othersOfKey.elements[position]
-                pendingRules[index >> 6] |= 1 << (index & 63)
-            }
+        row.removeAll()
+        attributesStart = Int(span.attributes.start)
+        plan = plans.plan(for: batch.attributes.span.extracting(span.attributes.indices), tableKeys, table)
+        for index in plans.stepIndices(plan) {
+            let step = plans.step(index)
+            if row.has(step.column) { continue }
+            var value = convert(batch.attributes[attributesStart &+ Int(step.ordinal)], to: step.type, in: &batch)
+            if value.kind == .none { continue }
+            value.rank = step.rank
+            row.set(step.column, value)
         }
-        for word in pendingRules.indices {
-            var bits = pendingRules[word] & ~hopelessRules[word]
+        for word in hopefulRules.indices {
+            var bits = plans.ruleBits(plan, word: word) & hopefulRules[word]
             while bits != 0 {
                 attempt(word << 6 | bits.trailingZeroBitCount, span, &batch)
                 bits &= bits &- 1
             }
         }
-        for (column, value) in resourceRows[Int(span.resource)] where row.values[column].kind == .none {
-            row.values[column] = value
+        for (column, value) in resourceRows[Int(span.resource)] where !row.has(UInt8(truncatingIfNeeded: column)) {
+            row.set(UInt8(truncatingIfNeeded: column), value)
         }
-        row.noteFacts()
     }
 
     private mutating func attempt(_ index: Int, _ span: SpanRecord, _ batch: inout SpanBatch) {
-        let column = table.others[index].column.rawValue
-        let rank = table.others[index].rank
-        guard rank < row.values[column].rank else { return }
-        // The cheap sources, which are tried for nearly every span, first.
-        if case .status(let code, _) = table.others[index].source, code != span.statusCode { return }
+        let needs = table.needs[index]
+        // What is cheap to see goes first: most rules of most spans end here.
+        guard needs.rank < row.rank(needs.column), needs.statusCode < 0 || needs.statusCode == span.statusCode,
+            needs.scopes & ~scopeMasks[Int(span.scope)] == 0, needs.events == 0 || span.events.count > 0
+        else { return }
         guard holds(table.others[index].conditions, span, batch) else { return }
         var value = evaluate(table.others[index], span, &batch)
         if value.kind == .none { return }
-        value.rank = rank
-        row.values[column] = value
+        value.rank = needs.rank
+        row.set(needs.column, value)
     }
 
     private func holds(_ conditions: [ColumnRule.Condition], _ span: SpanRecord, _ batch: SpanBatch) -> Bool {
@@ -202,9 +188,8 @@ package struct ColumnReader: Sendable {
     }
 
     /// The current span's last attribute of that key.
-    @inline(__always)
     func record(_ key: Int, _ batch: SpanBatch) -> AttributeRecord? {
-        stamps[key] == stamp ? batch.attributes[Int(positions[key])] : nil
+        plans.ordinal(of: key, plan).map { batch.attributes[attributesStart + $0] }
     }
 
     /// The batch's index of a key of the table; `nil` when the batch does not have it.

@@ -1,22 +1,50 @@
-package import TelemetryModel
+public import TelemetryModel
 
 /// The derived columns of one span.
-package struct ColumnRow: Sendable {
-    /// Values by `Column.rawValue`: the stored columns first.
-    package internal(set) var values = [ColumnValue](repeating: .none, count: Column.allCases.count)
+public struct ColumnRow: Sendable {
+    /// Values by `Column.rawValue`; only those whose bit is set count.
+    @usableFromInline var values = [ColumnValue](repeating: .none, count: Column.allCases.count)
+    /// Bits by `Column.rawValue` of the columns that have a value.
+    public private(set) var presence: UInt64 = 0
+
+    public init() {}
+
+    @inlinable
+    public subscript(column: Column) -> ColumnValue { self[column.rawValue] }
+
+    /// The value by the column's raw value.
+    @inlinable
+    public subscript(number: Int) -> ColumnValue { presence & 1 << UInt64(number) == 0 ? .none : values[number] }
+
     /// Whether the span has any of the facts.
-    package private(set) var hasFacts = false
+    @inlinable
+    public var hasFacts: Bool { presence >> UInt64(Column.storedCount) != 0 }
 
-    package init() {}
-
-    package subscript(column: Column) -> ColumnValue { values[column.rawValue] }
-
-    mutating func clear() {
-        for index in values.indices { values[index] = .none }
+    /// Calls `body` with the number and the value of each stored column that has one.
+    @inlinable
+    @inline(__always)
+    public func forEachStored(_ body: (Int, ColumnValue) -> Void) {
+        var bits = presence & (1 << UInt64(Column.storedCount) - 1)
+        while bits != 0 {
+            let column = bits.trailingZeroBitCount
+            body(column, values[column])
+            bits &= bits &- 1
+        }
     }
 
-    mutating func noteFacts() {
-        hasFacts = false
-        for index in (Column.stored.upperBound + 1)..<values.count where values[index].kind != .none { hasFacts = true }
+    @inline(__always)
+    func has(_ column: UInt8) -> Bool { presence & 1 << UInt64(column) != 0 }
+
+    /// The rank of the column's value; the largest when it has none.
+    @inline(__always)
+    func rank(_ column: UInt8) -> UInt16 { has(column) ? values[Int(column)].rank : .max }
+
+    @inline(__always)
+    mutating func set(_ column: UInt8, _ value: ColumnValue) {
+        values[Int(column)] = value
+        presence |= 1 << UInt64(column)
     }
+
+    @inline(__always)
+    mutating func removeAll() { presence = 0 }
 }

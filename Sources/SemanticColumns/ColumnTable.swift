@@ -9,6 +9,19 @@ package struct ColumnTable: Sendable {
         var rank: UInt16
     }
 
+    /// What must be so for a rule of `others` to have any chance, as numbers.
+    struct Needs: Sendable {
+        var column: UInt8
+        var rank: UInt16
+        /// Bits of `scopePrefixes`, all of which the scope's name must begin with.
+        var scopes: UInt64 = 0
+        /// The bit of `eventNames` that the span must have an event of.
+        var events: UInt64 = 0
+        /// The status code that the span must have; -1 for any.
+        var statusCode: Int32 = -1
+        var isNumbered = false
+    }
+
     /// Every attribute key that some rule reads.
     private(set) var keys = ByteStringTable(slotCount: 512)
     /// Prefixes of scope names that some rule asks for.
@@ -21,6 +34,12 @@ package struct ColumnTable: Sendable {
     private(set) var others: [ColumnRule] = []
     /// By key number, positions in `others` of the rules that need that key.
     private(set) var othersOfKey = FlatLists<Int>()
+    /// By position in `others`.
+    private(set) var needs: [Needs] = []
+    /// Names of events that some rule needs; at most 64.
+    private(set) var eventNames: [String] = []
+    /// Bits of the rules in `others` that need no key.
+    private(set) var keylessRules: [UInt64] = []
     /// Columns that a resource's attributes may fill.
     private(set) var resourceColumns: Set<Column> = []
     /// The lists of the two above while the table is being read.
@@ -66,20 +85,40 @@ package struct ColumnTable: Sendable {
             let split = words.firstIndex(of: "if") ?? words.endIndex
             guard let source = source(Array(words[..<split])), let conditions = conditions(Array(words[split...].dropFirst()))
             else { throw ParseError(line: index + 1, message: "not a source, or not a condition") }
-            add(ColumnRule(column: current.column, type: current.type, rank: rank, source: source, conditions: conditions))
+            try add(ColumnRule(column: current.column, type: current.type, rank: rank, source: source, conditions: conditions),
+                line: index + 1)
             rank += 1
         }
         direct = FlatLists(directLists)
         othersOfKey = FlatLists(otherLists)
     }
 
-    private mutating func add(_ rule: ColumnRule) {
+    private mutating func add(_ rule: ColumnRule, line: Int) throws(ParseError) {
         if let key = rule.directKey {
             directLists[key].append(DirectRule(column: rule.column.rawValue, type: rule.type, rank: rule.rank))
             return
         }
-        if let key = rule.neededKey { otherLists[key].append(others.count) }
+        let index = others.count
+        if index & 63 == 0 { keylessRules.append(0) }
+        if let key = rule.neededKey { otherLists[key].append(index) } else { keylessRules[index >> 6] |= 1 << (index & 63) }
+        needs.append(needs(of: rule))
         others.append(rule)
+        // Bits of one word.
+        guard scopePrefixes.count <= 64, eventNames.count <= 64 else {
+            throw ParseError(line: line, message: "more than 64 scopes or events")
+        }
+    }
+
+    private mutating func needs(of rule: ColumnRule) -> Needs {
+        var needs = Needs(column: UInt8(truncatingIfNeeded: rule.column.rawValue), rank: rule.rank)
+        for case .scope(let prefix) in rule.conditions { needs.scopes |= 1 << prefix }
+        if let event = rule.neededEvent {
+            if !eventNames.contains(event) { eventNames.append(event) }
+            needs.events = 1 << (eventNames.firstIndex(of: event) ?? 0)
+        }
+        if case .status(let code, _) = rule.source { needs.statusCode = code }
+        if case .numbered = rule.source { needs.isNumbered = true }
+        return needs
     }
 
     /// The number of a key, which is added when new.

@@ -1,5 +1,5 @@
 /// An attribute's value as Swift has it, for whoever makes spans. Spans that came in are never turned into these.
-package indirect enum AttributeValue: Equatable, Sendable {
+public indirect enum AttributeValue: Equatable, Sendable {
     case empty
     case string(String)
     case bool(Bool)
@@ -11,53 +11,53 @@ package indirect enum AttributeValue: Equatable, Sendable {
 }
 
 /// Attributes in order. Keys may repeat, as they may on the wire; whoever reads takes the last.
-package struct AttributeList: Equatable, Sendable {
-    package struct Element: Equatable, Sendable {
-        package var key: String
-        package var value: AttributeValue
+public struct AttributeList: Equatable, Sendable {
+    public struct Element: Equatable, Sendable {
+        public var key: String
+        public var value: AttributeValue
     }
 
-    package private(set) var elements: [Element] = []
+    public private(set) var elements: [Element] = []
 
-    package init() {}
+    public init() {}
 
-    package mutating func append(_ key: String, _ value: AttributeValue) {
+    public mutating func append(_ key: String, _ value: AttributeValue) {
         elements.append(Element(key: key, value: value))
     }
 
-    package mutating func append(contentsOf other: AttributeList) {
+    public mutating func append(contentsOf other: AttributeList) {
         elements += other.elements
     }
 }
 
 extension AttributeList: ExpressibleByDictionaryLiteral {
-    package init(dictionaryLiteral pairs: (String, AttributeValue)...) {
+    public init(dictionaryLiteral pairs: (String, AttributeValue)...) {
         elements = pairs.map { Element(key: $0.0, value: $0.1) }
     }
 }
 
 extension AttributeValue: ExpressibleByStringInterpolation {
-    package init(stringLiteral value: String) { self = .string(value) }
+    public init(stringLiteral value: String) { self = .string(value) }
 }
 
 extension AttributeValue: ExpressibleByIntegerLiteral {
-    package init(integerLiteral value: Int64) { self = .int(value) }
+    public init(integerLiteral value: Int64) { self = .int(value) }
 }
 
 extension AttributeValue: ExpressibleByFloatLiteral {
-    package init(floatLiteral value: Double) { self = .double(value) }
+    public init(floatLiteral value: Double) { self = .double(value) }
 }
 
 extension AttributeValue: ExpressibleByBooleanLiteral {
-    package init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
 }
 
 extension AttributeValue: ExpressibleByArrayLiteral {
-    package init(arrayLiteral elements: AttributeValue...) { self = .array(elements) }
+    public init(arrayLiteral elements: AttributeValue...) { self = .array(elements) }
 }
 
 extension AttributeValue: ExpressibleByDictionaryLiteral {
-    package init(dictionaryLiteral pairs: (String, AttributeValue)...) {
+    public init(dictionaryLiteral pairs: (String, AttributeValue)...) {
         var list = AttributeList()
         for (key, value) in pairs { list.append(key, value) }
         self = .keyValueList(list)
@@ -66,7 +66,7 @@ extension AttributeValue: ExpressibleByDictionaryLiteral {
 
 extension WireWriter {
     /// The attributes as `KeyValue` messages in that field.
-    package mutating func attributes(_ field: Int, _ attributes: AttributeList) {
+    public mutating func attributes(_ field: Int, _ attributes: AttributeList) {
         for element in attributes.elements {
             message(field) { pair in
                 pair.lengthDelimited(1, element.key.utf8)
@@ -76,7 +76,7 @@ extension WireWriter {
     }
 
     /// The fields of an `AnyValue`. What is set is written even when it is the default, since it is a member of a oneof.
-    package mutating func anyValue(_ value: AttributeValue) {
+    public mutating func anyValue(_ value: AttributeValue) {
         switch value {
         case .empty: break
         case .string(let text): lengthDelimited(1, text.utf8)

@@ -2,20 +2,20 @@
 ///
 /// Eight bytes at a time are folded with a 64x64 to 128-bit multiplication (the mixing step of the wyhash family). It is not
 /// cryptographic: tables that hold what clients send bound their probes and compare the bytes.
-package enum ByteHash {
+public enum ByteHash {
     @usableFromInline static let first: UInt64 = 0x9E37_79B9_7F4A_7C15
     @usableFromInline static let second: UInt64 = 0xD6E8_FEB8_6659_FD93
 
     @inlinable
     @inline(__always)
-    package static func mix(_ left: UInt64, _ right: UInt64) -> UInt64 {
+    public static func mix(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)
         return product.high ^ product.low
     }
 
     /// The hash of `range` of `bytes`, which must lie inside.
     @inlinable
-    package static func hash(_ bytes: RawSpan, _ range: WireRange, seed: UInt64 = 0) -> UInt64 {
+    public static func hash(_ bytes: RawSpan, _ range: WireRange, seed: UInt64 = 0) -> UInt64 {
         precondition(range.offset >= 0 && range.count >= 0 && range.end <= bytes.byteCount)
         var position = range.offset
         var remaining = range.count

@@ -1,25 +1,25 @@
 /// Distinct byte strings, numbered from 0 in the order in which they first came: an open-addressing table that owns copies of its
 /// strings, so that it may outlive the request that they came in. A look-up allocates nothing.
-package struct ByteStringTable: Sendable {
+public struct ByteStringTable: Sendable {
     /// All strings, one after the other.
-    package private(set) var bytes: [UInt8] = []
+    public private(set) var bytes: [UInt8] = []
     /// Where each string lies in `bytes`.
-    package private(set) var ranges: [ByteSlice] = []
+    public private(set) var ranges: [ByteSlice] = []
     @usableFromInline var hashes: [UInt64] = []
     /// Number plus one of the string in each slot; 0 for an empty slot. A power of two of slots, at most half of them taken.
     @usableFromInline var slots: [UInt32]
 
     /// - Parameter slotCount: a power of two.
-    package init(slotCount: Int = 16) {
+    public init(slotCount: Int = 16) {
         precondition(slotCount > 0 && slotCount & (slotCount - 1) == 0)
         slots = [UInt32](repeating: 0, count: slotCount)
     }
 
-    package var count: Int { ranges.count }
+    public var count: Int { ranges.count }
 
     /// The number of a string; `nil` when it is not there. `hash` must be of the same function and seed for all calls.
     @inline(__always)
-    package func find(_ range: WireRange, in source: RawSpan, hash: UInt64) -> Int? {
+    public func find(_ range: WireRange, in source: RawSpan, hash: UInt64) -> Int? {
         let mask = slots.count &- 1
         var slot = Int(truncatingIfNeeded: hash) & mask
         while slots[slot] != 0 {
@@ -32,12 +32,12 @@ package struct ByteStringTable: Sendable {
 
     /// The number of a string, which is added when new.
     @inline(__always)
-    package mutating func insert(_ range: WireRange, in source: RawSpan, hash: UInt64) -> (index: Int, isNew: Bool) {
+    public mutating func insert(_ range: WireRange, in source: RawSpan, hash: UInt64) -> (index: Int, isNew: Bool) {
         if let known = find(range, in: source, hash: hash) { return (known, false) }
         return (add(range, source, hash), true)
     }
 
-    package mutating func insert(_ text: String) -> Int {
+    public mutating func insert(_ text: String) -> Int {
         let utf8 = Array(text.utf8)
         let range = WireRange(offset: 0, count: utf8.count)
         return insert(range, in: utf8.span.bytes, hash: ByteHash.hash(utf8.span.bytes, range)).index
@@ -71,7 +71,7 @@ package struct ByteStringTable: Sendable {
     }
 
     /// Forgets all strings and keeps the storage.
-    package mutating func removeAll() {
+    public mutating func removeAll() {
         guard count > 0 else { return }
         bytes.removeAll(keepingCapacity: true)
         ranges.removeAll(keepingCapacity: true)
@@ -81,11 +81,11 @@ package struct ByteStringTable: Sendable {
 }
 
 /// Compares stretches of bytes, eight at a time.
-package enum RawSpanComparison {
+public enum RawSpanComparison {
     /// Whether two ranges of one length, each inside its bytes, hold the same.
     @inlinable
     @inline(__always)
-    package static func areEqual(_ left: RawSpan, _ leftRange: WireRange, _ right: RawSpan, _ rightRange: WireRange) -> Bool {
+    public static func areEqual(_ left: RawSpan, _ leftRange: WireRange, _ right: RawSpan, _ rightRange: WireRange) -> Bool {
         precondition(leftRange.end <= left.byteCount && rightRange.end <= right.byteCount)
         var offset = 0
         let count = leftRange.count

@@ -1,25 +1,25 @@
 /// A trace's identity: 16 bytes, kept as two big-endian halves so that comparing the integers compares the bytes.
-package struct TraceID: Hashable, Comparable, Sendable {
-    package var high: UInt64
-    package var low: UInt64
+public struct TraceID: Hashable, Comparable, Sendable {
+    public var high: UInt64
+    public var low: UInt64
 
     @inlinable
-    package init(high: UInt64, low: UInt64) {
+    public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
 
     /// The W3C trace context calls the all-zero id invalid.
     @inlinable
-    package var isValid: Bool { high | low != 0 }
+    public var isValid: Bool { high | low != 0 }
 
     @inlinable
-    package static func < (left: TraceID, right: TraceID) -> Bool {
+    public static func < (left: TraceID, right: TraceID) -> Bool {
         left.high != right.high ? left.high < right.high : left.low < right.low
     }
 
     /// 32 lower-case hexadecimal digits.
-    package var hexadecimal: String {
+    public var hexadecimal: String {
         String(unsafeUninitializedCapacity: 32) { buffer in
             Hexadecimal.write(high, into: buffer, at: 0)
             Hexadecimal.write(low, into: buffer, at: 16)
@@ -28,7 +28,7 @@ package struct TraceID: Hashable, Comparable, Sendable {
     }
 
     /// Reads 32 hexadecimal digits in either case; `nil` for anything else.
-    package init?(hexadecimal text: some StringProtocol) {
+    public init?(hexadecimal text: some StringProtocol) {
         let digits = Array(text.utf8)
         guard digits.count == 32,
             let high = Hexadecimal.read(digits[0..<16]),
@@ -39,22 +39,22 @@ package struct TraceID: Hashable, Comparable, Sendable {
 }
 
 /// A span's identity within its trace: 8 bytes as one big-endian integer. Zero is no span.
-package struct SpanID: Hashable, Comparable, Sendable {
-    package var value: UInt64
+public struct SpanID: Hashable, Comparable, Sendable {
+    public var value: UInt64
 
     @inlinable
-    package init(_ value: UInt64) {
+    public init(_ value: UInt64) {
         self.value = value
     }
 
     @inlinable
-    package var isValid: Bool { value != 0 }
+    public var isValid: Bool { value != 0 }
 
     @inlinable
-    package static func < (left: SpanID, right: SpanID) -> Bool { left.value < right.value }
+    public static func < (left: SpanID, right: SpanID) -> Bool { left.value < right.value }
 
     /// 16 lower-case hexadecimal digits.
-    package var hexadecimal: String {
+    public var hexadecimal: String {
         String(unsafeUninitializedCapacity: 16) { buffer in
             Hexadecimal.write(value, into: buffer, at: 0)
             return 16
@@ -62,7 +62,7 @@ package struct SpanID: Hashable, Comparable, Sendable {
     }
 
     /// Reads 16 hexadecimal digits in either case; `nil` for anything else.
-    package init?(hexadecimal text: some StringProtocol) {
+    public init?(hexadecimal text: some StringProtocol) {
         let digits = Array(text.utf8)
         guard digits.count == 16, let value = Hexadecimal.read(digits[...]) else { return nil }
         self.init(value)

@@ -1,16 +1,16 @@
 /// A derived counter as the store keeps it. Counters never fall and are never deleted.
-package struct CounterRow: Equatable, Sendable {
+public struct CounterRow: Equatable, Sendable {
     /// The counter's position in the order of creation, from 0; its row id in the store.
-    package var id: Int
+    public var id: Int
     /// The family's base name, such as `agent_tool_calls_total`; histograms use it with `_bucket` and `_sum`.
-    package var family: String
+    public var family: String
     /// The labels as they stand between the braces of the exposition, in the family's label order.
-    package var labels: String
+    public var labels: String
     /// Counts as they are, seconds as nanoseconds.
-    package var value: Int64
-    package var createdUnixNano: Int64
+    public var value: Int64
+    public var createdUnixNano: Int64
 
-    package init(id: Int, family: String, labels: String, value: Int64, createdUnixNano: Int64) {
+    public init(id: Int, family: String, labels: String, value: Int64, createdUnixNano: Int64) {
         self.id = id
         self.family = family
         self.labels = labels
@@ -20,15 +20,15 @@ package struct CounterRow: Equatable, Sendable {
 }
 
 /// A label value that was admitted under its cap, first come, never evicted.
-package struct LabelRow: Equatable, Sendable {
+public struct LabelRow: Equatable, Sendable {
     /// The label's name: `service_name`, `tool`, `workflow` or `model`.
-    package var label: String
+    public var label: String
     /// The service that the value belongs to; empty for `service_name` itself.
-    package var scope: String
-    package var value: String
-    package var firstSeenUnixNano: Int64
+    public var scope: String
+    public var value: String
+    public var firstSeenUnixNano: Int64
 
-    package init(label: String, scope: String, value: String, firstSeenUnixNano: Int64) {
+    public init(label: String, scope: String, value: String, firstSeenUnixNano: Int64) {
         self.label = label
         self.scope = scope
         self.value = value
@@ -37,14 +37,14 @@ package struct LabelRow: Equatable, Sendable {
 }
 
 /// A piece of derivation state that is replaced as a whole: a breaker machine, a gauge, the settle watermark.
-package struct StateRow: Equatable, Sendable {
+public struct StateRow: Equatable, Sendable {
     /// What kind of state it is; keys are unique within a kind.
-    package var kind: String
-    package var key: String
+    public var kind: String
+    public var key: String
     /// The state as JSON text, so that SQL can read it.
-    package var value: String
+    public var value: String
 
-    package init(kind: String, key: String, value: String) {
+    public init(kind: String, key: String, value: String) {
         self.kind = kind
         self.key = key
         self.value = value
@@ -52,21 +52,21 @@ package struct StateRow: Equatable, Sendable {
 }
 
 /// An edge of a breaker, reported by an agent or derived by the fuse table.
-package struct BreakerTransitionRow: Equatable, Sendable {
-    package var timeUnixNano: Int64
-    package var serviceName: String
+public struct BreakerTransitionRow: Equatable, Sendable {
+    public var timeUnixNano: Int64
+    public var serviceName: String
     /// The breaker's scope: an instance, a `breaker.id`, or empty for one that the whole service shares.
-    package var scope: String
-    package var toolName: String
+    public var scope: String
+    public var toolName: String
     /// Reported by the agent, else derived.
-    package var isReported: Bool
-    package var fromState: String
-    package var toState: String
+    public var isReported: Bool
+    public var fromState: String
+    public var toState: String
     /// The span whose observation moved it.
-    package var traceID: TraceID
-    package var spanID: SpanID
+    public var traceID: TraceID
+    public var spanID: SpanID
 
-    package init(
+    public init(
         timeUnixNano: Int64, serviceName: String, scope: String, toolName: String, isReported: Bool, fromState: String,
         toState: String, traceID: TraceID, spanID: SpanID
     ) {

@@ -1,11 +1,11 @@
 /// Who a resource says it is.
-package struct ResourceIdentity: Hashable, Sendable {
+public struct ResourceIdentity: Hashable, Sendable {
     /// `service.name`, or `unknown_service` when it is missing or no text, as OpenTelemetry names it.
-    package var serviceName: String
+    public var serviceName: String
     /// `service.instance.id`, else `host.name` and `process.pid` joined by a colon, else empty.
-    package var instanceID: String
+    public var instanceID: String
 
-    package init(_ resource: ResourceRecord, _ batch: SpanBatch) {
+    public init(_ resource: ResourceRecord, _ batch: SpanBatch) {
         var name: String?
         var instance: String?
         var host: String?

@@ -1,7 +1,7 @@
 /// A span as Swift values, to be put into a batch.
-package struct SpanDescription: Equatable, Sendable {
+public struct SpanDescription: Equatable, Sendable {
     /// `Span.SpanKind` of OTLP.
-    package enum Kind: Int32, Sendable {
+    public enum Kind: Int32, Sendable {
         case unspecified = 0
         case `internal` = 1
         case server = 2
@@ -10,52 +10,52 @@ package struct SpanDescription: Equatable, Sendable {
         case consumer = 5
     }
 
-    package enum Status: Equatable, Sendable {
+    public enum Status: Equatable, Sendable {
         case unset
         case ok
         case error(String)
     }
 
-    package struct Event: Equatable, Sendable {
-        package var name: String
-        package var timeUnixNano: Int64
-        package var attributes: AttributeList
+    public struct Event: Equatable, Sendable {
+        public var name: String
+        public var timeUnixNano: Int64
+        public var attributes: AttributeList
 
-        package init(_ name: String, timeUnixNano: Int64, attributes: AttributeList = [:]) {
+        public init(_ name: String, timeUnixNano: Int64, attributes: AttributeList = [:]) {
             self.name = name
             self.timeUnixNano = timeUnixNano
             self.attributes = attributes
         }
     }
 
-    package struct Link: Equatable, Sendable {
-        package var traceID: TraceID
-        package var spanID: SpanID
-        package var attributes: AttributeList
+    public struct Link: Equatable, Sendable {
+        public var traceID: TraceID
+        public var spanID: SpanID
+        public var attributes: AttributeList
 
-        package init(traceID: TraceID, spanID: SpanID, attributes: AttributeList = [:]) {
+        public init(traceID: TraceID, spanID: SpanID, attributes: AttributeList = [:]) {
             self.traceID = traceID
             self.spanID = spanID
             self.attributes = attributes
         }
     }
 
-    package var traceID: TraceID
-    package var spanID: SpanID
+    public var traceID: TraceID
+    public var spanID: SpanID
     /// Zero for a root.
-    package var parentSpanID = SpanID(0)
-    package var name: String
-    package var kind = Kind.internal
-    package var startTimeUnixNano: Int64 = 0
-    package var endTimeUnixNano: Int64 = 0
-    package var status = Status.unset
-    package var traceState = ""
-    package var flags: UInt32 = 0
-    package var attributes: AttributeList = [:]
-    package var events: [Event] = []
-    package var links: [Link] = []
+    public var parentSpanID = SpanID(0)
+    public var name: String
+    public var kind = Kind.internal
+    public var startTimeUnixNano: Int64 = 0
+    public var endTimeUnixNano: Int64 = 0
+    public var status = Status.unset
+    public var traceState = ""
+    public var flags: UInt32 = 0
+    public var attributes: AttributeList = [:]
+    public var events: [Event] = []
+    public var links: [Link] = []
 
-    package init(traceID: TraceID, spanID: SpanID, name: String) {
+    public init(traceID: TraceID, spanID: SpanID, name: String) {
         self.traceID = traceID
         self.spanID = spanID
         self.name = name
@@ -66,16 +66,16 @@ package struct SpanDescription: Equatable, Sendable {
 ///
 /// Spans are not checked: ids may be zero, times negative. Content hashes tell apart what was built, but are not those that the
 /// decoder gives to the same spans on the wire.
-package struct SpanBatchBuilder: Sendable {
+public struct SpanBatchBuilder: Sendable {
     /// What was built up to now.
-    package private(set) var batch = SpanBatch(bytes: [])
+    public private(set) var batch = SpanBatch(bytes: [])
     private var keyIndices: [String: UInt32] = [:]
     private var hasScope = false
 
-    package init() {}
+    public init() {}
 
     /// Spans appended from here on come from this resource; a scope has to be begun anew.
-    package mutating func beginResource(_ attributes: AttributeList, schemaURL: String = "") {
+    public mutating func beginResource(_ attributes: AttributeList, schemaURL: String = "") {
         var resource = ResourceRecord()
         resource.encoded = encoded { $0.attributes(1, attributes) }
         resource.attributes = append(attributes)
@@ -85,7 +85,7 @@ package struct SpanBatchBuilder: Sendable {
     }
 
     /// Spans appended from here on were made by this instrumentation.
-    package mutating func beginScope(
+    public mutating func beginScope(
         name: String, version: String = "", attributes: AttributeList = [:], schemaURL: String = ""
     ) {
         if batch.resources.isEmpty { beginResource([:]) }
@@ -103,7 +103,7 @@ package struct SpanBatchBuilder: Sendable {
     }
 
     /// Appends a span to the resource and scope that were begun last, which are empty ones without any.
-    package mutating func append(_ description: SpanDescription) {
+    public mutating func append(_ description: SpanDescription) {
         if !hasScope { beginScope(name: "") }
         let start = batch.bytes.count
         var span = SpanRecord()
@@ -227,12 +227,12 @@ package struct SpanBatchBuilder: Sendable {
 
 extension TraceID {
     /// The 16 bytes in the order of the wire.
-    package var bytes: [UInt8] { SpanID(high).bytes + SpanID(low).bytes }
+    public var bytes: [UInt8] { SpanID(high).bytes + SpanID(low).bytes }
 }
 
 extension SpanID {
     /// The 8 bytes in the order of the wire.
-    package var bytes: [UInt8] {
+    public var bytes: [UInt8] {
         stride(from: UInt64(56), through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> $0) }
     }
 }

@@ -1,7 +1,7 @@
 /// Times as text, without a calendar library: proleptic Gregorian, UTC.
-package enum TimeText {
+public enum TimeText {
     /// `2026-01-31T12:34:56.789Z` for nanoseconds since 1970.
-    package static func iso8601(unixNano: Int64) -> String {
+    public static func iso8601(unixNano: Int64) -> String {
         let milliseconds = unixNano.quotientFloor(1_000_000)
         let seconds = milliseconds.quotientFloor(1000)
         let days = seconds.quotientFloor(86400)

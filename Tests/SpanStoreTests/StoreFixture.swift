@@ -9,7 +9,10 @@ final class StoreFixture {
     let folder: StoreFolder
     private(set) var store: SpanStore?
     private var reader = ColumnReader(table: .standard)
-    private var builder = SegmentBuilder(derivedColumns: Column.storedNames)
+    private var group = SpanGroup()
+    private var encoder = SegmentEncoder(
+        derivedColumns: Column.storedNames,
+        annotations: AnnotationValues(stages: ["other"], outcomes: [], timeoutReasons: [], timeoutPhases: []))
     private var now: Int64 = 1_767_225_600_000_000_000
 
     init() throws {
@@ -33,26 +36,28 @@ final class StoreFixture {
         guard let store else { return [] }
         var batch = batch
         reader.begin(&batch)
-        builder.begin(batch)
         var annotations = SpanAnnotations()
         annotations.receivedTimeUnixNano = now
-        annotations.stage = "other"
+        annotations.stage = 1
         var answers: [SpanStore.Presence] = []
-        for span in batch.spans {
+        for (index, span) in batch.spans.enumerated() {
             let presence =
                 store.isCertainlyNew(span)
-                ? .new : try store.presence(span, pendingHash: builder.contentHash(span.traceID, span.spanID))
+                ? .new : try store.presence(span, pendingHash: group.contentHash(span.traceID, span.spanID))
             answers.append(presence)
             guard presence == .new else { continue }
             reader.read(span, of: &batch)
-            builder.append(span, of: batch, derived: reader.row.values, annotations: annotations)
+            group.append(span, at: index, annotations: annotations)
+            reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
         }
+        group.add(batch)
         return answers
     }
 
     func commit(_ rows: DerivationRows = DerivationRows()) throws {
         now += 1_000_000
-        try store?.commit(try builder.finish(), rows, nowUnixNano: now)
+        try store?.commit(try encoder.encode(group), rows, nowUnixNano: now)
+        group = SpanGroup()
     }
 
     func ingest(_ batch: SpanBatch) throws {

@@ -2,19 +2,42 @@ import TelemetryModel
 
 /// The distinct attribute keys of one request. A key is looked up once an attribute, so that all that follows compares integers.
 /// The hash is seeded for each process, which keeps a client from choosing keys that collide.
-struct KeyTable {
+struct KeyTable: ~Copyable {
     private static let seed = UInt64.random(in: .min ... .max)
 
     /// Where each key first stood in the request.
-    private(set) var keys: [ByteSlice] = []
+    private(set) var keys = RecordBuffer<ByteSlice>()
     private var table = ByteStringTable(slotCount: 64)
+    /// By number plus one, the key that followed it last: agents write their keys in the same order, so it is most often the next
+    /// one again, and comparing is cheaper than hashing. The first stands for the start.
+    private var followers = RecordBuffer<UInt32>()
+    private var last = 0
+
+    init() { followers.append(0) }
 
     /// The index of the key at `range`, which is added when new. Keys are compared by the bytes that came, malformed ones too.
     @inline(__always)
     mutating func index(of range: WireRange, in bytes: RawSpan) -> (index: UInt32, isNew: Bool) {
+        let guess = followers[last]
+        if Int(guess) < keys.count, Int(keys[Int(guess)].count) == range.count,
+            RawSpanComparison.areEqual(bytes, keys[Int(guess)].range, bytes, range)
+        {
+            last = Int(guess) &+ 1
+            return (guess, false)
+        }
+        return lookUp(range, bytes)
+    }
+
+    private mutating func lookUp(_ range: WireRange, _ bytes: RawSpan) -> (index: UInt32, isNew: Bool) {
         let hash = ByteHash.hash(bytes, range, seed: Self.seed)
-        let (index, isNew) = table.insert(range, in: bytes, hash: hash)
-        if isNew { keys.append(ByteSlice(range)) }
-        return (UInt32(truncatingIfNeeded: index), isNew)
+        let (position, isNew) = table.insert(range, in: bytes, hash: hash)
+        let index = UInt32(truncatingIfNeeded: position)
+        if isNew {
+            keys.append(ByteSlice(range))
+            followers.append(0)
+        }
+        followers[last] = index
+        last = position &+ 1
+        return (index, isNew)
     }
 }

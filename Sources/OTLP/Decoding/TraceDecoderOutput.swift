@@ -1,7 +1,7 @@
 import TelemetryModel
 
 /// The arrays of a batch while its request is being read. Field numbers are those of OTLP's trace.proto and common.proto.
-struct TraceDecoderOutput {
+struct TraceDecoderOutput: ~Copyable {
     let limits: TraceDecoder.Limits
     private let bodyCount: Int
     private var keyTable = KeyTable()
@@ -11,9 +11,9 @@ struct TraceDecoderOutput {
     private var repairs: [UInt8] = []
     private var resources: [ResourceRecord] = []
     private var scopes: [ScopeRecord] = []
-    private var spans: [SpanRecord] = []
-    private var attributes: [AttributeRecord] = []
-    private var events: [EventRecord] = []
+    private var spans: RecordBuffer<SpanRecord>
+    private var attributes: RecordBuffer<AttributeRecord>
+    private var events = RecordBuffer<EventRecord>()
     private var links: [ByteSlice] = []
     private var rejections = SpanRejections()
     /// Ranges of the current span's events; kept from span to span for their storage.
@@ -23,20 +23,20 @@ struct TraceDecoderOutput {
         self.limits = limits
         self.bodyCount = bodyCount
         // Agents' spans take 300 to 3,000 bytes each, with a dozen attributes.
-        spans.reserveCapacity(min(bodyCount / 400, 4096))
-        attributes.reserveCapacity(min(bodyCount / 40, 65536))
+        spans = RecordBuffer(capacity: min(bodyCount / 300, 4096))
+        attributes = RecordBuffer(capacity: min(bodyCount / 30, 65536))
     }
 
     consuming func batch(over body: [UInt8]) -> SpanBatch {
         var batch = SpanBatch(bytes: body)
         if !repairs.isEmpty { batch.bytes.append(contentsOf: repairs) }
-        batch.keys = keyTable.keys
+        batch.keys = keyTable.keys.array()
         for (index, slice) in repairedKeys { batch.keys[Int(index)] = slice }
         batch.resources = resources
         batch.scopes = scopes
-        batch.spans = spans
-        batch.attributes = attributes
-        batch.events = events
+        batch.spans = spans.array()
+        batch.attributes = attributes.array()
+        batch.events = events.array()
         batch.links = links
         batch.rejections = rejections
         return batch
@@ -128,6 +128,9 @@ struct TraceDecoderOutput {
 
     // MARK: Span
 
+    /// Field 9 of `Span`, length-delimited.
+    private static let attributeTag: UInt8 = 9 << 3 | 2
+
     private mutating func span(_ bytes: RawSpan, _ range: WireRange, resource: Int, scope: Int) throws(WireError) {
         var reader = WireReader(bytes, range: range)
         var span = SpanRecord()
@@ -157,8 +160,12 @@ struct TraceDecoderOutput {
             case 7: times.start = try reader.fixed64(tag)
             case 8: times.end = try reader.fixed64(tag)
             case 9:
-                if try !spanAttribute(bytes, reader.lengthDelimited(tag), start: attributesStart) {
-                    span.droppedAttributesCount &+= 1
+                var value = try reader.lengthDelimited(tag)
+                while true {
+                    if try !spanAttribute(bytes, value, start: attributesStart) { span.droppedAttributesCount &+= 1 }
+                    // Attributes follow each other: most fields of a span are.
+                    guard reader.take(Self.attributeTag) else { break }
+                    value = try reader.lengthDelimited()
                 }
             case 10: reported.attributes = UInt32(truncatingIfNeeded: try reader.varint(tag))
             case 11:
@@ -201,8 +208,8 @@ struct TraceDecoderOutput {
 
     /// Drops what a span that cannot be kept has appended.
     private mutating func forget(attributes attributesStart: Int, events eventsStart: Int, links linksStart: Int) {
-        attributes.removeSubrange(attributesStart...)
-        events.removeSubrange(eventsStart...)
+        attributes.truncate(to: attributesStart)
+        events.truncate(to: eventsStart)
         links.removeSubrange(linksStart...)
     }
 
@@ -276,7 +283,7 @@ struct TraceDecoderOutput {
             }
         }
         guard isKept, range.count <= limits.valueBytesMax else {
-            attributes.removeSubrange(attributesStart...)
+            attributes.truncate(to: attributesStart)
             return false
         }
         event.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
@@ -314,7 +321,21 @@ struct TraceDecoderOutput {
 
     /// Appends a `KeyValue`; `false` when its value is past a limit and was left out.
     @discardableResult
+    @inline(__always)
     private mutating func attribute(_ bytes: RawSpan, _ range: WireRange) throws(WireError) -> Bool {
+        guard attributes.count < limits.attributesMax, let plain = PlainAttribute(bytes, range) else {
+            return try unusualAttribute(bytes, range)
+        }
+        var record = plain.record
+        if record.kind == .string {
+            record = AttributeRecord(key: 0, kind: .string, slice: text(bytes, record.slice.range))
+        }
+        record.key = key(bytes, plain.key)
+        attributes.append(record)
+        return true
+    }
+
+    private mutating func unusualAttribute(_ bytes: RawSpan, _ range: WireRange) throws(WireError) -> Bool {
         var reader = WireReader(bytes, range: range)
         var keyRange = WireRange(offset: range.offset, count: 0)
         var valueRange: WireRange?

@@ -6,15 +6,22 @@ enum UTF8Repair {
     static func isValid(_ bytes: RawSpan, _ range: WireRange) -> Bool {
         var position = range.offset
         let end = range.end
+        precondition(position >= 0 && end <= bytes.byteCount)
+        let high: UInt64 = 0x8080_8080_8080_8080
         while end &- position >= 8 {
-            let word = bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
-            if word & 0x8080_8080_8080_8080 != 0 { break }
+            let word = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
+            if word & high != 0 { return isValidBeyondASCII(bytes, from: position, to: end) }
             position &+= 8
         }
-        while position < end, bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self) < 0x80 {
-            position &+= 1
-        }
         if position == end { return true }
+        if range.count >= 8 {
+            // The last eight bytes once more: some of them were seen to be ASCII.
+            let word = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: end &- 8, as: UInt64.self)
+            return word & high == 0 || isValidBeyondASCII(bytes, from: position, to: end)
+        }
+        var all: UInt8 = 0
+        for index in position..<end { all |= bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self) }
+        if all < 0x80 { return true }
         return isValidBeyondASCII(bytes, from: position, to: end)
     }
 

@@ -70,3 +70,21 @@ struct SegmentDirectory: Sendable {
         columns.first { $0.space == space && $0.name == name }
     }
 }
+
+/// A column's line in the directory of its segment.
+package struct ColumnEntry: Sendable {
+    var space: ColumnSpace
+    var name: String
+    var encoding: ColumnEncoding
+    var stream: Int
+    var offset: Int
+    var length: Int
+    var valueCount: Int
+    /// Of integer columns.
+    var minimum: Int64
+    var maximum: Int64
+    /// A text cannot be in the column unless bit (hash mod 64) is set.
+    var valueMask: UInt64
+    /// Of an alias: the key of the attribute column whose values these are.
+    var aliasName = ""
+}

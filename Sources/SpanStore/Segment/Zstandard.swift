@@ -16,14 +16,26 @@ final class ZstandardCompressor: @unchecked Sendable {
     }
 
     func compress(_ bytes: [UInt8]) throws(SegmentError) -> [UInt8] {
-        let bound = ZSTD_compressBound(bytes.count)
+        try Self.checked(bytes.withUnsafeBytes(compress))
+    }
+
+    /// One of the streams of a segment.
+    func compress(_ streams: borrowing SegmentStreams, _ number: Int) throws(SegmentError) -> [UInt8] {
+        try Self.checked(streams.withUnsafeBytes(number, compress))
+    }
+
+    private func compress(_ source: UnsafeRawBufferPointer) -> (frame: [UInt8], result: Int) {
+        let bound = ZSTD_compressBound(source.count)
         var result = 0
         let frame = [UInt8](unsafeUninitializedCapacity: bound) { target, count in
-            result = bytes.withUnsafeBytes { source in
-                ZSTD_compress2(context, target.baseAddress, target.count, source.baseAddress, source.count)
-            }
+            result = ZSTD_compress2(context, target.baseAddress, target.count, source.baseAddress, source.count)
             count = ZSTD_isError(result) == 0 ? result : 0
         }
+        return (frame, result)
+    }
+
+    private static func checked(_ compressed: (frame: [UInt8], result: Int)) throws(SegmentError) -> [UInt8] {
+        let (frame, result) = compressed
         guard ZSTD_isError(result) == 0 else { throw .damaged("zstd could not compress; is memory short?") }
         return frame
     }

@@ -1,7 +1,7 @@
 /// Finds members and counts elements in JSON text inside attributes, without building it: frameworks put small JSON objects into
 /// attribute strings, and one of their members is wanted. Malformed text gives `nil`. Nesting is walked without recursion.
-package struct JSONText {
-    package enum Value: Equatable, Sendable {
+public struct JSONText {
+    public enum Value: Equatable, Sendable {
         case text(String)
         case number(String)
         case bool(Bool)
@@ -11,7 +11,7 @@ package struct JSONText {
     }
 
     /// Deeper text is taken as malformed.
-    package static let depthMax = 64
+    public static let depthMax = 64
 
     private let bytes: ArraySlice<UInt8>
     private var position: Int
@@ -22,7 +22,7 @@ package struct JSONText {
     }
 
     /// The member of that name of the object that the text is.
-    package static func member(_ name: String, in bytes: ArraySlice<UInt8>) -> Value? {
+    public static func member(_ name: String, in bytes: ArraySlice<UInt8>) -> Value? {
         var scan = JSONText(bytes)
         guard scan.take(UInt8(ascii: "{")) else { return nil }
         if scan.take(UInt8(ascii: "}")) { return nil }
@@ -34,7 +34,7 @@ package struct JSONText {
     }
 
     /// How many elements the array that the text is has.
-    package static func elementCount(in bytes: ArraySlice<UInt8>) -> Int? {
+    public static func elementCount(in bytes: ArraySlice<UInt8>) -> Int? {
         var scan = JSONText(bytes)
         guard scan.take(UInt8(ascii: "[")) else { return nil }
         if scan.take(UInt8(ascii: "]")) { return 0 }

@@ -1,33 +1,33 @@
 /// Writes JSON text into a byte buffer: what the SQL columns `attributes`, `events` and `links` and the API show.
-package struct JSONWriter: Sendable {
-    package private(set) var bytes: [UInt8] = []
+public struct JSONWriter: Sendable {
+    public private(set) var bytes: [UInt8] = []
 
-    package init() {}
+    public init() {}
 
-    package mutating func clear() {
+    public mutating func clear() {
         bytes.removeAll(keepingCapacity: true)
     }
 
     /// Takes back what was written behind the first `count` bytes.
-    package mutating func truncate(to count: Int) {
+    public mutating func truncate(to count: Int) {
         bytes.removeSubrange(count...)
     }
 
     /// Writes text as it is: punctuation and numbers.
-    package mutating func raw(_ text: StaticString) {
+    public mutating func raw(_ text: StaticString) {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
 
-    package mutating func raw(_ text: String) {
+    public mutating func raw(_ text: String) {
         bytes.append(contentsOf: text.utf8)
     }
 
-    package mutating func integer(_ value: Int64) {
+    public mutating func integer(_ value: Int64) {
         bytes.append(contentsOf: String(value).utf8)
     }
 
     /// A JSON number; what JSON has no number for becomes one of the strings that protobuf's JSON uses.
-    package mutating func double(_ value: Double) {
+    public mutating func double(_ value: Double) {
         if value.isNaN {
             raw("\"NaN\"")
         } else if value.isInfinite {
@@ -37,16 +37,16 @@ package struct JSONWriter: Sendable {
         }
     }
 
-    package mutating func bool(_ value: Bool) {
+    public mutating func bool(_ value: Bool) {
         raw(value ? "true" : "false")
     }
 
-    package mutating func string(_ text: String) {
+    public mutating func string(_ text: String) {
         quoted(text.utf8)
     }
 
     /// A string from UTF-8 bytes, which are mended where they are not UTF-8.
-    package mutating func string(_ text: ArraySlice<UInt8>) {
+    public mutating func string(_ text: ArraySlice<UInt8>) {
         if text.allSatisfy({ $0 < 0x80 }) {
             quoted(text)
         } else {
@@ -78,7 +78,7 @@ package struct JSONWriter: Sendable {
     }
 
     /// Standard base64 in quotes.
-    package mutating func base64(_ data: ArraySlice<UInt8>) {
+    public mutating func base64(_ data: ArraySlice<UInt8>) {
         let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
         bytes.append(UInt8(ascii: "\""))
         alphabet.withUTF8Buffer { letters in

@@ -1,11 +1,11 @@
 /// Renders the parts of OTLP that are stored in their wire encoding as JSON: nested attribute values, attribute lists, events and
 /// links. The bytes were checked when they came in; should a stored byte have changed, what cannot be read becomes `null`.
-package enum WireJSON {
+public enum WireJSON {
     /// Values nested deeper than any that were taken in.
     private static let depthMax = 70
 
     /// The JSON of an attribute value that was kept in wire encoding.
-    package static func value(_ kind: AttributeKind, _ bytes: [UInt8], _ range: WireRange, into json: inout JSONWriter) {
+    public static func value(_ kind: AttributeKind, _ bytes: [UInt8], _ range: WireRange, into json: inout JSONWriter) {
         switch kind {
         case .array: attempt(&json) { writer throws(WireError) in try array(bytes, range, 1, &writer) }
         case .keyValueList: attempt(&json) { writer throws(WireError) in try object(bytes, range, 1, &writer) }
@@ -16,12 +16,12 @@ package enum WireJSON {
     }
 
     /// `{"key": value, …}` of the attributes in field `field` of a message: 1 for a resource, 3 for a scope or an event.
-    package static func attributes(_ bytes: [UInt8], _ range: WireRange, field: Int, into json: inout JSONWriter) {
+    public static func attributes(_ bytes: [UInt8], _ range: WireRange, field: Int, into json: inout JSONWriter) {
         attempt(&json) { writer throws(WireError) in try members(bytes, range, field, 1, &writer) }
     }
 
     /// `{"name":…,"time_unix_nano":…,"attributes":{…}}` of an encoded `Span.Event`.
-    package static func event(_ bytes: [UInt8], _ range: WireRange, into json: inout JSONWriter) {
+    public static func event(_ bytes: [UInt8], _ range: WireRange, into json: inout JSONWriter) {
         attempt(&json) { writer throws(WireError) in
             var reader = WireReader(bytes.span.bytes, range: range)
             var name = WireRange(offset: range.offset, count: 0)
@@ -44,7 +44,7 @@ package enum WireJSON {
     }
 
     /// `{"trace_id":…,"span_id":…,"trace_state":…,"attributes":{…}}` of an encoded `Span.Link`.
-    package static func link(_ bytes: [UInt8], _ range: WireRange, into json: inout JSONWriter) {
+    public static func link(_ bytes: [UInt8], _ range: WireRange, into json: inout JSONWriter) {
         attempt(&json) { writer throws(WireError) in
             var reader = WireReader(bytes.span.bytes, range: range)
             var traceID = WireRange(offset: range.offset, count: 0)

@@ -1,5 +1,5 @@
 /// What makes protobuf bytes unreadable. None is retryable: the same bytes fail the same way.
-package enum WireError: Error, Equatable, Sendable {
+public enum WireError: Error, Equatable, Sendable {
     /// A field or message ends past the end of its container.
     case truncated
     /// A varint of more than ten bytes, or one whose value exceeds 64 bits.
@@ -13,11 +13,11 @@ package enum WireError: Error, Equatable, Sendable {
     /// A field of the schema came with another wire type than the schema gives it.
     case wrongWireType(field: Int)
 
-    package var isRetryable: Bool { false }
+    public var isRetryable: Bool { false }
 }
 
 /// How the value after a tag is laid out. Raw values are protobuf's.
-package enum WireType: UInt8, Sendable {
+public enum WireType: UInt8, Sendable {
     case varint = 0
     case fixed64 = 1
     case lengthDelimited = 2
@@ -27,37 +27,37 @@ package enum WireType: UInt8, Sendable {
 }
 
 /// A field's number and the wire type of its value.
-package struct WireTag: Equatable, Sendable {
-    package var field: Int
-    package var type: WireType
+public struct WireTag: Equatable, Sendable {
+    public var field: Int
+    public var type: WireType
 
     @inlinable
-    package init(field: Int, type: WireType) {
+    public init(field: Int, type: WireType) {
         self.field = field
         self.type = type
     }
 }
 
 /// Where a length-delimited value lies in the bytes that are being read.
-package struct WireRange: Equatable, Sendable {
-    package var offset: Int
-    package var count: Int
+public struct WireRange: Equatable, Sendable {
+    public var offset: Int
+    public var count: Int
 
     @inlinable
-    package init(offset: Int, count: Int) {
+    public init(offset: Int, count: Int) {
         self.offset = offset
         self.count = count
     }
 
     @inlinable
-    package var end: Int { offset &+ count }
+    public var end: Int { offset &+ count }
 }
 
 /// One bounds-checked forward pass over protobuf wire bytes: every read is checked against the end of its message, and nothing
 /// is copied. The whole of Fusebox's protobuf input goes through this type (docs/adr/0002-own-wire-reader.md).
-package struct WireReader: ~Escapable {
+public struct WireReader: ~Escapable {
     /// Groups may nest this deep inside an unknown field; OTLP has none.
-    package static let groupDepthMax = 16
+    public static let groupDepthMax = 16
 
     @usableFromInline let bytes: RawSpan
     @usableFromInline var position: Int
@@ -66,7 +66,7 @@ package struct WireReader: ~Escapable {
     /// Reads `range` of `bytes`; the range must lie inside.
     @inlinable
     @_lifetime(copy bytes)
-    package init(_ bytes: RawSpan, range: WireRange) {
+    public init(_ bytes: RawSpan, range: WireRange) {
         precondition(range.offset >= 0 && range.count >= 0 && range.end <= bytes.byteCount)
         self.bytes = bytes
         self.position = range.offset
@@ -75,20 +75,20 @@ package struct WireReader: ~Escapable {
 
     @inlinable
     @_lifetime(copy bytes)
-    package init(_ bytes: RawSpan) {
+    public init(_ bytes: RawSpan) {
         self.bytes = bytes
         self.position = 0
         self.end = bytes.byteCount
     }
 
     @inlinable
-    package var isAtEnd: Bool { position >= end }
+    public var isAtEnd: Bool { position >= end }
 
     /// The next tag; `nil` at the end of the message.
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func nextTag() throws(WireError) -> WireTag? {
+    public mutating func nextTag() throws(WireError) -> WireTag? {
         if position >= end { return nil }
         let raw = try varint()
         let field = raw >> 3
@@ -98,10 +98,20 @@ package struct WireReader: ~Escapable {
         return WireTag(field: Int(field), type: type)
     }
 
+    /// Steps over the next byte if it is this tag, of a field below 16.
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func varint() throws(WireError) -> UInt64 {
+    public mutating func take(_ tag: UInt8) -> Bool {
+        guard position < end, bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self) == tag else { return false }
+        position &+= 1
+        return true
+    }
+
+    @inlinable
+    @inline(__always)
+    @_lifetime(self: copy self)
+    public mutating func varint() throws(WireError) -> UInt64 {
         if position < end {
             let byte = bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self)
             if byte < 0x80 {
@@ -133,7 +143,7 @@ package struct WireReader: ~Escapable {
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func fixed64() throws(WireError) -> UInt64 {
+    public mutating func fixed64() throws(WireError) -> UInt64 {
         guard end &- position >= 8 else { throw .truncated }
         let value = bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
         position &+= 8
@@ -144,7 +154,7 @@ package struct WireReader: ~Escapable {
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func fixed32() throws(WireError) -> UInt32 {
+    public mutating func fixed32() throws(WireError) -> UInt32 {
         guard end &- position >= 4 else { throw .truncated }
         let value = bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt32.self)
         position &+= 4
@@ -155,7 +165,7 @@ package struct WireReader: ~Escapable {
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func lengthDelimited() throws(WireError) -> WireRange {
+    public mutating func lengthDelimited() throws(WireError) -> WireRange {
         let length = try varint()
         guard length <= UInt64(end &- position) else { throw .truncated }
         let range = WireRange(offset: position, count: Int(length))
@@ -167,7 +177,7 @@ package struct WireReader: ~Escapable {
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func lengthDelimited(_ tag: WireTag) throws(WireError) -> WireRange {
+    public mutating func lengthDelimited(_ tag: WireTag) throws(WireError) -> WireRange {
         try tag.expect(.lengthDelimited)
         return try lengthDelimited()
     }
@@ -176,7 +186,7 @@ package struct WireReader: ~Escapable {
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func varint(_ tag: WireTag) throws(WireError) -> UInt64 {
+    public mutating func varint(_ tag: WireTag) throws(WireError) -> UInt64 {
         try tag.expect(.varint)
         return try varint()
     }
@@ -185,7 +195,7 @@ package struct WireReader: ~Escapable {
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func fixed64(_ tag: WireTag) throws(WireError) -> UInt64 {
+    public mutating func fixed64(_ tag: WireTag) throws(WireError) -> UInt64 {
         try tag.expect(.fixed64)
         return try fixed64()
     }
@@ -194,7 +204,7 @@ package struct WireReader: ~Escapable {
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    package mutating func fixed32(_ tag: WireTag) throws(WireError) -> UInt32 {
+    public mutating func fixed32(_ tag: WireTag) throws(WireError) -> UInt32 {
         try tag.expect(.fixed32)
         return try fixed32()
     }
@@ -202,7 +212,7 @@ package struct WireReader: ~Escapable {
     /// Steps over the value of a field that the schema does not know.
     @inlinable
     @_lifetime(self: copy self)
-    package mutating func skip(_ tag: WireTag) throws(WireError) {
+    public mutating func skip(_ tag: WireTag) throws(WireError) {
         switch tag.type {
         case .varint: _ = try varint()
         case .fixed64: _ = try fixed64()
@@ -236,7 +246,7 @@ extension WireTag {
     /// Checks the wire type that the schema gives this field.
     @inlinable
     @inline(__always)
-    package func expect(_ type: WireType) throws(WireError) {
+    public func expect(_ type: WireType) throws(WireError) {
         guard self.type == type else { throw .wrongWireType(field: field) }
     }
 }

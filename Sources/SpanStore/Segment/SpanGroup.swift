@@ -1,0 +1,77 @@
+public import TelemetryModel
+
+/// The spans that one commit stores: batches as they were decoded, which of their spans were taken, and what was derived of each.
+///
+/// A value: the thread that gathered it hands it to the one that encodes it. For each batch: `append` its new spans, each followed
+/// by its derived columns, then `add` the batch.
+public struct SpanGroup: Sendable {
+    struct Entry: Sendable {
+        /// The span's position in its batch.
+        var span: UInt32
+        var contentHash: UInt32
+        var identity: SpanIdentity
+        /// A run of `derived`.
+        var derived: RecordRange
+        var annotations: SpanAnnotations
+    }
+
+    struct SpanIdentity: Hashable, Sendable {
+        var trace: TraceID
+        var span: SpanID
+    }
+
+    struct DerivedValue: Sendable {
+        /// Its position among the derived columns.
+        var column: UInt8
+        var value: ColumnValue
+    }
+
+    /// A batch and the entries of its spans.
+    struct Part: Sendable {
+        var batch: SpanBatch
+        var entries: Range<Int>
+    }
+
+    private(set) var parts: [Part] = []
+    private(set) var entries: [Entry] = []
+    private(set) var derived: [DerivedValue] = []
+    /// Hashes by identity of the first `indexedCount` entries: made when somebody asks.
+    private var index: [SpanIdentity: UInt32] = [:]
+    private var indexedCount = 0
+
+    public init() {}
+
+    public var spanCount: Int { entries.count }
+    public var isEmpty: Bool { entries.isEmpty }
+
+    /// Takes a span of the batch that is added next.
+    @inline(__always)
+    public mutating func append(_ span: SpanRecord, at position: Int, annotations: SpanAnnotations) {
+        entries.append(
+            Entry(
+                span: UInt32(truncatingIfNeeded: position), contentHash: span.contentHash,
+                identity: SpanIdentity(trace: span.traceID, span: span.spanID),
+                derived: RecordRange(start: UInt32(truncatingIfNeeded: derived.count)), annotations: annotations))
+    }
+
+    /// Gives the span that was appended last a value in a derived column.
+    @inline(__always)
+    public mutating func appendDerived(_ value: ColumnValue, column: Int) {
+        derived.append(DerivedValue(column: UInt8(truncatingIfNeeded: column), value: value))
+        entries[entries.count - 1].derived.count += 1
+    }
+
+    /// Adds the batch of the spans that were appended since the last one.
+    public mutating func add(_ batch: SpanBatch) {
+        let start = parts.last?.entries.upperBound ?? 0
+        guard start < entries.count else { return }
+        parts.append(Part(batch: batch, entries: start..<entries.count))
+    }
+
+    /// The content hash of the span with this identity; `nil` when the group does not have it.
+    public mutating func contentHash(_ trace: TraceID, _ span: SpanID) -> UInt32? {
+        for entry in entries[indexedCount...] { index[entry.identity] = entry.contentHash }
+        indexedCount = entries.count
+        return index[SpanIdentity(trace: trace, span: span)]
+    }
+}
