@@ -43,6 +43,8 @@ struct CounterTable: Sendable {
     private var metas: [Meta] = []
     private var ids: [Key: ID] = [:]
     private var dirty: [ID] = []
+    /// Counters with a lower number are in the store.
+    private var savedCount = 0
     private(set) var series: [Series] = []
     /// Series of families with a workflow.
     private(set) var workflowSeriesCount = 0
@@ -64,6 +66,7 @@ struct CounterTable: Sendable {
                 if row.labels.hasSuffix(first) { register(family, labels: String(row.labels.dropLast(first.count)), first: id) }
             }
         }
+        savedCount = cells.count
         dropBrokenHistograms()
     }
 
@@ -114,18 +117,28 @@ struct CounterTable: Sendable {
 
     mutating func setExemplar(_ id: ID, _ exemplar: Exemplar) { exemplars[id] = exemplar }
 
-    /// The counters that were made or moved since the last take, by number.
-    mutating func takeDirty() -> [CounterRow] {
-        defer { dirty.removeAll(keepingCapacity: dirty.count < 4_096) }
+    /// The counters that were made since the last take, and those of before that moved, each by number.
+    mutating func takeDirty() -> (made: [CounterRow], moved: [CounterValue]) {
+        var made: [CounterRow] = []
+        var moved: [CounterValue] = []
+        moved.reserveCapacity(dirty.count)
         dirty.sort()
-        return dirty.map { id in
+        for id in dirty {
             let index = Int(id)
             cells[index].isDirty = false
-            let meta = metas[index]
-            return CounterRow(
-                id: index, family: meta.family, labels: meta.labels, value: cells[index].value,
-                createdUnixNano: meta.createdUnixNano)
+            if index < savedCount {
+                moved.append(CounterValue(id: index, value: cells[index].value))
+            } else {
+                let meta = metas[index]
+                made.append(
+                    CounterRow(
+                        id: index, family: meta.family, labels: meta.labels, value: cells[index].value,
+                        createdUnixNano: meta.createdUnixNano))
+            }
         }
+        dirty.removeAll(keepingCapacity: dirty.count < 4_096)
+        savedCount = cells.count
+        return (made, moved)
     }
 
     @discardableResult

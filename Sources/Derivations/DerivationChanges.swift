@@ -26,8 +26,10 @@ package struct DerivationChanges: Equatable, Sendable {
         }
     }
 
-    /// Rows to insert or to replace, by id.
+    /// Rows to insert.
     package var counters: [CounterRow] = []
+    /// New values of rows that were inserted before.
+    package var counterValues: [CounterValue] = []
     /// Rows to insert.
     package var labels: [LabelRow] = []
     /// Rows to insert or to replace, by kind and key; no key is also in `removedStates`.
@@ -39,6 +41,6 @@ package struct DerivationChanges: Equatable, Sendable {
     package init() {}
 
     package var isEmpty: Bool {
-        counters.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty && transitions.isEmpty
+        counters.isEmpty && counterValues.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty && transitions.isEmpty
     }
 }

@@ -80,7 +80,7 @@ package struct SpanDerivations: Sendable {
     /// What changed since the last call, to be written with the spans that were observed since.
     package mutating func takeChanges() -> DerivationChanges {
         var changes = DerivationChanges()
-        changes.counters = counters.takeDirty()
+        (changes.counters, changes.counterValues) = counters.takeDirty()
         changes.labels = labels.takeUnsaved()
         let breakers = book.takeChanges()
         let present = presence.takeChanges(watermark: watermarkUnixNano)

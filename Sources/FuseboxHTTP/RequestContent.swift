@@ -9,6 +9,8 @@ enum RequestContent {
     /// The media type of `Content-Type`, without parameters, in lower case.
     static func mediaType(_ request: Request) -> String? {
         guard let header = request.headers[.contentType] else { return nil }
+        // What every exporter sends; the rest is for those who write it in their own way.
+        if header == "application/x-protobuf" { return header }
         let type = header.prefix { $0 != ";" }
         return type.filter { $0 != " " && $0 != "\t" }.lowercased()
     }

@@ -56,10 +56,12 @@ package struct DerivationRestorer {
         var batch = stored.batch
         reader.begin(&batch)
         observer.begin(batch)
+        var observed = ObservedSpan(traceID: TraceID(high: 0, low: 0), spanID: SpanID(0))
         for (index, span) in batch.spans.enumerated() where stored.receivedTimesUnixNano[index] > horizon {
             reader.read(span, of: &batch)
-            derivations.restore(
-                observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: stored.receivedTimesUnixNano[index]))
+            observer.observe(
+                span, reader.row, of: batch, receivedTimeUnixNano: stored.receivedTimesUnixNano[index], into: &observed)
+            derivations.restore(observed)
         }
     }
 }

@@ -38,6 +38,8 @@ final class IngestQueue: Sendable {
         var spans = 0
         var bytes = 0
         var isClosed = false
+        /// The semaphore was signalled and nobody woke yet: more signals would only wake for nothing.
+        var isWaking = false
     }
 
     private let state = Mutex(State())
@@ -63,7 +65,7 @@ final class IngestQueue: Sendable {
             state.bytes = bytes
             return nil
         }
-        if refusal == nil { arrivals.signal() }
+        if refusal == nil { wake() }
         return refusal
     }
 
@@ -74,26 +76,37 @@ final class IngestQueue: Sendable {
             state.tasks.append(task)
             return true
         }
-        if added { arrivals.signal() }
+        if added { wake() }
         return added
     }
 
     /// Lets nothing more in; what is in is still served.
     func close() {
         state.withLock { $0.isClosed = true }
-        arrivals.signal()
+        wake()
     }
 
-    /// Waits for work until `deadline` and takes requests up to `spansMax` spans, at least one.
+    /// Wakes whoever waits in `take`.
+    func wake() {
+        let isFirst = state.withLock { state in
+            defer { state.isWaking = true }
+            return !state.isWaking
+        }
+        if isFirst { arrivals.signal() }
+    }
+
+    /// Waits until `deadline` for work, or to be woken, and takes requests up to `spansMax` spans, at least one unless that is 0.
     func take(spansMax: Int, deadline: DispatchTime) -> Work {
-        _ = arrivals.wait(timeout: deadline)
+        let isEmpty = state.withLock { $0.tasks.isEmpty && (spansMax <= 0 || $0.requests.isEmpty) }
+        if isEmpty { _ = arrivals.wait(timeout: deadline) }
         return state.withLock { state in
+            if isEmpty { state.isWaking = false }
             var work = Work()
             swap(&work.tasks, &state.tasks)
             var spans = 0
             var count = 0
             var bytes = 0
-            for request in state.requests {
+            for request in state.requests where spansMax > 0 {
                 guard count == 0 || spans + request.batch.spans.count <= spansMax else { break }
                 spans += request.batch.spans.count
                 bytes += request.bytes
@@ -104,7 +117,6 @@ final class IngestQueue: Sendable {
             state.spans -= spans
             state.bytes -= bytes
             work.isClosed = state.isClosed && state.requests.isEmpty
-            if !state.requests.isEmpty { arrivals.signal() }
             return work
         }
     }

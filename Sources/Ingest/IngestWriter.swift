@@ -26,21 +26,30 @@ package final class IngestWriter: Sendable {
     ) throws(StoreError) {
         let gate = CommitGate()
         let store = try SpanStore(folder: folder, gate: gate)
-        let state = try WriterState(store: store, policy: policy, table: .standard, metrics: metrics)
+        let presence = try SpanPresence(store)
         let checkpointer = try Checkpointer(folder: folder, gate: gate)
-        queue = IngestQueue(limits: limits)
-        self.metrics = metrics
-        self.limits = limits
-        self.folder = folder
-        self.clock = clock
-        metrics.queueCapacity.set(limits.queueSpansMax)
-        metrics.storedSpans.set(Double(store.storedSpans))
-        let checkpoints = CheckpointLoop(checkpointer, metrics: metrics)
-        DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
-            run(state)
-            checkpoints.stop()
-            state.store.emptyLog()
-            finished.signal()
+        let committer = GroupCommitter(store: store, metrics: metrics, clock: clock)
+        let queue = IngestQueue(limits: limits)
+        let commits = CommitLoop(committer, wake: queue.wake)
+        do {
+            let state = try WriterState(presence: presence, lane: commits, policy: policy, table: .standard)
+            self.queue = queue
+            self.metrics = metrics
+            self.limits = limits
+            self.folder = folder
+            self.clock = clock
+            metrics.queueCapacity.set(limits.queueSpansMax)
+            let checkpoints = CheckpointLoop(checkpointer, metrics: metrics)
+            DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
+                run(state)
+                commits.stop()
+                checkpoints.stop()
+                committer.finish()
+                finished.signal()
+            }
+        } catch {
+            commits.stop()
+            throw error
         }
     }
 
@@ -63,7 +72,8 @@ package final class IngestWriter: Sendable {
     package func families() async throws(IngestError) -> [MetricFamily] {
         let derived = try await onWriter { [clock] state in
             // A scrape shows committed values only; what settles now is committed first.
-            try? state.tick(nowUnixNano: clock())
+            state.tick(nowUnixNano: clock())
+            state.drain()
             return state.derivations.collect(at: state.clockUnixNano)
         }
         let depth = queue.depth
@@ -100,60 +110,24 @@ package final class IngestWriter: Sendable {
 
     private func run(_ state: WriterState) {
         while true {
-            var work = queue.take(spansMax: SegmentFormat.spansPerCommitMax, deadline: .now() + .seconds(1))
-            if !work.requests.isEmpty { store(&work.requests, state) }
-            for task in work.tasks { task(state) }
-            if work.requests.isEmpty {
-                // A tick that cannot be committed is tried again with the next; its error shows in the metrics.
-                do { try state.tick(nowUnixNano: clock()) } catch { count(error) }
+            var work = queue.take(spansMax: state.room, deadline: .now() + .seconds(1))
+            let isIdle = work.requests.isEmpty && work.tasks.isEmpty
+            // From the back, so that each request has one owner: what is appended to its bytes must not copy them.
+            work.requests.reverse()
+            while let request = work.requests.popLast() {
+                metrics.queueWait.record(ContinuousClock.now - request.enqueued)
+                state.store(request, nowUnixNano: clock())
+                state.handOverIfFree()
             }
-            metrics.storedSpans.set(Double(state.store.storedSpans))
+            if !work.tasks.isEmpty {
+                state.drain()
+                for task in work.tasks { task(state) }
+            }
+            if isIdle { state.handOverIfFree() }
+            if isIdle && state.isEmpty { state.tick(nowUnixNano: clock()) }
             metrics.pendingObservations.set(state.derivations.pendingObservations)
-            if work.isClosed { return }
+            if work.isClosed { return state.drain() }
         }
-    }
-
-    private func store(_ requests: inout [IngestQueue.Request], _ state: WriterState) {
-        let start = ContinuousClock.now
-        for request in requests { metrics.queueWait.record(start - request.enqueued) }
-        do throws(StoreError) {
-            let results = try state.store(&requests, nowUnixNano: clock())
-            metrics.commits.increment("ok")
-            metrics.commitDuration.record(ContinuousClock.now - start)
-            metrics.lastCommit.set(Double(clock()) / 1e9)
-            for (request, result) in zip(requests, results) {
-                count(result)
-                request.finish(.success(result))
-            }
-        } catch {
-            count(error)
-            for request in requests { request.finish(.failure(.store(error))) }
-        }
-    }
-
-    private func count(_ result: IngestResult) {
-        metrics.accepted.increment(by: Int64(result.accepted))
-        if result.duplicates > 0 {
-            metrics.duplicates.increment("identical", by: Int64(result.duplicates - result.conflicts))
-            metrics.duplicates.increment("conflict", by: Int64(result.conflicts))
-        }
-        if result.rejections.total > 0 {
-            let invalid = result.rejections.invalidIDs + result.rejections.timesOutOfRange
-            metrics.rejected.increment("invalid", by: Int64(invalid))
-            metrics.rejected.increment("too_old", by: Int64(result.rejections.tooOld))
-        }
-    }
-
-    private func count(_ error: StoreError) {
-        metrics.commits.increment(error.commitResult)
-    }
-}
-
-extension StoreError {
-    /// The value of the label `result` of `fusebox_commits_total`.
-    fileprivate var commitResult: String {
-        if isDiskFull { return "full" }
-        return isContention ? "busy" : "error"
     }
 }
 

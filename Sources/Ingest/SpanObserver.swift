@@ -13,9 +13,10 @@ struct SpanObserver {
     }
 
     mutating func observe(
-        _ span: SpanRecord, _ columns: borrowing ColumnRow, of batch: SpanBatch, receivedTimeUnixNano: Int64
-    ) -> ObservedSpan {
-        var observed = ObservedSpan(traceID: span.traceID, spanID: span.spanID)
+        _ span: SpanRecord, _ columns: borrowing ColumnRow, of batch: SpanBatch, receivedTimeUnixNano: Int64,
+        into observed: inout ObservedSpan
+    ) {
+        observed = ObservedSpan(traceID: span.traceID, spanID: span.spanID)
         let identity = identities[Int(span.resource)]
         observed.parentSpanID = span.parentSpanID
         observed.service = identity.serviceName
@@ -29,7 +30,6 @@ struct SpanObserver {
         fillColumns(&observed, columns, batch)
         if columns.hasFacts { fillFacts(&observed, columns, batch) }
         if span.events.count > 0 { observed.events = events(span, batch) }
-        return observed
     }
 
     private mutating func fillColumns(_ observed: inout ObservedSpan, _ columns: borrowing ColumnRow, _ batch: SpanBatch) {

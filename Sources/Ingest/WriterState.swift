@@ -1,138 +1,170 @@
 import Derivations
-import PrometheusText
 import SemanticColumns
 import SpanStore
 import TelemetryModel
 
-/// Everything that the writer's thread owns: the store, the derivations and the segment that is being filled. It is used by that
-/// thread alone; `@unchecked Sendable` because tasks carry a reference to it across, and run there.
+/// Everything that the writer's thread owns: what it knows of stored spans, the derivations, and the group of spans that is being
+/// gathered. It is used by that thread alone; `@unchecked Sendable` because tasks carry a reference to it across, and run there.
+///
+/// While a group is being committed the next one is gathered on top of it. When a commit fails, both are given up: those who wait
+/// are told to send again, and the derivations are read anew from the store.
 final class WriterState: @unchecked Sendable {
-    let store: SpanStore
-    private(set) var derivations: SpanDerivations
+    /// Bytes of requests that one group holds at most, unless a single request is larger.
+    private static let groupBytesMax = 64 << 20
+
+    private let presence: SpanPresence
+    private let lane: any CommitLane
     private let restorer: DerivationRestorer
-    private var reader: ColumnReader
-    private let metrics: IngestMetrics
-    private var group = SpanGroup()
-    private var encoder = SegmentEncoder(derivedColumns: Column.storedNames, annotations: .derived)
-    private var observer = SpanObserver()
-    private var annotations = SpanAnnotations()
+    private var gatherer: SpanGatherer
+    /// Who waits for what is being gathered, and since when.
+    private var answers: [PendingCommit.Answer] = []
+    private var started = ContinuousClock.now
+    private var pendingBytes = 0
+    /// The group at the lane: its spans are known here until they are known to be stored.
+    private var committing: SpanGroup?
+    /// The derivations hold what was given up.
+    private var isStale = false
     /// The latest time that the derivations were told; receipt times never go back, whatever the wall clock does.
     private(set) var clockUnixNano: Int64 = 0
     /// Whether the last try to commit failed.
     private(set) var lastCommitFailed = false
 
-    init(store: SpanStore, policy: FusePolicy, table: ColumnTable, metrics: IngestMetrics) throws(StoreError) {
-        self.store = store
-        reader = ColumnReader(table: table)
-        self.metrics = metrics
-        restorer = DerivationRestorer(history: store.history, policy: policy, table: table)
-        derivations = try restorer.restored()
-        clockUnixNano = derivations.clockUnixNano
+    init(presence: SpanPresence, lane: any CommitLane, policy: FusePolicy, table: ColumnTable) throws(StoreError) {
+        self.presence = presence
+        self.lane = lane
+        restorer = DerivationRestorer(history: presence.history, policy: policy, table: table)
+        gatherer = SpanGatherer(presence: presence, derivations: try restorer.restored(), table: table)
+        clockUnixNano = gatherer.derivations.clockUnixNano
     }
 
-    // MARK: Storing
+    /// What was derived, of what is committed and what is gathered.
+    var derivations: SpanDerivations { gatherer.derivations }
 
-    /// Stores the requests' spans in one transaction, or more when one request is larger than a segment. Gives a result for each
-    /// request; when it throws, none may be acknowledged.
-    func store(_ requests: inout [IngestQueue.Request], nowUnixNano: Int64) throws(StoreError) -> [IngestResult] {
-        let received = advance(to: nowUnixNano)
-        var results: [IngestResult] = []
-        do {
-            for index in requests.indices {
-                results.append(try append(&requests[index].batch, received: received))
-            }
-            try commit()
+    // MARK: Gathering
+
+    /// How many more spans the group takes.
+    var room: Int { pendingBytes < Self.groupBytesMax ? SegmentFormat.spansPerCommitMax - gatherer.group.spanCount : 0 }
+
+    /// Nothing was gathered since the last commit.
+    var isEmpty: Bool { gatherer.group.isEmpty && answers.isEmpty }
+
+    /// Takes a request in. It is answered when its last span is durable, or when that failed.
+    func store(_ request: consuming IngestQueue.Request, nowUnixNano: Int64) {
+        let finish = request.finish
+        do throws(StoreError) {
+            try refresh()
+            // One time for all of a group, as for all of a request.
+            if gatherer.group.isEmpty { advance(to: nowUnixNano) }
+            if isEmpty { started = request.enqueued }
+            pendingBytes += request.bytes
+            let result = try append(&request.batch)
+            answers.append(PendingCommit.Answer(result: result, finish: finish))
         } catch {
-            group = SpanGroup()
-            derivations = try restorer.restored()
-            throw error
+            giveUp(error)
+            finish(.failure(.store(error)))
         }
-        return results
     }
 
-    private func append(_ batch: inout SpanBatch, received: Int64) throws(StoreError) -> IngestResult {
+    /// Gathers a batch's spans; hands over each time that the group is full.
+    private func append(_ batch: inout SpanBatch) throws(StoreError) -> IngestResult {
         var result = IngestResult(rejections: batch.rejections)
-        reader.begin(&batch)
-        observer.begin(batch)
-        annotations.receivedTimeUnixNano = received
-        for index in batch.spans.indices {
-            let span = batch.spans[index]
-            if let floor = store.retentionFloorUnixNano, span.endTimeUnixNano <= floor {
-                result.rejections.tooOld += 1
-                continue
-            }
-            switch try presence(span) {
-            case .new: break
-            case .identical:
-                result.duplicates += 1
-                continue
-            case .conflict:
-                result.duplicates += 1
-                result.conflicts += 1
-                continue
-            }
-            reader.read(span, of: &batch)
-            annotate(derivations.observe(observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: received)))
-            group.append(span, at: index, annotations: annotations)
-            reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
-            result.accepted += 1
-            if group.spanCount == SegmentFormat.spansPerCommitMax {
-                group.add(batch)
-                try commit()
-            }
+        gatherer.begin(&batch)
+        var next = 0
+        while next < batch.spans.count {
+            next = try gatherer.append(&batch, from: next, &result, committing: &committing)
+            if gatherer.group.spanCount == SegmentFormat.spansPerCommitMax { try handOver() }
         }
-        group.add(batch)
         return result
     }
 
-    @inline(__always)
-    private func presence(_ span: SpanRecord) throws(StoreError) -> SpanStore.Presence {
-        if store.isCertainlyNew(span) { return .new }
-        return try store.presence(span, pendingHash: group.contentHash(span.traceID, span.spanID))
+    // MARK: Committing
+
+    /// Hands over what was gathered, if there is something and the lane is free.
+    func handOverIfFree() {
+        settle(waits: false)
+        if committing == nil && !isEmpty { submit() }
     }
 
-    private func annotate(_ classification: Classification) {
-        annotations.stage = classification.stage.code + 1
-        annotations.outcome = classification.isAttempt ? classification.outcome.code + 1 : 0
-        let reason = classification.isAttempt ? classification.timeoutReason : nil
-        annotations.timeoutReason = reason.map { $0.code + 1 } ?? 0
-        annotations.timeoutPhase = reason == nil ? 0 : classification.phase.code + 1
+    /// Hands over what was gathered, when the lane is free.
+    private func handOver() throws(StoreError) {
+        if let error = settle(waits: true) { throw error }
+        submit()
     }
 
-    private func commit() throws(StoreError) {
-        let segment: EncodedSegment?
-        do throws(SegmentError) {
-            segment = try encoder.encode(group)
-        } catch {
-            throw .segment(error)
+    /// Commits all that was gathered or derived, and learns what became of it.
+    func drain() {
+        settle(waits: true)
+        if !isStale {
+            submit()
+            settle(waits: true)
         }
-        let rows = DerivationRows(derivations.takeChanges())
-        lastCommitFailed = true
-        try store.commit(segment, rows, nowUnixNano: clockUnixNano)
-        lastCommitFailed = false
-        group = SpanGroup()
-        if let segment { metrics.commitSpans.record(Double(segment.spanCount)) }
+    }
+
+    private func submit() {
+        let (group, changes) = gatherer.take()
+        committing = group
+        lane.submit(
+            PendingCommit(
+                group: group, rows: DerivationRows(changes), answers: answers, nowUnixNano: clockUnixNano, started: started))
+        answers = []
+        pendingBytes = 0
+    }
+
+    /// Learns what became of the group at the lane; gives the error when it failed, and then what was gathered is gone too.
+    @discardableResult
+    private func settle(waits: Bool) -> StoreError? {
+        guard committing != nil, let outcome = lane.takeOutcome(waits: waits) else { return nil }
+        committing = nil
+        switch outcome {
+        case .success(let segment):
+            lastCommitFailed = false
+            if let segment { presence.add(segment) }
+            return nil
+        case .failure(let error):
+            lastCommitFailed = true
+            discard(error)
+            return error
+        }
+    }
+
+    /// Forgets what was gathered, after an error other than a commit's.
+    private func giveUp(_ error: StoreError) {
+        settle(waits: true)
+        discard(error)
+    }
+
+    private func discard(_ error: StoreError) {
+        let answers = answers
+        self.answers = []
+        pendingBytes = 0
+        gatherer.discard()
+        isStale = true
+        for answer in answers { answer.finish(.failure(.store(error))) }
+        // When this fails it is tried again before the next span.
+        try? refresh()
+    }
+
+    /// Reads the derivations anew from the store after something was given up.
+    private func refresh() throws(StoreError) {
+        guard isStale else { return }
+        gatherer.derivations = try restorer.restored()
+        isStale = false
     }
 
     // MARK: Time
 
-    /// Moves the derivations' clock and gives it; it never goes back.
-    @discardableResult
-    private func advance(to nowUnixNano: Int64) -> Int64 {
+    /// Moves the derivations' clock; it never goes back.
+    private func advance(to nowUnixNano: Int64) {
         clockUnixNano = max(clockUnixNano, nowUnixNano)
-        derivations.advance(to: clockUnixNano)
-        return clockUnixNano
+        gatherer.advance(to: clockUnixNano)
     }
 
-    /// Lets observations settle and breakers expire, and commits what that changed.
-    func tick(nowUnixNano: Int64) throws(StoreError) {
+    /// Lets observations settle and breakers expire, and hands over what that changed.
+    func tick(nowUnixNano: Int64) {
+        settle(waits: false)
+        guard committing == nil, (try? refresh()) != nil else { return }
         advance(to: nowUnixNano)
-        do {
-            try commit()
-        } catch {
-            derivations = try restorer.restored()
-            throw error
-        }
+        submit()
     }
 }
 
@@ -140,6 +172,7 @@ extension DerivationRows {
     init(_ changes: DerivationChanges) {
         self.init()
         counters = changes.counters
+        counterValues = changes.counterValues
         labels = changes.labels
         states = changes.states
         transitions = changes.transitions

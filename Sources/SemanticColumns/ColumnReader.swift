@@ -155,8 +155,9 @@ package struct ColumnReader: Sendable {
         guard needs.rank < row.rank(needs.column), needs.statusCode < 0 || needs.statusCode == span.statusCode,
             needs.scopes & ~scopeMasks[Int(span.scope)] == 0, needs.events == 0 || span.events.count > 0
         else { return }
-        guard holds(table.others[index].conditions, span, batch) else { return }
-        var value = evaluate(table.others[index], span, &batch)
+        let rule = table.others[index]
+        guard rule.conditions.isEmpty || holds(rule.conditions, span, batch) else { return }
+        var value = evaluate(rule, span, &batch)
         if value.kind == .none { return }
         value.rank = needs.rank
         row.set(needs.column, value)

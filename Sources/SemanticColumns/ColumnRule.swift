@@ -1,5 +1,7 @@
 /// Where a column's value may come from: one line of `columns.txt`. Keys are numbers in the table's `keys`.
-struct ColumnRule: Sendable {
+///
+/// A class, so that reading one out of the table copies a reference.
+final class ColumnRule: Sendable {
     enum Source: Equatable, Sendable {
         case attribute(key: Int)
         case json(key: Int, member: String)
@@ -37,11 +39,19 @@ struct ColumnRule: Sendable {
         case column(Column, value: String)
     }
 
-    var column: Column
-    var type: ColumnType
-    var rank: UInt16
-    var source: Source
-    var conditions: [Condition]
+    let column: Column
+    let type: ColumnType
+    let rank: UInt16
+    let source: Source
+    let conditions: [Condition]
+
+    init(column: Column, type: ColumnType, rank: UInt16, source: Source, conditions: [Condition]) {
+        self.column = column
+        self.type = type
+        self.rank = rank
+        self.source = source
+        self.conditions = conditions
+    }
 
     /// An attribute without conditions: found by its key alone.
     var directKey: Int? {

@@ -19,6 +19,17 @@ public struct CounterRow: Equatable, Sendable {
     }
 }
 
+/// The new value of a counter whose row the store has.
+public struct CounterValue: Equatable, Sendable {
+    public var id: Int
+    public var value: Int64
+
+    public init(id: Int, value: Int64) {
+        self.id = id
+        self.value = value
+    }
+}
+
 /// A label value that was admitted under its cap, first come, never evicted.
 public struct LabelRow: Equatable, Sendable {
     /// The label's name: `service_name`, `tool`, `workflow` or `model`.

@@ -1,4 +1,6 @@
 import ArgumentParser
+import NIOCore
+import NIOPosix
 
 /// `fusebox`: one file a subcommand; this one is the list of them.
 @main
@@ -15,7 +17,11 @@ struct FuseboxCommand: AsyncParsableCommand {
         version: BuildInfo.versionText,
         subcommands: [Serve.self, SQL.self, Fuses.self, ConfigurationCommand.self, DemoCommand.self])
 
+    /// Tasks run on the event loops: a request's go on where its bytes were read, instead of to another thread and back for each
+    /// step. That has to be said on the main thread before the first task; what blocks has threads of its own.
+    @MainActor
     static func main() async {
+        NIOSingletons.unsafeTryInstallSingletonPosixEventLoopGroupAsConcurrencyGlobalExecutor()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -71,6 +71,10 @@ struct StoreStandIn {
             precondition(row.id == counters.count || counters[row.id]?.labels == row.labels, "a counter moved")
             counters[row.id] = row
         }
+        for moved in changes.counterValues {
+            precondition(moved.value >= counters[moved.id]?.value ?? .max, "a counter fell, or was never made")
+            counters[moved.id]?.value = moved.value
+        }
         labels += changes.labels
         for row in changes.states { states[DerivationChanges.StateKey(kind: row.kind, key: row.key)] = row }
         for key in changes.removedStates { states[key] = nil }

@@ -31,6 +31,7 @@ import Testing
         let folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
         let policy: FusePolicy
         private(set) var state: WriterState?
+        private(set) var lane: DirectLane?
         var now: Int64 = 1_795_242_900_000_000_000
 
         init() throws {
@@ -43,33 +44,39 @@ import Testing
 
         deinit {
             state = nil
+            lane = nil
             try? FileManager.default.removeItem(atPath: folder.path)
         }
 
         private func start() throws {
-            state = try WriterState(
-                store: SpanStore(folder: folder, gate: CommitGate()), policy: policy, table: .standard, metrics: IngestMetrics())
+            let store = try SpanStore(folder: folder, gate: CommitGate())
+            let lane = DirectLane(store)
+            self.lane = lane
+            state = try WriterState(presence: SpanPresence(store), lane: lane, policy: policy, table: .standard)
         }
 
         func restart() throws {
             state = nil
+            lane = nil
             try start()
         }
 
         @discardableResult
         func store(_ batch: SpanBatch) throws -> IngestResult {
             now += 100_000_000
-            var requests = [
-                IngestQueue.Request(batch: batch, bytes: 0, enqueued: .now, finish: { _ in })
-            ]
-            return try #require(state?.store(&requests, nowUnixNano: now).first)
+            let state = try #require(state)
+            let answer = Answer()
+            state.store(answer.request(batch), nowUnixNano: now)
+            state.drain()
+            return try #require(answer.result).get()
         }
 
         /// The derived families after everything has settled.
         func exposition() throws -> String {
             now += 60_000_000_000
             let state = try #require(state)
-            try state.tick(nowUnixNano: now)
+            state.tick(nowUnixNano: now)
+            state.drain()
             return String(decoding: ExpositionEncoder.encode(state.derivations.collect(at: now), as: .text004), as: UTF8.self)
         }
     }
@@ -132,7 +139,8 @@ import Testing
         let state = try #require(server.state)
         for _ in 0..<20 {
             server.now += 1_000_000_000
-            try state.tick(nowUnixNano: server.now)
+            state.tick(nowUnixNano: server.now)
+            state.drain()
         }
         #expect(try reader.connection.integer("PRAGMA data_version") == before)
     }

@@ -29,7 +29,7 @@ import Testing
             for _ in 0..<(round % 20 == 19 ? 1200 : 1) { try fixture.commit(DerivationRows()) }
             try fixture.commit(rows)
             if round % 7 == 0 { try fixture.reopen() }
-            let read = try #require(fixture.store).history.derivations()
+            let read = try #require(fixture.presence).history.derivations()
             #expect(Dictionary(uniqueKeysWithValues: read.counters.map { ($0.id, $0.value) }) == counters)
             #expect(Dictionary(uniqueKeysWithValues: read.states.map { ($0.key, $0.value) }) == states)
         }

@@ -126,7 +126,7 @@ import Testing
         var span = Batches.span(3, 4, ["a": 1, "b": "x", "c": [1, 2]])
         span.events = [.init("exception", timeUnixNano: 9, attributes: ["exception.type": "E", "n": 1])]
         try fixture.ingest(Batches.of([span, Batches.span(3, 5)]))
-        let history = try #require(fixture.store?.history)
+        let history = try #require(fixture.presence?.history)
         let stored = try history.batch(ofSegment: 1)
         let batch = stored.batch
         #expect(batch.spans.map(\.spanID) == [SpanID(4), SpanID(5)])

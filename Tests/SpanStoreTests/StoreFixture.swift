@@ -8,6 +8,7 @@ import TelemetryModel
 final class StoreFixture {
     let folder: StoreFolder
     private(set) var store: SpanStore?
+    private(set) var presence: SpanPresence?
     private var reader = ColumnReader(table: .standard)
     private var group = SpanGroup()
     private var encoder = SegmentEncoder(
@@ -17,35 +18,46 @@ final class StoreFixture {
 
     init() throws {
         folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
-        store = try SpanStore(folder: folder, gate: CommitGate())
+        try open()
+    }
+
+    private func open() throws {
+        let opened = try SpanStore(folder: folder, gate: CommitGate())
+        presence = try SpanPresence(opened)
+        store = opened
     }
 
     deinit {
-        store = nil
+        close()
         try? FileManager.default.removeItem(atPath: folder.path)
     }
 
-    func reopen() throws {
+    private func close() {
+        presence = nil
         store = nil
-        store = try SpanStore(folder: folder, gate: CommitGate())
+    }
+
+    func reopen() throws {
+        close()
+        try open()
     }
 
     /// Adds the batch's spans to the open segment; gives what the store knew of each.
     @discardableResult
-    func add(_ batch: SpanBatch) throws -> [SpanStore.Presence] {
-        guard let store else { return [] }
+    func add(_ batch: SpanBatch) throws -> [SpanPresence.Answer] {
+        guard let presence else { return [] }
         var batch = batch
         reader.begin(&batch)
         var annotations = SpanAnnotations()
         annotations.receivedTimeUnixNano = now
         annotations.stage = 1
-        var answers: [SpanStore.Presence] = []
+        var answers: [SpanPresence.Answer] = []
         for (index, span) in batch.spans.enumerated() {
-            let presence =
-                store.isCertainlyNew(span)
-                ? .new : try store.presence(span, pendingHash: group.contentHash(span.traceID, span.spanID))
-            answers.append(presence)
-            guard presence == .new else { continue }
+            let answer =
+                presence.isCertainlyNew(span)
+                ? .new : try presence.answer(span, pendingHash: group.contentHash(span.traceID, span.spanID))
+            answers.append(answer)
+            guard answer == .new else { continue }
             reader.read(span, of: &batch)
             group.append(span, at: index, annotations: annotations)
             reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
@@ -56,7 +68,7 @@ final class StoreFixture {
 
     func commit(_ rows: DerivationRows = DerivationRows()) throws {
         now += 1_000_000
-        try store?.commit(try encoder.encode(group), rows, nowUnixNano: now)
+        if let committed = try store?.commit(try encoder.encode(group), rows, nowUnixNano: now) { presence?.add(committed) }
         group = SpanGroup()
     }
 

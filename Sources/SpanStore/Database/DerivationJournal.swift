@@ -6,7 +6,7 @@ import TelemetryModel
 ///     removed count    varint, then for each state: kind, key (varint length, UTF-8)
 ///     state count      varint, then for each: kind, key, value (varint length, UTF-8)
 struct DerivationJournal {
-    var counters: [(id: Int, value: Int64)] = []
+    var counters: [CounterValue] = []
     /// Removed before `states` are set; their values are not used.
     var removedStates: [StateRow] = []
     var states: [StateRow] = []
@@ -24,9 +24,9 @@ struct DerivationJournal {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(byteEstimate + 16)
         bytes.appendVarint(counters.count)
-        for (id, value) in counters {
-            bytes.appendVarint(id)
-            bytes.appendVarint(Int(value))
+        for counter in counters {
+            bytes.appendVarint(counter.id)
+            bytes.appendVarint(Int(counter.value))
         }
         bytes.appendVarint(removedStates.count)
         for row in removedStates {
@@ -44,7 +44,7 @@ struct DerivationJournal {
 
     init(decoding bytes: [UInt8]) throws(SegmentError) {
         var cursor = try ByteCursor(bytes)
-        for _ in 0..<(try cursor.count()) { counters.append((try cursor.count(), Int64(try cursor.count()))) }
+        for _ in 0..<(try cursor.count()) { counters.append(CounterValue(id: try cursor.count(), value: Int64(try cursor.count()))) }
         for _ in 0..<(try cursor.count()) {
             removedStates.append(StateRow(kind: try cursor.prefixedText(), key: try cursor.prefixedText(), value: ""))
         }

@@ -4,6 +4,8 @@ package import TelemetryModel
 /// What the derivations want kept, as one commit writes it and as a start reads it back.
 package struct DerivationRows: Sendable {
     package var counters: [CounterRow] = []
+    /// New values of counters whose rows were committed before.
+    package var counterValues: [CounterValue] = []
     package var labels: [LabelRow] = []
     package var states: [StateRow] = []
     /// States to delete, by kind and key; their values are not read.
@@ -14,7 +16,7 @@ package struct DerivationRows: Sendable {
     package init() {}
 
     package var isEmpty: Bool {
-        counters.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty && transitions.isEmpty
+        counters.isEmpty && counterValues.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty && transitions.isEmpty
     }
 }
 
@@ -43,10 +45,25 @@ final class DerivationTables {
     private var unfolded = Unfolded()
 
     private struct Unfolded {
-        var counters: [Int: Int64] = [:]
+        /// By id, for those in `counterIDs`.
+        var values: [Int64?] = []
+        var counterIDs: [Int] = []
         /// `nil` for a state that was removed.
         var states: [StateKey: String?] = [:]
         var bytes = 0
+
+        mutating func set(_ id: Int, _ value: Int64) {
+            if id >= values.count { values += repeatElement(nil, count: id + 1 - values.count) }
+            if values[id] == nil { counterIDs.append(id) }
+            values[id] = value
+        }
+
+        mutating func removeAll() {
+            for id in counterIDs { values[id] = nil }
+            counterIDs.removeAll(keepingCapacity: true)
+            states.removeAll()
+            bytes = 0
+        }
     }
 
     struct StateKey: Hashable {
@@ -93,9 +110,10 @@ final class DerivationTables {
     func write(_ rows: DerivationRows, folds: Bool) throws(SQLiteError) -> Written {
         var journal = DerivationJournal()
         var count = counterCount
+        journal.counters = rows.counterValues
         for row in rows.counters {
             if row.id < counterCount {
-                journal.counters.append((row.id, row.value))
+                journal.counters.append(CounterValue(id: row.id, value: row.value))
             } else {
                 try insert(row)
                 count = max(count, row.id + 1)
@@ -122,23 +140,23 @@ final class DerivationTables {
 
     func didCommit(_ written: Written) {
         counterCount = written.counterCount
-        if written.folded { unfolded = Unfolded() } else { note(written.journal) }
+        if written.folded { unfolded.removeAll() } else { note(written.journal) }
     }
 
     private func note(_ journal: DerivationJournal) {
-        for (id, value) in journal.counters { unfolded.counters[id] = value }
+        for counter in journal.counters { unfolded.set(counter.id, counter.value) }
         for row in journal.states { unfolded.states[StateKey(kind: row.kind, key: row.key)] = .some(row.value) }
         for row in journal.removedStates { unfolded.states[StateKey(kind: row.kind, key: row.key)] = .some(nil) }
         unfolded.bytes += journal.byteEstimate
     }
 
     private func fold(with journal: DerivationJournal) throws(SQLiteError) {
-        var counters = unfolded.counters
-        for (id, value) in journal.counters { counters[id] = value }
+        var counters = unfolded
+        for counter in journal.counters { counters.set(counter.id, counter.value) }
         // In order of rows, so that each page is touched once.
-        for (id, value) in counters.sorted(by: { $0.key < $1.key }) {
+        for id in counters.counterIDs.sorted() {
             try updateCounter.bind(1, Int64(id))
-            try updateCounter.bind(2, value)
+            try updateCounter.bind(2, counters.values[id] ?? 0)
             try updateCounter.run()
         }
         var states = unfolded.states
@@ -231,8 +249,8 @@ final class DerivationTables {
         }
         let positions = Dictionary(rows.counters.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
         for journal in try journals(connection) {
-            for (id, value) in journal.counters {
-                if let position = positions[id] { rows.counters[position].value = value }
+            for counter in journal.counters {
+                if let position = positions[counter.id] { rows.counters[position].value = counter.value }
             }
             for row in journal.removedStates { states[StateKey(kind: row.kind, key: row.key)] = nil }
             for row in journal.states { states[StateKey(kind: row.kind, key: row.key)] = row.value }

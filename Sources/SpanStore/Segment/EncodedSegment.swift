@@ -11,6 +11,12 @@ package struct EncodedSegment: Sendable {
     }
 }
 
+/// What is to be remembered of a segment that was committed.
+package struct CommittedSegment: Sendable {
+    var id: Int64
+    var traceFilter: TraceFilter
+}
+
 /// What lets a query skip a segment by time.
 struct SegmentStatistics: Sendable {
     var startMinimum = Int64.max

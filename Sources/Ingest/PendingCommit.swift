@@ -1,0 +1,26 @@
+import SpanStore
+
+/// What one transaction makes durable, and who waits for it.
+struct PendingCommit: Sendable {
+    /// A request all of whose spans are durable when this is.
+    struct Answer: Sendable {
+        var result: IngestResult
+        var finish: @Sendable (Result<IngestResult, IngestError>) -> Void
+    }
+
+    var group = SpanGroup()
+    var rows = DerivationRows()
+    var answers: [Answer] = []
+    var nowUnixNano: Int64 = 0
+    /// When the first of it came to the writer.
+    var started = ContinuousClock.now
+}
+
+/// Where the writer's state sends what is to be committed: one at a time. A thread of its own in the server; in tests, the caller's.
+protocol CommitLane: AnyObject {
+    /// Takes a commit; only when the last one's outcome was taken.
+    func submit(_ commit: PendingCommit)
+
+    /// What became of the last one; `nil` when that is not known yet, which it always is when `waits`.
+    func takeOutcome(waits: Bool) -> Result<CommittedSegment?, StoreError>?
+}

@@ -1,0 +1,48 @@
+import SpanStore
+import Synchronization
+import TelemetryModel
+
+@testable import Ingest
+
+/// Commits when the test says so, on the test's thread; at once unless it holds.
+final class DirectLane: CommitLane {
+    private let committer: GroupCommitter
+    private var commit: PendingCommit?
+    private var outcome: Result<CommittedSegment?, StoreError>?
+    /// What is submitted waits, as behind a slow disk, until somebody waits for it.
+    var isHolding = false
+    /// The next commits fail with this.
+    var failure: StoreError?
+
+    init(_ store: SpanStore) {
+        committer = GroupCommitter(store: store, metrics: IngestMetrics(), clock: { 0 })
+    }
+
+    func submit(_ commit: PendingCommit) {
+        self.commit = commit
+        if !isHolding { run() }
+    }
+
+    func takeOutcome(waits: Bool) -> Result<CommittedSegment?, StoreError>? {
+        if waits { run() }
+        return outcome.take()
+    }
+
+    private func run() {
+        guard let commit = commit.take() else { return }
+        let result = failure.map { .failure($0) } ?? committer.commit(commit)
+        outcome = result
+        GroupCommitter.answer(commit, result)
+    }
+}
+
+/// What a request was answered.
+final class Answer: Sendable {
+    private let value = Mutex<Result<IngestResult, IngestError>?>(nil)
+
+    var result: Result<IngestResult, IngestError>? { value.withLock { $0 } }
+
+    func request(_ batch: SpanBatch) -> IngestQueue.Request {
+        IngestQueue.Request(batch: batch, bytes: batch.byteCost, enqueued: .now) { result in self.value.withLock { $0 = result } }
+    }
+}
