@@ -160,22 +160,14 @@ struct TraceDecoderOutput: ~Copyable {
             case 7: times.start = try reader.fixed64(tag)
             case 8: times.end = try reader.fixed64(tag)
             case 9:
+                // Most fields of a span are attributes, and follow each other.
                 var value = try reader.lengthDelimited(tag)
-                while true {
+                repeat {
                     if try !spanAttribute(bytes, value, start: attributesStart) { span.droppedAttributesCount &+= 1 }
-                    // Attributes follow each other: most fields of a span are.
-                    guard reader.take(Self.attributeTag) else { break }
-                    value = try reader.lengthDelimited()
-                }
+                } while try reader.take(Self.attributeTag, into: &value)
             case 10: reported.attributes = UInt32(truncatingIfNeeded: try reader.varint(tag))
             case 11:
-                let value = try reader.lengthDelimited(tag)
-                if eventRanges.count < limits.eventsPerSpanMax {
-                    eventRanges.append(value)
-                } else {
-                    _ = try event(bytes, value, isKept: false)
-                    span.droppedEventsCount &+= 1
-                }
+                if try !noteEvent(bytes, reader.lengthDelimited(tag)) { span.droppedEventsCount &+= 1 }
             case 12: reported.events = UInt32(truncatingIfNeeded: try reader.varint(tag))
             case 13:
                 if try !link(bytes, reader.lengthDelimited(tag), start: linksStart) { span.droppedLinksCount &+= 1 }
@@ -211,6 +203,15 @@ struct TraceDecoderOutput: ~Copyable {
         attributes.truncate(to: attributesStart)
         events.truncate(to: eventsStart)
         links.removeSubrange(linksStart...)
+    }
+
+    /// Remembers an event of the current span; `false` when it is past the limit, and then it was only checked.
+    private mutating func noteEvent(_ bytes: RawSpan, _ range: WireRange) throws(WireError) -> Bool {
+        if eventRanges.count < limits.eventsPerSpanMax {
+            eventRanges.append(range)
+            return true
+        }
+        return try event(bytes, range, isKept: false)
     }
 
     private mutating func keepEvents(_ bytes: RawSpan, of span: inout SpanRecord) throws(WireError) {

@@ -98,13 +98,14 @@ public struct WireReader: ~Escapable {
         return WireTag(field: Int(field), type: type)
     }
 
-    /// Steps over the next byte if it is this tag, of a field below 16.
+    /// Reads the next field's value if its tag is this byte: of a field below 16, length-delimited.
     @inlinable
     @inline(__always)
     @_lifetime(self: copy self)
-    public mutating func take(_ tag: UInt8) -> Bool {
+    public mutating func take(_ tag: UInt8, into value: inout WireRange) throws(WireError) -> Bool {
         guard position < end, bytes.unsafeLoad(fromByteOffset: position, as: UInt8.self) == tag else { return false }
         position &+= 1
+        value = try lengthDelimited()
         return true
     }
 
