@@ -36,8 +36,12 @@ package final class IngestWriter: Sendable {
         metrics.queueCapacity.set(limits.queueSpansMax)
         metrics.storedSpans.set(Double(store.storedSpans))
         let checkpoints = CheckpointLoop(checkpointer, metrics: metrics)
+        let maintenance = MaintenanceLoop(
+            try SegmentMerger(folder: folder, gate: gate, ledger: store.ledger), ledger: store.ledger,
+            metrics: MaintenanceMetrics(registry: metrics.registry))
         DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
             run(state)
+            maintenance.stop()
             checkpoints.stop()
             state.store.emptyLog()
             finished.signal()

@@ -7,6 +7,7 @@ import TelemetryModel
 /// A store in a folder of its own, which goes when the value goes.
 final class StoreFixture {
     let folder: StoreFolder
+    private(set) var gate = CommitGate()
     private(set) var store: SpanStore?
     private var reader = ColumnReader(table: .standard)
     private var builder = SegmentBuilder(derivedColumns: Column.storedNames)
@@ -14,7 +15,7 @@ final class StoreFixture {
 
     init() throws {
         folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
-        store = try SpanStore(folder: folder, gate: CommitGate())
+        store = try SpanStore(folder: folder, gate: gate)
     }
 
     deinit {
@@ -24,7 +25,15 @@ final class StoreFixture {
 
     func reopen() throws {
         store = nil
-        store = try SpanStore(folder: folder, gate: CommitGate())
+        gate = CommitGate()
+        store = try SpanStore(folder: folder, gate: gate)
+    }
+
+    /// Opens the store again after SQL has put into the file what a crash leaves there.
+    func crash(leaving sql: String) throws {
+        store = nil
+        try Connection(path: folder.databasePath, access: .readWrite).execute(sql)
+        try reopen()
     }
 
     /// Adds the batch's spans to the open segment; gives what the store knew of each.

@@ -21,10 +21,11 @@ package final class SpanStore {
     private let connection: Connection
     private let gate: CommitGate
     private var identities = IdentityIndex()
-    private var nextSegmentID: Int64 = 1
+    /// The segments that are stored, shared with merging and retention.
+    package let ledger = SegmentLedger()
     /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
     package private(set) var retentionFloorUnixNano: Int64?
-    package private(set) var storedSpans: Int64 = 0
+    package var storedSpans: Int64 { ledger.storedSpans }
     private var lastFoldUnixNano: Int64 = 0
 
     private let insertSegment: Statement
@@ -43,11 +44,7 @@ package final class SpanStore {
         do {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
             try StoreSettings.prepareWriter(connection)
-            insertSegment = try connection.prepare(
-                """
-                INSERT INTO segment (id, span_count, start_min, start_max, end_min, end_max, received_min, received_max,
-                    stored_bytes, trace_filter, directory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                """, persistent: true)
+            insertSegment = try connection.prepare(SegmentRow.insertion, persistent: true)
             insertStream = try connection.prepare("INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
             selectDirectory = try connection.prepare("SELECT directory FROM segment WHERE id = ?1", persistent: true)
             selectStream = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1", persistent: true)
@@ -73,14 +70,23 @@ package final class SpanStore {
     // MARK: Identity
 
     private func loadIdentities() throws {
-        let statement = try connection.prepare("SELECT id, span_count, trace_filter, directory FROM segment ORDER BY id")
+        let statement = try connection.prepare(
+            "SELECT id, span_count, stored_bytes, end_max, received_max, trace_filter, directory FROM segment ORDER BY id")
         while try statement.step() {
             let id = statement.integer(0)
-            let segment = try SegmentReader(id: id, directory: statement.blob(3), loadStream: loadStream)
-            try identities.load(id: id, filter: TraceFilter(bytes: statement.blob(2)), segment: segment)
-            storedSpans += statement.integer(1)
-            nextSegmentID = id + 1
+            ledger.append(
+                SegmentLedger.Entry(
+                    id: id, streamSet: try SegmentDirectory.streamSet(ofFrame: statement.blob(6)) ?? id,
+                    spanCount: Int(statement.integer(1)), storedBytes: Int(statement.integer(2)),
+                    endMaximum: statement.integer(3), receivedMaximum: statement.integer(4),
+                    filter: TraceFilter(bytes: statement.blob(5))))
         }
+        // Numbers of unfinished merges and of deleted segments are not used again either.
+        let streams = try connection.integer("SELECT max(id) FROM segment_stream") ?? 0
+        let leftover = try connection.integer("SELECT max(stream_set) FROM segment_leftover") ?? 0
+        let entries = ledger.entries
+        ledger.startNumbers(at: max(entries.last?.id ?? 0, streams / Int64(SegmentFormat.streamsMax), leftover) + 1)
+        try identities.load(entries, open: open)
     }
 
     private func loadStream(_ id: Int64) throws -> [UInt8] {
@@ -90,10 +96,10 @@ package final class SpanStore {
         return selectStream.blob(0)
     }
 
-    private func open(_ id: Int64) throws -> SegmentReader {
+    private func open(_ id: Int64) throws -> SegmentReader? {
         defer { selectDirectory.reset() }
         try selectDirectory.bind(1, id)
-        guard try selectDirectory.step() else { throw SegmentError.damaged("segment \(id) is missing") }
+        guard try selectDirectory.step() else { return nil }
         return try SegmentReader(id: id, directory: selectDirectory.blob(0), loadStream: loadStream)
     }
 
@@ -109,7 +115,7 @@ package final class SpanStore {
     /// - Parameter pendingHash: the content hash of the span with this identity that waits for the commit, if there is one.
     package func presence(_ span: SpanRecord, pendingHash: UInt32?) throws(StoreError) -> Presence {
         do {
-            let stored = try pendingHash ?? identities.contentHash(span.traceID, span.spanID, open: open)
+            let stored = try pendingHash ?? storedHash(span)
             guard let stored else { return .new }
             return stored == span.contentHash ? .identical : .conflict
         } catch {
@@ -117,45 +123,43 @@ package final class SpanStore {
         }
     }
 
+    private func storedHash(_ span: SpanRecord) throws -> UInt32? {
+        do {
+            return try identities.contentHash(span.traceID, span.spanID, in: ledger.entries, open: open)
+        } catch is IdentityIndex.OutdatedSegments {
+            // Segments were merged since the list was read. While the gate is held, list and file agree.
+            return try gate.whileCheckpointsWait {
+                try identities.contentHash(span.traceID, span.spanID, in: ledger.entries, open: open)
+            }
+        }
+    }
+
     // MARK: Commit
 
     /// Makes a segment and derivation rows durable in one transaction.
     package func commit(_ segment: EncodedSegment?, _ rows: DerivationRows, nowUnixNano: Int64) throws(StoreError) {
-        let id = nextSegmentID
         let folds = derivations.shouldFold(rows, lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
         if segment == nil && rows.isEmpty && !folds { return }
         do throws(SQLiteError) {
             let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
-                try connection.transaction { () throws(SQLiteError) in
+                let id = segment == nil ? 0 : ledger.takeNumber()
+                let written = try connection.transaction { () throws(SQLiteError) in
                     if let segment { try insert(segment, id: id) }
                     return try derivations.write(rows, folds: folds)
                 }
+                if let segment { ledger.append(SegmentLedger.Entry(segment, id: id)) }
+                return written
             }
             derivations.didCommit(written)
         } catch {
             throw .database(error)
         }
         if folds { lastFoldUnixNano = nowUnixNano }
-        guard let segment else { return }
-        identities.add(id: id, filter: segment.traceFilter)
-        storedSpans += Int64(segment.spanCount)
-        nextSegmentID += 1
+        identities.settle(ledger)
     }
 
     private func insert(_ segment: EncodedSegment, id: Int64) throws(SQLiteError) {
-        let statistics = segment.statistics
-        try insertSegment.bind(1, id)
-        try insertSegment.bind(2, Int64(segment.spanCount))
-        try insertSegment.bind(3, statistics.startMinimum)
-        try insertSegment.bind(4, statistics.startMaximum)
-        try insertSegment.bind(5, statistics.endMinimum)
-        try insertSegment.bind(6, statistics.endMaximum)
-        try insertSegment.bind(7, statistics.receivedMinimum)
-        try insertSegment.bind(8, statistics.receivedMaximum)
-        try insertSegment.bind(9, Int64(segment.storedBytes))
-        try insertSegment.bind(10, segment.traceFilter.bytes)
-        try insertSegment.bind(11, segment.directory)
-        try insertSegment.run()
+        try SegmentRow.insert(segment, id: id, with: insertSegment)
         for (number, stream) in segment.streams.enumerated() {
             try insertStream.bind(1, id * Int64(SegmentFormat.streamsMax) + Int64(number))
             try insertStream.bind(2, stream)

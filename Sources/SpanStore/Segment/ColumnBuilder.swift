@@ -266,7 +266,7 @@ struct ColumnBuilder {
         case .arrays: Self.prefixKinds(.array, data, into: &mixed)
         case .keyValueLists: Self.prefixKinds(.keyValueList, data, into: &mixed)
         case .blobs: Self.prefixKinds(.bytes, data, into: &mixed)
-        case .fixed4, .fixed8, .fixed16, .mixed, .alias, nil: break
+        case .fixed4, .fixed8, .fixed16, .mixed, .alias, .planes, .references, nil: break
         }
         integers.removeAll(keepingCapacity: true)
         indices.removeAll(keepingCapacity: true)

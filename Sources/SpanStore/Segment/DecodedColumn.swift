@@ -15,7 +15,7 @@ enum DecodedValue {
 
 /// A column of a segment in memory, by span.
 struct DecodedColumn {
-    private enum Values {
+    enum Values {
         case integers([Int64])
         case doubles([UInt64])
         case bools([UInt8])
@@ -25,19 +25,27 @@ struct DecodedColumn {
         case fixed([UInt64])
         case mixed([DecodedValue])
         case empties
+        /// Rows that hold the wanted values; replaced by them before anyone else sees the column.
+        case references(steps: [Int64], outer: [UInt64])
     }
 
     /// The stream that the ranges of texts lie in.
     let bytes: [UInt8]
     /// For each span the position of its value, or -1; `nil` when every span has one.
-    private let positions: [Int32]?
-    private let values: Values
+    let positions: [Int32]?
+    let values: Values
 
     init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
         bytes = stream
         var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
         positions = try Self.positions(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
         values = try Self.values(&cursor, entry)
+    }
+
+    private init(bytes: [UInt8], positions: [Int32]?, values: Values) {
+        self.bytes = bytes
+        self.positions = positions
+        self.values = values
     }
 
     private static func positions(
@@ -93,6 +101,8 @@ struct DecodedColumn {
             for _ in 0..<count { values.append(try mixed(&cursor)) }
             return .mixed(values)
         case .empties: return .empties
+        case .planes: return .integers(try planes(&cursor, count))
+        case .references: return try references(&cursor, count)
         case .fixed16, .alias: throw .damaged("an encoding that holds no values")
         }
     }
@@ -103,6 +113,68 @@ struct DecodedColumn {
         guard width <= 8 else { throw .damaged("integers of more than eight bytes") }
         if width == 0 { return [Int64](repeating: Int64(bitPattern: base), count: count) }
         return try fixed(&cursor, count, width: width).map { Int64(bitPattern: $0 &+ base) }
+    }
+
+    private static func planes(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> [Int64] {
+        let mode = try cursor.byte()
+        let base = try cursor.littleEndian()
+        let width = Int(try cursor.byte())
+        guard mode <= 1, width <= 8 else { throw .damaged("integers of an unknown kind") }
+        let (length, overflow) = count.multipliedReportingOverflow(by: width)
+        guard !overflow else { throw .damaged("a column of absurd length") }
+        let range = try cursor.range(length)
+        var words = [UInt64](repeating: 0, count: count)
+        cursor.bytes.withUnsafeBufferPointer { bytes in
+            words.withUnsafeMutableBufferPointer { words in
+                for plane in 0..<width {
+                    let source = UnsafeBufferPointer(rebasing: bytes[(range.lowerBound + plane * count)..<(range.lowerBound + (plane + 1) * count)])
+                    let shift = UInt64(8 * plane)
+                    for index in 0..<count { words[index] |= UInt64(source[index]) &<< shift }
+                }
+            }
+        }
+        if mode == 0 { return words.map { Int64(bitPattern: $0 &+ base) } }
+        var value = base
+        return words.map { word in
+            value = value &+ (word >> 1 ^ (0 &- (word & 1)))
+            return Int64(bitPattern: value)
+        }
+    }
+
+    private static func references(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> Values {
+        let outerCount = try cursor.count()
+        let outer = try fixed(&cursor, outerCount, width: 8)
+        var steps: [Int64] = []
+        steps.reserveCapacity(count)
+        var outerSteps = 0
+        for _ in 0..<count {
+            let word = UInt64(try cursor.count())
+            if word == 0 { outerSteps += 1 }
+            steps.append(Int64(bitPattern: word >> 1 ^ (0 &- (word & 1))))
+        }
+        guard outerSteps == outerCount else { throw .damaged("parents that disagree with their count") }
+        return .references(steps: steps, outer: outer)
+    }
+
+    /// The column with the ids that its references mean.
+    func resolvingReferences(in ids: borrowing DecodedColumn, spanCount: Int) throws(SegmentError) -> DecodedColumn {
+        guard case .references(let steps, let outer) = values else { return self }
+        var resolved: [UInt64] = []
+        resolved.reserveCapacity(steps.count)
+        var nextOuter = 0
+        for row in 0..<spanCount {
+            let position = position(row)
+            if position < 0 { continue }
+            if steps[position] == 0 {
+                resolved.append(outer[nextOuter])
+                nextOuter += 1
+                continue
+            }
+            let target = row - Int(steps[position])
+            guard target >= 0, target < spanCount, let id = ids.integer(target) else { throw .damaged("a parent past the last span") }
+            resolved.append(UInt64(bitPattern: id))
+        }
+        return DecodedColumn(bytes: bytes, positions: positions, values: .fixed(resolved))
     }
 
     private static func fixed(_ cursor: inout ByteCursor, _ count: Int, width: Int) throws(SegmentError) -> [UInt64] {
@@ -162,7 +234,7 @@ struct DecodedColumn {
 
     /// The position of a span's value; -1 when it has none.
     @inline(__always)
-    private func position(_ row: Int) -> Int {
+    func position(_ row: Int) -> Int {
         guard let positions else { return row }
         return Int(positions[row])
     }
@@ -180,6 +252,7 @@ struct DecodedColumn {
         case .fixed(let values): return .integer(Int64(bitPattern: values[position]))
         case .mixed(let values): return values[position]
         case .empties: return .empty
+        case .references: return .absent
         }
     }
 

@@ -5,9 +5,11 @@ package struct EncodedSegment: Sendable {
     var directory: [UInt8]
     var traceFilter: TraceFilter
     var streams: [[UInt8]]
+    /// Bytes of streams that are in the file already.
+    var builtBytes = 0
 
     package var storedBytes: Int {
-        directory.count + traceFilter.bytes.count + streams.reduce(0) { $0 + $1.count }
+        directory.count + traceFilter.byteCount + streams.reduce(builtBytes) { $0 + $1.count }
     }
 }
 

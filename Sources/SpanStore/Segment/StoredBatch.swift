@@ -12,6 +12,15 @@ package struct StoredBatch: Sendable {
         try appendScopes(segment)
         try appendSpans(segment)
         try appendAttributes(segment)
+        try sortByArrival(segment)
+    }
+
+    /// Puts the spans of a merged segment into the order in which they came.
+    private mutating func sortByArrival(_ segment: SegmentReader) throws {
+        guard let arrival = try segment.column(.fixed, FixedColumn.arrival) else { return }
+        let order = batch.spans.indices.sorted { (arrival.integer($0) ?? 0) < (arrival.integer($1) ?? 0) }
+        batch.spans = order.map { batch.spans[$0] }
+        receivedTimesUnixNano = order.map { receivedTimesUnixNano[$0] }
     }
 
     private mutating func append(_ bytes: ArraySlice<UInt8>) -> ByteSlice {
