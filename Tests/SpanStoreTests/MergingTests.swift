@@ -6,59 +6,6 @@ import Testing
 
 /// What merging does is not seen in `spans`: every row before is there after, in every column.
 @Suite struct MergingTests {
-    /// Random spans of every shape that the store takes.
-    private struct Workload {
-        var random: Seeded
-        var nextSpan: UInt64 = 1
-        /// Keys that are in use.
-        var keyCount = 12
-
-        mutating func value() -> AttributeValue {
-            switch Int.random(in: 0..<9, using: &random) {
-            case 0: .int(.random(in: -5...5, using: &random))
-            case 1: .int(.random(in: .min ... .max, using: &random))
-            case 2: .double(Double.random(in: -1e9...1e9, using: &random))
-            case 3: .bool(.random(using: &random))
-            case 4: .array([.int(1), .string("two"), .array([.bool(false)])])
-            case 5: ["k": ["x": 1]]
-            case 6: .bytes([UInt8.random(in: 0...255, using: &random)])
-            case 7: .string(String(repeating: "long ", count: .random(in: 0..<40, using: &random)))
-            default: .string("text \(Int.random(in: 0..<6, using: &random)) é")
-            }
-        }
-
-        mutating func span(_ trace: UInt64) -> SpanDescription {
-            var attributes: AttributeList = [:]
-            for _ in 0..<Int.random(in: 0..<5, using: &random) {
-                attributes.append("key.\(Int.random(in: 0..<keyCount, using: &random))", value())
-            }
-            if Bool.random(using: &random) {
-                attributes.append(Bool.random(using: &random) ? "tool_name" : "gen_ai.tool.name", .string("tool \(trace % 5)"))
-            }
-            if Int.random(in: 0..<3, using: &random) == 0 { attributes.append("tokens", .int(.random(in: 0..<9_000, using: &random))) }
-            if Int.random(in: 0..<4, using: &random) == 0 { attributes.append("session.id", .string("session \(trace)")) }
-            var span = Batches.span(trace, nextSpan, attributes, start: .random(in: 1_000_000..<9_000_000, using: &random))
-            span.endTimeUnixNano = span.startTimeUnixNano + .random(in: -3...90_000, using: &random)
-            if nextSpan > 1 && Bool.random(using: &random) {
-                span.parentSpanID = SpanID(.random(in: 1..<nextSpan + 20, using: &random))
-            }
-            if Int.random(in: 0..<6, using: &random) == 0 {
-                span.status = .error("failed \(nextSpan % 3)")
-                span.traceState = "a=\(nextSpan % 2)"
-                span.events = [.init("exception", timeUnixNano: 1_200, attributes: ["exception.type": "E", "n": value()])]
-                span.links = [.init(traceID: TraceID(high: 5, low: 5), spanID: SpanID(5), attributes: ["why": value()])]
-            }
-            nextSpan += 1
-            return span
-        }
-
-        mutating func batch() -> SpanBatch {
-            let traces = (0..<3).map { _ in UInt64.random(in: 1...30, using: &random) }
-            let spans = (0..<Int.random(in: 1..<14, using: &random)).map { span(traces[$0 % 3]) }
-            return Batches.of(spans, service: "svc\(Int.random(in: 0..<3, using: &random))")
-        }
-    }
-
     /// All rows of `spans` in all columns, the JSON of attributes with its members in order.
     private func rows(_ fixture: StoreFixture) throws -> [[String]] {
         let rows = try fixture.sql(
@@ -88,10 +35,6 @@ import Testing
         return arrivals
     }
 
-    private func merger(_ fixture: StoreFixture) throws -> SegmentMerger {
-        try SegmentMerger(folder: fixture.folder, gate: fixture.gate, ledger: #require(fixture.store).ledger)
-    }
-
     @Test(arguments: [1, 2, 3, 4])
     func everyRowStaysInEveryColumn(seed: UInt64) throws {
         let fixture = try StoreFixture()
@@ -101,7 +44,7 @@ import Testing
             for _ in 0..<40 { try fixture.ingest(workload.batch()) }
             let before = try rows(fixture)
             let arrivalsBefore = try arrivals(fixture)
-            let merger = try merger(fixture)
+            let merger = try fixture.merger()
             while try merger.runOnce() {}
             merges += merger.progress.merges
             #expect(try rows(fixture) == before, "round \(round)")
@@ -122,7 +65,7 @@ import Testing
             workload.nextSpan += 1
         }
         let before = try rows(fixture)
-        let merger = try merger(fixture)
+        let merger = try fixture.merger()
         while try merger.runOnce() {}
         #expect(try fixture.sql("SELECT count(*) FROM segment")[0][0].count < 3)
         #expect(try rows(fixture) == before)
@@ -135,7 +78,7 @@ import Testing
         for batch in batches { try fixture.ingest(batch) }
         // Identities of a segment that is about to go are decoded.
         #expect(try fixture.add(batches[3]).allSatisfy { $0 == .identical })
-        let merger = try merger(fixture)
+        let merger = try fixture.merger()
         while try merger.runOnce() {}
         for batch in batches { #expect(try fixture.add(batch).allSatisfy { $0 == .identical }) }
         try fixture.reopen()
@@ -152,7 +95,7 @@ import Testing
         let statement = try reader.connection.prepare("SELECT span_id || attributes FROM spans")
         #expect(try statement.step())
         var seen = [statement.text(0) ?? ""]
-        let merger = try merger(fixture)
+        let merger = try fixture.merger()
         while try merger.runOnce() {}
         while try statement.step() { seen.append(statement.text(0) ?? "") }
         #expect(seen == expected)
@@ -167,7 +110,7 @@ import Testing
             leaving: "INSERT INTO segment_leftover VALUES (77); INSERT INTO segment_stream VALUES (77 * 4096 + 5, x'00')")
         try fixture.ingest(workload.batch())
         #expect(try fixture.sql("SELECT max(id) FROM segment") == [["78"]])
-        _ = try merger(fixture).runOnce()
+        _ = try fixture.merger().runOnce()
         #expect(try fixture.sql("SELECT count(*) FROM segment_leftover") == [["0"]])
         #expect(try fixture.sql("SELECT count(*) FROM segment_stream WHERE id / 4096 = 77") == [["0"]])
         #expect(try rows(fixture).count == before.count + Int(fixture.sql("SELECT span_count FROM segment WHERE id = 78")[0][0])!)

@@ -69,10 +69,24 @@ final class StoreFixture {
         try commit()
     }
 
+    func merger() throws -> SegmentMerger {
+        guard let store else { throw CancellationError() }
+        return try SegmentMerger(folder: folder, gate: gate, ledger: store.ledger)
+    }
+
+    /// Merges until there is nothing to merge.
+    func merge() throws {
+        let merger = try merger()
+        while try merger.runOnce() {}
+    }
+
     /// Rows of a query as texts; NULL is `∅`.
-    func sql(_ query: String) throws -> [[String]] {
+    ///
+    /// - Parameter rewriting: prepare it as `fusebox sql` does, attributes handed down.
+    func sql(_ query: String, rewriting: Bool = false) throws -> [[String]] {
         let reader = try SQLReader(folder: folder)
-        let statement = try reader.connection.prepare(query)
+        let prepared = rewriting ? try reader.prepareNext(query[...])?.statement : try reader.connection.prepare(query)
+        guard let statement = prepared else { return [] }
         var rows: [[String]] = []
         while try statement.step() { rows.append((0..<statement.columnCount).map { statement.text($0) ?? "∅" }) }
         return rows

@@ -256,6 +256,21 @@ struct DecodedColumn {
         }
     }
 
+    /// Where a span's text lies; `nil` when it has none.
+    @inline(__always)
+    func textRange(_ row: Int) -> Range<Int>? {
+        let position = position(row)
+        guard position >= 0 else { return nil }
+        switch values {
+        case .dictionary(let entries, let indices): return entries[Int(indices[position])]
+        case .texts(let ranges): return ranges[position]
+        case .mixed(let values):
+            if case .text(let range) = values[position] { return range }
+            return nil
+        default: return nil
+        }
+    }
+
     /// The integer or fixed-width value of a span; `nil` when it has none.
     @inline(__always)
     func integer(_ row: Int) -> Int64? {
@@ -264,24 +279,6 @@ struct DecodedColumn {
         switch values {
         case .integers(let values): return values[position]
         case .fixed(let values): return Int64(bitPattern: values[position])
-        default: return nil
-        }
-    }
-
-    /// The spans whose text is `text`; `nil` when the column is not of text and cannot say.
-    func rows(equalTo text: [UInt8], spanCount: Int) -> [Int32]? {
-        switch values {
-        case .dictionary(let entries, let indices):
-            guard let wanted = entries.firstIndex(where: { bytes[$0].elementsEqual(text) }) else { return [] }
-            return (0..<spanCount).compactMap { row in
-                let position = position(row)
-                return position >= 0 && Int(indices[position]) == wanted ? Int32(row) : nil
-            }
-        case .texts(let ranges):
-            return (0..<spanCount).compactMap { row in
-                let position = position(row)
-                return position >= 0 && bytes[ranges[position]].elementsEqual(text) ? Int32(row) : nil
-            }
         default: return nil
         }
     }

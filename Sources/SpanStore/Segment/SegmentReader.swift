@@ -8,6 +8,7 @@ final class SegmentReader {
     private let loadStream: (Int64) throws -> [UInt8]
     private var streams: [Int: [UInt8]] = [:]
     private var columns: [String: DecodedColumn] = [:]
+    private var unreportedColumns: [String] = []
 
     /// - Parameter loadStream: gives the stored frame of the stream with that row id.
     init(id: Int64, directory frame: [UInt8], loadStream: @escaping (Int64) throws -> [UInt8]) throws(SegmentError) {
@@ -51,7 +52,14 @@ final class SegmentReader {
             decoded = try decode(entry)
         }
         columns[key] = decoded
+        unreportedColumns.append(name)
         return decoded
+    }
+
+    /// Names of the columns that were decoded since the last call.
+    func takeReadColumns() -> [String] {
+        defer { unreportedColumns = [] }
+        return unreportedColumns
     }
 
     private func decode(_ entry: ColumnEntry) throws -> DecodedColumn {
