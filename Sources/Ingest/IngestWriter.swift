@@ -10,6 +10,9 @@ package import TelemetryModel
 /// Group commit without a timer: while one transaction is being fsynced, the next requests gather, and go together. So a slow disk
 /// costs latency and not throughput, and a lone client waits for nobody.
 package final class IngestWriter: Sendable {
+    /// Retention keeps what was received this long before the derivations' settle time.
+    private static let settleMarginNanoseconds: Int64 = 30_000_000_000
+
     private let queue: IngestQueue
     private let metrics: IngestMetrics
     private let limits: IngestLimits
@@ -22,6 +25,7 @@ package final class IngestWriter: Sendable {
     /// - Parameter clock: nanoseconds since 1970.
     package init(
         folder: StoreFolder, policy: FusePolicy, metrics: IngestMetrics, limits: IngestLimits = IngestLimits(),
+        retention: RetentionLimits = RetentionLimits(),
         clock: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
         let gate = CommitGate()
@@ -36,8 +40,11 @@ package final class IngestWriter: Sendable {
         metrics.queueCapacity.set(limits.queueSpansMax)
         metrics.storedSpans.set(Double(store.storedSpans))
         let checkpoints = CheckpointLoop(checkpointer, metrics: metrics)
-        let maintenance = MaintenanceLoop(
-            try SegmentMerger(folder: folder, gate: gate, ledger: store.ledger), ledger: store.ledger,
+        let maintenance = try MaintenanceLoop(
+            try store.maintenance(),
+            .init(
+                retention: retention, settleNanoseconds: policy.breakerSettleNanoseconds + Self.settleMarginNanoseconds,
+                clock: clock),
             metrics: MaintenanceMetrics(registry: metrics.registry))
         DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
             run(state)

@@ -7,43 +7,72 @@ import Synchronization
 final class MaintenanceLoop: Sendable {
     /// With fewer segments than this, merging takes at most every second moment of a core.
     private static let segmentsUnhurried = 2_048
+    private static let retentionPause = Duration.seconds(60)
+
+    struct Settings: Sendable {
+        var retention: RetentionLimits
+        /// What was received this late is still needed by the derivations.
+        var settleNanoseconds: Int64
+        /// Nanoseconds since 1970.
+        var clock: @Sendable () -> Int64
+    }
 
     private let isStopping = Atomic(false)
     private let wake = DispatchSemaphore(value: 0)
     private let finished = DispatchSemaphore(value: 0)
 
-    init(_ merger: SegmentMerger, ledger: SegmentLedger, metrics: MaintenanceMetrics) {
-        let owned = Owned(merger: merger)
+    init(_ maintenance: StoreMaintenance, _ settings: Settings, metrics: MaintenanceMetrics) throws(StoreError) {
+        let owned = Owned(
+            merger: try SegmentMerger(maintenance), retention: try SegmentRetention(maintenance), ledger: maintenance.ledger,
+            metrics: metrics)
         DispatchQueue(label: "fusebox.maintenance", qos: .utility).async { [self] in
+            var nextRetention = ContinuousClock.now
             while !isStopping.load(ordering: .acquiring) {
-                let pause = Self.merge(owned.merger, ledger, metrics)
-                _ = wake.wait(timeout: .now() + pause)
+                if ContinuousClock.now >= nextRetention {
+                    owned.retain(settings)
+                    nextRetention = ContinuousClock.now + Self.retentionPause
+                }
+                _ = wake.wait(timeout: .now() + owned.merge())
             }
             finished.signal()
         }
     }
 
-    /// Hands the merger to the one thread that uses it from then on.
+    /// What the one thread uses from then on.
     private struct Owned: @unchecked Sendable {
         let merger: SegmentMerger
-    }
+        let retention: SegmentRetention
+        let ledger: SegmentLedger
+        let metrics: MaintenanceMetrics
 
-    /// Merges once and gives how long to pause.
-    private static func merge(
-        _ merger: SegmentMerger, _ ledger: SegmentLedger, _ metrics: MaintenanceMetrics
-    ) -> DispatchTimeInterval {
-        let start = ContinuousClock.now
-        let before = merger.progress
-        defer { metrics.record(merger.progress, since: before, segments: ledger.segmentCount) }
-        do {
-            guard try merger.runOnce() else { return .milliseconds(250) }
-            metrics.merges.increment("ok")
-            guard ledger.segmentCount < segmentsUnhurried else { return .nanoseconds(0) }
-            return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
-        } catch {
-            // What was begun is deleted with the next try. A full disk makes room for itself by retention, or the operator does.
-            metrics.merges.increment("error")
-            return .seconds(5)
+        /// Merges once and gives how long to pause.
+        func merge() -> DispatchTimeInterval {
+            let start = ContinuousClock.now
+            let before = merger.progress
+            defer { metrics.record(merger.progress, since: before, segments: ledger.segmentCount) }
+            do {
+                guard try merger.runOnce() else { return .milliseconds(250) }
+                metrics.merges.increment("ok")
+                guard ledger.segmentCount < MaintenanceLoop.segmentsUnhurried else { return .nanoseconds(0) }
+                return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
+            } catch {
+                // What was begun is deleted with the next try. A full disk gets room from retention, or from the operator.
+                metrics.merges.increment("error")
+                return .seconds(5)
+            }
+        }
+
+        func retain(_ settings: Settings) {
+            let before = retention.removed
+            defer { metrics.record(retention.removed, since: before, floor: ledger.retentionFloorUnixNano) }
+            do {
+                try retention.run(
+                    settings.retention, nowUnixNano: settings.clock(), settleNanoseconds: settings.settleNanoseconds)
+                metrics.retentionPasses.increment("ok")
+            } catch {
+                // Tried again with the next pass; what was deleted until then is deleted.
+                metrics.retentionPasses.increment("error")
+            }
         }
     }
 
@@ -57,6 +86,10 @@ final class MaintenanceLoop: Sendable {
 /// The collector's own counters about merging.
 package final class MaintenanceMetrics: Sendable {
     let merges: LabeledCounterMetric
+    let retentionPasses: LabeledCounterMetric
+    private let removedSpans: CounterMetric
+    private let removedSegments: CounterMetric
+    private let retentionFloor: GaugeMetric
     private let mergedSpans: CounterMetric
     private let bytesRead: CounterMetric
     private let bytesWritten: CounterMetric
@@ -77,7 +110,20 @@ package final class MaintenanceMetrics: Sendable {
                 "fusebox_merge_hold_max_seconds", help: "Longest time that commits waited for merging since the start.",
                 unit: .seconds))
         segments = registry.register(GaugeMetric("fusebox_segments", help: "Segments in the store."))
-        for result in ["ok", "error"] { _ = merges.cell(result) }
+        retentionPasses = registry.register(
+            LabeledCounterMetric(
+                "fusebox_retention_passes_total", help: "Looks for spans to let go.", labels: ["result"], labelSetsMax: 4))
+        removedSpans = registry.register(CounterMetric("fusebox_retention_removed_spans_total", help: "Spans that were let go."))
+        removedSegments = registry.register(
+            CounterMetric("fusebox_retention_removed_segments_total", help: "Segments that were let go."))
+        retentionFloor = registry.register(
+            GaugeMetric(
+                "fusebox_retention_floor_timestamp_seconds", help: "Spans that ended at or before this are refused.", unit: .seconds,
+                initially: nil))
+        for result in ["ok", "error"] {
+            _ = merges.cell(result)
+            _ = retentionPasses.cell(result)
+        }
     }
 
     func record(_ progress: SegmentMerger.Progress, since before: SegmentMerger.Progress, segments count: Int) {
@@ -86,5 +132,11 @@ package final class MaintenanceMetrics: Sendable {
         bytesWritten.increment(by: progress.bytesWritten - before.bytesWritten)
         longestHold.set(progress.longestHold / .seconds(1))
         segments.set(count)
+    }
+
+    func record(_ removed: SegmentRetention.Removed, since before: SegmentRetention.Removed, floor: Int64?) {
+        removedSpans.increment(by: removed.spans - before.spans)
+        removedSegments.increment(by: Int64(removed.segments - before.segments))
+        if let floor { retentionFloor.set(Double(floor) / 1e9) }
     }
 }

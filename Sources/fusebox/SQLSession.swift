@@ -35,7 +35,7 @@ final class SQLSession {
                 while try statement.step() { writer.write(Self.row(statement)) }
                 writer.finish()
                 statement.reset()
-                if explains { Terminal.error(reader.report.text) }
+                if explains { Terminal.write(reader.report.text, to: .standardError) }
             }
             if isEmpty { throw CommandFailure(.usage, "there is no query in the text") }
         } catch let error as SQLiteError {

@@ -11,7 +11,8 @@ final class StoreFixture {
     private(set) var store: SpanStore?
     private var reader = ColumnReader(table: .standard)
     private var builder = SegmentBuilder(derivedColumns: Column.storedNames)
-    private var now: Int64 = 1_767_225_600_000_000_000
+    /// When spans are received.
+    var now: Int64 = 1_767_225_600_000_000_000
 
     init() throws {
         folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
@@ -71,7 +72,7 @@ final class StoreFixture {
 
     func merger() throws -> SegmentMerger {
         guard let store else { throw CancellationError() }
-        return try SegmentMerger(folder: folder, gate: gate, ledger: store.ledger)
+        return try SegmentMerger(store.maintenance())
     }
 
     /// Merges until there is nothing to merge.

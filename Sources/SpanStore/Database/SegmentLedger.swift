@@ -23,10 +23,22 @@ package final class SegmentLedger: Sendable {
     }
 
     private let state = Mutex(State())
+    /// `Int64.min` when there is none.
+    private let floor = Atomic(Int64.min)
 
     package init() {}
 
     var entries: [Entry] { state.withLock { $0.entries } }
+
+    /// Spans that ended at or before this are refused; `nil` before the first deletion.
+    package var retentionFloorUnixNano: Int64? {
+        let value = floor.load(ordering: .acquiring)
+        return value == .min ? nil : value
+    }
+
+    func setRetentionFloor(_ unixNano: Int64) {
+        floor.store(unixNano, ordering: .releasing)
+    }
 
     /// Spans in the store.
     package var storedSpans: Int64 { state.withLock { $0.storedSpans } }

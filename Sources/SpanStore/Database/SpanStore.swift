@@ -24,7 +24,8 @@ package final class SpanStore {
     /// The segments that are stored, shared with merging and retention.
     package let ledger = SegmentLedger()
     /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
-    package private(set) var retentionFloorUnixNano: Int64?
+    @inline(__always)
+    package var retentionFloorUnixNano: Int64? { ledger.retentionFloorUnixNano }
     package var storedSpans: Int64 { ledger.storedSpans }
     private var lastFoldUnixNano: Int64 = 0
 
@@ -50,8 +51,8 @@ package final class SpanStore {
             selectStream = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1", persistent: true)
             derivations = try DerivationTables(connection)
             try loadIdentities()
-            retentionFloorUnixNano = try connection.integer(
-                "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'")
+            ledger.setRetentionFloor(
+                try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'") ?? .min)
         } catch {
             throw Self.storeError(error)
         }
@@ -165,6 +166,11 @@ package final class SpanStore {
             try insertStream.bind(2, stream)
             try insertStream.run()
         }
+    }
+
+    /// A connection for merging and deleting segments beside this one.
+    package func maintenance() throws(StoreError) -> StoreMaintenance {
+        try StoreMaintenance(folder: folder, gate: gate, ledger: ledger)
     }
 
     /// What was committed, for rebuilding the derivations.

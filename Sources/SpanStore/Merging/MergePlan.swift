@@ -52,8 +52,11 @@ enum MergePlan {
                 }
                 var end = start
                 while end < candidates.count, !candidates[end].isFinal, candidates[end].level <= level { end += 1 }
-                if let chosen = worthwhile(candidates, start..<end) { return chosen }
-                start = end
+                // A large segment before small ones must not keep them apart: then they are merged without it.
+                while start < end {
+                    if let chosen = worthwhile(candidates, start..<end) { return chosen }
+                    start += 1
+                }
             }
         }
         return nil

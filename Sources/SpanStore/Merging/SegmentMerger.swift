@@ -1,6 +1,6 @@
 import SQLite
 
-/// Merges small segments into large ones, on a connection and a thread of its own.
+/// Merges small segments into large ones, on the maintenance connection and its thread.
 ///
 /// A merge reads its inputs, writes the new streams beside them in several small transactions, and then, in one short one, replaces
 /// the inputs' rows of `segment` by the new one. Until then nobody sees the new streams, and from then on nobody the old ones; the
@@ -22,8 +22,7 @@ package final class SegmentMerger {
         package var longestHold: Duration = .zero
     }
 
-    private let connection: Connection
-    private let gate: CommitGate
+    private let maintenance: StoreMaintenance
     private let ledger: SegmentLedger
     private let compressor = ZstandardCompressor(level: 3)
     /// Ids of segments that inflate to more than a merge may hold.
@@ -34,24 +33,17 @@ package final class SegmentMerger {
     private let insertStream: Statement
     private let insertSegment: Statement
     private let deleteSegments: Statement
-    private let insertLeftover: Statement
-    private let deleteLeftover: Statement
-    private let deleteStreams: Statement
 
-    package init(folder: StoreFolder, gate: CommitGate, ledger: SegmentLedger) throws(StoreError) {
-        self.gate = gate
-        self.ledger = ledger
+    package init(_ maintenance: StoreMaintenance) throws(StoreError) {
+        self.maintenance = maintenance
+        ledger = maintenance.ledger
         do {
-            connection = try Connection(path: folder.databasePath, access: .readWrite)
-            try StoreSettings.prepareMaintenance(connection)
-            insertStream = try connection.prepare("INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
-            insertSegment = try connection.prepare(SegmentRow.insertion, persistent: true)
-            deleteSegments = try connection.prepare("DELETE FROM segment WHERE id BETWEEN ?1 AND ?2", persistent: true)
-            insertLeftover = try connection.prepare("INSERT INTO segment_leftover (stream_set) VALUES (?1)", persistent: true)
-            deleteLeftover = try connection.prepare("DELETE FROM segment_leftover WHERE stream_set = ?1", persistent: true)
-            deleteStreams = try connection.prepare("DELETE FROM segment_stream WHERE id BETWEEN ?1 AND ?2", persistent: true)
+            insertStream = try maintenance.connection.prepare(
+                "INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
+            insertSegment = try maintenance.connection.prepare(SegmentRow.insertion, persistent: true)
+            deleteSegments = try maintenance.connection.prepare("DELETE FROM segment WHERE id BETWEEN ?1 AND ?2", persistent: true)
         } catch {
-            throw SpanStore.storeError(error)
+            throw .database(error)
         }
     }
 
@@ -59,7 +51,7 @@ package final class SegmentMerger {
     package func runOnce() throws(StoreError) -> Bool {
         do {
             if !hasCleaned {
-                try deleteLeftovers()
+                try maintenance.deleteLeftovers()
                 hasCleaned = true
             }
             guard let chosen = choice() else { return false }
@@ -84,7 +76,7 @@ package final class SegmentMerger {
     private func merge(_ chosen: [SegmentLedger.Entry]) throws -> Bool {
         var inputs: [SegmentReader] = []
         var inflated = 0
-        let catalog = SegmentCatalog(connection)
+        let catalog = SegmentCatalog(maintenance.connection)
         for entry in chosen {
             guard let input = try catalog.open(entry.id) else { throw SegmentError.damaged("segment \(entry.id) is missing") }
             let bytes = input.directory.streamCounts.reduce(0, +)
@@ -100,15 +92,16 @@ package final class SegmentMerger {
         if inflated > MergeLimits.inflatedBytesMax / 2 { oversize.insert(last.id) }
         let sources = chosen.prefix(inputs.count)
         let set = ledger.takeNumber()
-        try build { () throws(SQLiteError) in try insertLeftover.run(binding: set) }
+        try maintenance.prepare { () throws(SQLiteError) in try maintenance.leave(set) }
         let segment = try write(inputs, set)
         try replace(first.id...last.id, by: segment, set, sources)
         progress.merges += 1
+        progress.longestHold = maintenance.longestHold
         progress.segments += inputs.count
         progress.spans += Int64(segment.encoded.spanCount)
         progress.bytesRead += sources.reduce(0) { $0 + Int64($1.storedBytes) }
         progress.bytesWritten += Int64(segment.storedBytes)
-        try deleteLeftovers()
+        try maintenance.deleteLeftovers()
         return true
     }
 
@@ -138,28 +131,12 @@ package final class SegmentMerger {
     }
 
     private func insert(_ streams: [(number: Int, frame: [UInt8])], _ set: Int64) throws {
-        try build { () throws(SQLiteError) in
+        try maintenance.prepare { () throws(SQLiteError) in
             for (number, frame) in streams {
                 try insertStream.bind(1, set &* Int64(SegmentFormat.streamsMax) &+ Int64(number))
                 try insertStream.bind(2, frame)
                 try insertStream.run()
             }
-        }
-    }
-
-    /// A transaction that nothing depends on yet: it need not be on the disk when it is committed.
-    private func build(_ body: () throws(SQLiteError) -> Void) throws {
-        try connection.execute("PRAGMA synchronous = NORMAL")
-        try hold(body)
-    }
-
-    /// Runs a transaction while commits wait.
-    private func hold(_ body: () throws(SQLiteError) -> Void, then: () -> Void = {}) throws(SQLiteError) {
-        try gate.whileCheckpointsWait { () throws(SQLiteError) in
-            let start = ContinuousClock.now
-            defer { progress.longestHold = max(progress.longestHold, ContinuousClock.now - start) }
-            try connection.transaction(body)
-            then()
         }
     }
 
@@ -174,43 +151,16 @@ package final class SegmentMerger {
             id: ids.upperBound, streamSet: set, spanCount: encoded.spanCount, storedBytes: segment.storedBytes,
             endMaximum: encoded.statistics.endMaximum, receivedMaximum: encoded.statistics.receivedMaximum,
             filter: encoded.traceFilter)
-        try connection.execute("PRAGMA synchronous = FULL")
-        try hold({ () throws(SQLiteError) in
+        try maintenance.commit({ () throws(SQLiteError) in
             try deleteSegments.bind(1, ids.lowerBound)
             try deleteSegments.bind(2, ids.upperBound)
             try deleteSegments.run()
-            guard connection.changes == sources.count else {
+            guard maintenance.connection.changes == sources.count else {
                 throw SQLiteError(extendedCode: 4, message: "segments changed while they were merged", operation: "merge")
             }
             try SegmentRow.insert(encoded, id: ids.upperBound, with: insertSegment)
-            try deleteLeftover.run(binding: set)
-            for source in sources { try insertLeftover.run(binding: source.streamSet) }
+            try maintenance.keep(set)
+            for source in sources { try maintenance.leave(source.streamSet) }
         }, then: { ledger.replace(ids, with: entry) })
-    }
-
-    /// Deletes streams that no segment has, a few segments' at a time.
-    private func deleteLeftovers() throws {
-        while true {
-            let select = try connection.prepare("SELECT stream_set FROM segment_leftover LIMIT \(MergeLimits.deletionsPerTransaction)")
-            var sets: [Int64] = []
-            while try select.step() { sets.append(select.integer(0)) }
-            if sets.isEmpty { return }
-            try build { () throws(SQLiteError) in
-                for set in sets {
-                    try deleteStreams.bind(1, set &* Int64(SegmentFormat.streamsMax))
-                    try deleteStreams.bind(2, set &* Int64(SegmentFormat.streamsMax) &+ Int64(SegmentFormat.streamsMax - 1))
-                    try deleteStreams.run()
-                    try deleteLeftover.run(binding: set)
-                }
-            }
-        }
-    }
-}
-
-extension Statement {
-    /// Runs a statement with one number.
-    fileprivate func run(binding number: Int64) throws(SQLiteError) {
-        try bind(1, number)
-        try run()
     }
 }

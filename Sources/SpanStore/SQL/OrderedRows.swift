@@ -1,14 +1,8 @@
 import TelemetryModel
 
-/// Spans of several segments in the order of one column.
-///
-/// By start time a segment is opened when its first span may be next, so that a query with a LIMIT opens few; the heads of the open
-/// ones lie in a heap. By a text, all segments are opened and their rows put into groups of one text each, which needs no
-/// comparison of rows.
+/// Spans of several segments in the order of their starts. A segment is opened when its first span may be next, so that a query with
+/// a LIMIT opens few; the heads of the open ones lie in a heap.
 final class OrderedRows {
-    /// Spans that are given in the order of a text; with more, SQLite sorts.
-    static let groupedSpansMax = 4_000_000
-
     struct Current {
         var segment: SegmentRows
         var row: Int
@@ -22,22 +16,12 @@ final class OrderedRows {
         var start: Int64 { starts[position] }
     }
 
-    private struct Group {
-        var segment: SegmentRows
-        var rows: [Int32]
-        var rank: Int
-    }
-
     private var waiting: [SegmentCatalog.Entry]
     private let order: SpansPlan.Order
     private let open: (SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)?
-    private let isByStart: Bool
 
     /// A heap: the head that is next comes first.
     private var heads: [Head] = []
-    private var groups: [Group] = []
-    private var nextGroup = 0
-    private var position = 0
     private(set) var current: Current?
 
     init(
@@ -46,7 +30,6 @@ final class OrderedRows {
     ) {
         self.order = order
         self.open = open
-        isByStart = order.column == SpansColumn.startTimeIndex
         // The one to open next comes last.
         waiting =
             order.isDescending
@@ -54,32 +37,20 @@ final class OrderedRows {
     }
 
     func start() throws {
-        if isByStart {
-            try openDue()
-            showHead()
-        } else {
-            try gather()
-            showGroup()
-        }
+        try openDue()
+        showHead()
     }
 
     func next() throws {
-        if isByStart {
-            advanceHead()
-            try openDue()
-            showHead()
-        } else {
-            position += 1
-            showGroup()
-        }
+        advanceHead()
+        try openDue()
+        showHead()
     }
 
     /// Whether no more rows of the segment come.
     func isOut(_ segment: SegmentRows) -> Bool {
-        isByStart ? !heads.contains { $0.segment === segment } : !groups[min(nextGroup, groups.count)...].contains { $0.segment === segment }
+        !heads.contains { $0.segment === segment }
     }
-
-    // MARK: By start
 
     private func comes(_ left: Int64, before right: Int64) -> Bool { order.isDescending ? left > right : left < right }
 
@@ -132,41 +103,5 @@ final class OrderedRows {
             heads.swapAt(child, index)
             index = child
         }
-    }
-
-    // MARK: By text
-
-    private func gather() throws {
-        var gathered: [(text: [UInt8]?, group: Group)] = []
-        while let entry = waiting.popLast() {
-            guard let opened = try open(entry) else { continue }
-            for (text, rows) in try opened.segment.groups(column: order.column, opened.rows) {
-                gathered.append((text, Group(segment: opened.segment, rows: rows, rank: 0)))
-            }
-        }
-        let texts = Set(gathered.compactMap(\.text)).sorted { $0.lexicographicallyPrecedes($1) }
-        var ranks: [[UInt8]: Int] = [:]
-        for (rank, text) in texts.enumerated() { ranks[text] = rank + 1 }
-        // NULL comes before any text.
-        groups = gathered.map { text, group in
-            var group = group
-            group.rank = text.flatMap { ranks[$0] } ?? 0
-            return group
-        }
-        let isDescending = order.isDescending
-        groups.sort { isDescending ? $0.rank > $1.rank : $0.rank < $1.rank }
-    }
-
-    private func showGroup() {
-        while nextGroup < groups.count, position >= groups[nextGroup].rows.count {
-            groups[nextGroup].rows = []
-            nextGroup += 1
-            position = 0
-        }
-        guard nextGroup < groups.count else {
-            current = nil
-            return
-        }
-        current = Current(segment: groups[nextGroup].segment, row: Int(groups[nextGroup].rows[position]))
     }
 }

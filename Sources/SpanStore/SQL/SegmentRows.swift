@@ -21,12 +21,49 @@ final class SegmentRows {
     private var attributeColumns: [(name: String, column: DecodedColumn)]?
     private var json = JSONWriter()
 
-    /// A decoded column behind one reference, so that looking a value up copies nothing.
-    private final class Holder {
-        let column: DecodedColumn
+    /// Integers behind one reference, so that looking one up copies nothing.
+    private final class Integers {
+        let positions: [Int32]?
+        let values: [Int64]
 
-        init(_ column: DecodedColumn) {
-            self.column = column
+        init?(_ column: DecodedColumn) {
+            guard case .integers(let values) = column.values else { return nil }
+            positions = column.positions
+            self.values = values
+        }
+
+        @inline(__always)
+        func value(_ row: Int) -> Int64? {
+            guard let positions else { return values[row] }
+            let position = Int(positions[row])
+            return position < 0 ? nil : values[position]
+        }
+    }
+
+    /// Texts of a dictionary, or of their own, in the same way.
+    private final class Texts {
+        let bytes: [UInt8]
+        private let positions: [Int32]?
+        private let ranges: [Range<Int>]
+        private let indices: [UInt32]?
+
+        init?(_ column: DecodedColumn) {
+            switch column.values {
+            case .dictionary(let entries, let indices): (ranges, self.indices) = (entries, indices)
+            case .texts(let ranges): (self.ranges, indices) = (ranges, nil)
+            default: return nil
+            }
+            bytes = column.bytes
+            positions = column.positions
+        }
+
+        @inline(__always)
+        func range(_ row: Int) -> Range<Int>? {
+            var position = row
+            if let positions { position = Int(positions[row]) }
+            if position < 0 { return nil }
+            if let indices { position = Int(indices[position]) }
+            return ranges[position]
         }
     }
 
@@ -34,8 +71,10 @@ final class SegmentRows {
         case unknown
         /// NULL in every row.
         case null
-        case integer(Holder)
-        case text(Holder)
+        case integers(Integers)
+        /// Durations of spans that all have an end.
+        case durations(Integers)
+        case texts(Texts)
         /// A value that is put together.
         case other
     }
@@ -64,31 +103,55 @@ final class SegmentRows {
 
     private func access(_ index: Int) throws -> Access {
         switch source(index) {
-        case .integer(let space, let name): return try reader.column(space, name).map { .integer(Holder($0)) } ?? .null
-        case .startTime: return try fixed(FixedColumn.start).map { .integer(Holder($0)) } ?? .null
-        case .text(let space, let name): return try reader.column(space, name).map { .text(Holder($0)) } ?? .null
+        case .integer(let space, let name): return try integers(space, name)
+        case .startTime: return try integers(.fixed, FixedColumn.start)
+        case .duration:
+            guard allHaveEnds, case .integers(let durations) = try integers(.fixed, FixedColumn.duration) else { return .other }
+            return .durations(durations)
+        case .text(let space, let name):
+            guard let column = try reader.column(space, name) else { return .null }
+            return Texts(column).map(Access.texts) ?? .other
         case nil: return .null
         default: return .other
         }
     }
 
+    private func integers(_ space: ColumnSpace, _ name: String) throws -> Access {
+        guard let column = try reader.column(space, name) else { return .null }
+        return Integers(column).map(Access.integers) ?? .other
+    }
+
+    /// Whether the directory says that no span of the segment is without an end, which is 0.
+    private var allHaveEnds: Bool {
+        guard let start = reader.directory.column(.fixed, FixedColumn.start),
+            let duration = reader.directory.column(.fixed, FixedColumn.duration)
+        else { return false }
+        let (end, overflow) = start.minimum.addingReportingOverflow(duration.minimum)
+        return !overflow && end > 0
+    }
+
     /// Gives a span's value in a column to `result`, without a copy where it lies as it is shown.
+    @inline(__always)
     func withValue(_ row: Int, column index: Int, _ result: (borrowing Shown) -> Void) throws {
         if case .unknown = columns[index] { columns[index] = try access(index) }
         switch columns[index] {
-        case .integer(let holder): result(holder.column.integer(row).map(Shown.integer) ?? .null)
-        case .text(let holder):
-            guard let range = holder.column.textRange(row) else { return result(.null) }
-            holder.column.bytes.withUnsafeBufferPointer { result(.text(UnsafeBufferPointer(rebasing: $0[range]))) }
+        case .integers(let integers): result(integers.value(row).map(Shown.integer) ?? .null)
+        case .durations(let durations): result(durations.value(row).map { .integer(max(0, $0)) } ?? .null)
+        case .texts(let texts):
+            guard let range = texts.range(row) else { return result(.null) }
+            texts.bytes.withUnsafeBufferPointer { result(.text(UnsafeBufferPointer(rebasing: $0[range]))) }
         case .null, .unknown: result(.null)
-        case .other:
-            switch try value(row, column: index) {
-            case .null: result(.null)
-            case .integer(let integer): result(.integer(integer))
-            case .double(let double): result(.double(double))
-            case .text(let bytes): bytes.withUnsafeBufferPointer { result(.text($0)) }
-            case .string(var text): text.withUTF8 { result(.text($0)) }
-            }
+        case .other: try withOther(row, column: index, result)
+        }
+    }
+
+    private func withOther(_ row: Int, column index: Int, _ result: (borrowing Shown) -> Void) throws {
+        switch try value(row, column: index) {
+        case .null: result(.null)
+        case .integer(let integer): result(.integer(integer))
+        case .double(let double): result(.double(double))
+        case .text(let bytes): bytes.withUnsafeBufferPointer { result(.text($0)) }
+        case .string(var text): text.withUTF8 { result(.text($0)) }
         }
     }
 

@@ -104,7 +104,7 @@ enum SpansPlanner {
         let order = SpansPlan.Order(column: Int(term.iColumn), isDescending: term.desc != 0)
         switch source(order.column, context) {
         case .startTime: return order
-        case .traceID, .serviceName, .text: return spans <= OrderedRows.groupedSpansMax ? order : nil
+        case .traceID, .serviceName, .text: return spans <= GroupedRows.spansMax ? order : nil
         default: return nil
         }
     }

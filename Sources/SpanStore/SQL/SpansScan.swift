@@ -31,6 +31,8 @@ final class SpansScan {
     private var position = 0
     private var rowCount = 0
     private var ordered: OrderedRows?
+    private var grouped: GroupedRows?
+    private var isLastGroup = false
     private(set) var isAtEnd = true
 
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
@@ -77,9 +79,11 @@ final class SpansScan {
         nextCandidate = 0
         isAtEnd = false
         ordered = nil
-        if let order = plan.order {
+        grouped = nil
+        if let order = plan.order, order.column == SpansColumn.startTimeIndex {
             try startOrdered(order)
         } else {
+            if let order = plan.order { grouped = try GroupedRows(candidates, order, open: open) }
             try advanceSegment()
         }
     }
@@ -128,6 +132,7 @@ final class SpansScan {
     }
 
     private func advanceSegment() throws {
+        if let grouped { return advance(grouped) }
         if let segment { report.close(segment.reader) }
         while nextCandidate < candidates.count {
             let entry = candidates[nextCandidate]
@@ -176,6 +181,17 @@ final class SpansScan {
         self.ordered = ordered
         try ordered.start()
         show(ordered)
+    }
+
+    private func advance(_ grouped: GroupedRows) {
+        if let segment, isLastGroup { report.close(segment.reader) }
+        let group = grouped.next()
+        segment = group?.segment
+        rows = group?.rows
+        rowCount = group?.rows.count ?? 0
+        isLastGroup = group?.isLast ?? false
+        position = 0
+        isAtEnd = group == nil
     }
 
     private func advance(_ ordered: OrderedRows) throws {

@@ -59,9 +59,17 @@ struct DecodedColumn {
             let bitmap = try cursor.range((spanCount + 7) / 8)
             var positions = [Int32](repeating: -1, count: spanCount)
             var next: Int32 = 0
-            for row in 0..<spanCount where cursor.bytes[bitmap.lowerBound + row >> 3] & 1 << (row & 7) != 0 {
-                positions[row] = next
-                next += 1
+            positions.withUnsafeMutableBufferPointer { positions in
+                for offset in 0..<bitmap.count {
+                    var bits = cursor.bytes[bitmap.lowerBound + offset]
+                    while bits != 0 {
+                        let row = (offset << 3) + bits.trailingZeroBitCount
+                        bits &= bits &- 1
+                        guard row < spanCount else { break }
+                        positions[row] = next
+                        next &+= 1
+                    }
+                }
             }
             guard next == valueCount else { throw .damaged("a bitmap that disagrees with its count") }
             return positions
@@ -123,21 +131,27 @@ struct DecodedColumn {
         let (length, overflow) = count.multipliedReportingOverflow(by: width)
         guard !overflow else { throw .damaged("a column of absurd length") }
         let range = try cursor.range(length)
-        var words = [UInt64](repeating: 0, count: count)
-        cursor.bytes.withUnsafeBufferPointer { bytes in
-            words.withUnsafeMutableBufferPointer { words in
+        return [Int64](unsafeUninitializedCapacity: count) { values, filled in
+            cursor.bytes.withUnsafeBufferPointer { bytes in
+                let words = UnsafeMutableRawBufferPointer(values).bindMemory(to: UInt64.self)
+                words.initialize(repeating: 0)
                 for plane in 0..<width {
-                    let source = UnsafeBufferPointer(rebasing: bytes[(range.lowerBound + plane * count)..<(range.lowerBound + (plane + 1) * count)])
+                    let start = range.lowerBound + plane * count
+                    let source = UnsafeBufferPointer(rebasing: bytes[start..<start + count])
                     let shift = UInt64(8 * plane)
                     for index in 0..<count { words[index] |= UInt64(source[index]) &<< shift }
                 }
+                if mode == 0 {
+                    for index in 0..<count { words[index] &+= base }
+                } else {
+                    var value = base
+                    for index in 0..<count {
+                        value = value &+ (words[index] >> 1 ^ (0 &- (words[index] & 1)))
+                        words[index] = value
+                    }
+                }
             }
-        }
-        if mode == 0 { return words.map { Int64(bitPattern: $0 &+ base) } }
-        var value = base
-        return words.map { word in
-            value = value &+ (word >> 1 ^ (0 &- (word & 1)))
-            return Int64(bitPattern: value)
+            filled = count
         }
     }
 
@@ -181,23 +195,40 @@ struct DecodedColumn {
         let (length, overflow) = count.multipliedReportingOverflow(by: width)
         guard !overflow else { throw .damaged("a column of absurd length") }
         let range = try cursor.range(length)
-        var values: [UInt64] = []
-        values.reserveCapacity(count)
-        let bytes = cursor.bytes.span.bytes
-        var offset = range.lowerBound
-        for _ in 0..<count {
-            var value: UInt64 = 0
-            if width == 8 {
-                value = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            } else {
-                for index in 0..<width {
-                    value |= UInt64(bytes.unsafeLoad(fromByteOffset: offset + index, as: UInt8.self)) << UInt64(8 * index)
+        return words(cursor.bytes, range, count, width: width, as: UInt64.self)
+    }
+
+    /// Words of `width` bytes each, which fill the range, as integers that are at least as wide.
+    private static func words<Word: FixedWidthInteger & UnsignedInteger>(
+        _ bytes: [UInt8], _ range: Range<Int>, _ count: Int, width: Int, as word: Word.Type
+    ) -> [Word] {
+        [Word](unsafeUninitializedCapacity: count) { words, filled in
+            bytes.withUnsafeBytes { bytes in
+                let source = UnsafeRawBufferPointer(rebasing: bytes[range])
+                switch width {
+                case 1: for index in 0..<count { words[index] = Word(truncatingIfNeeded: source[index]) }
+                case 2:
+                    for index in 0..<count {
+                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self).littleEndian)
+                    }
+                case 4:
+                    for index in 0..<count {
+                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self).littleEndian)
+                    }
+                case 8:
+                    for index in 0..<count {
+                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self).littleEndian)
+                    }
+                default:
+                    for index in 0..<count {
+                        var value: UInt64 = 0
+                        for byte in 0..<width { value |= UInt64(source[index * width + byte]) << UInt64(8 * byte) }
+                        words[index] = Word(truncatingIfNeeded: value)
+                    }
                 }
             }
-            values.append(value)
-            offset += width
+            filled = count
         }
-        return values
     }
 
     private static func ranges(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> [Range<Int>] {
@@ -213,8 +244,10 @@ struct DecodedColumn {
         let entries = try ranges(&cursor, entryCount)
         let width = Int(try cursor.byte())
         guard [1, 2, 4].contains(width) else { throw .damaged("dictionary indices of odd width") }
-        let indices = try fixed(&cursor, count, width: width).map { UInt32(truncatingIfNeeded: $0) }
-        guard indices.allSatisfy({ $0 < entryCount }) else { throw .damaged("an index past its dictionary") }
+        let (length, overflow) = count.multipliedReportingOverflow(by: width)
+        guard !overflow else { throw .damaged("a column of absurd length") }
+        let indices = words(cursor.bytes, try cursor.range(length), count, width: width, as: UInt32.self)
+        guard indices.reduce(0, max) < max(entryCount, 1), entryCount > 0 || indices.isEmpty else { throw .damaged("an index past its dictionary") }
         return .dictionary(entries: entries, indices: indices)
     }
 
