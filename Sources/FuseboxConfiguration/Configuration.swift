@@ -8,6 +8,10 @@ package struct Configuration: Equatable, Sendable {
     package var allowsInsecureListen = false
     /// Bytes of a request's body, before and after inflating.
     package var requestBytesMax = 64 << 20
+    /// Days that spans are kept; `nil` for ever.
+    package var retentionDays: Double? = 30
+    /// Bytes of spans that are kept in the data file; `nil` for as many as the disk holds.
+    package var retentionBytes: Int? = 10 << 30
     package var policy = FusePolicy()
 
     /// For `fusebox config print`: where each setting that is not a default came from, by key.

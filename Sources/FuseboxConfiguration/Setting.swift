@@ -35,6 +35,18 @@ package struct Setting: Sendable {
             read: { text, configuration throws(ConfigurationError) in
                 configuration.requestBytesMax = try integer(text, "request_bytes_max", 1024...(1 << 29))
             }, show: { "\($0.requestBytesMax)" }),
+        Setting(
+            key: "retention.days", environment: "FUSEBOX_RETENTION_DAYS",
+            help: "Days that spans are kept. `none`: for ever.",
+            read: { text, configuration throws(ConfigurationError) in
+                configuration.retentionDays = text == "none" ? nil : try number(text, "retention.days", 0.001...36_500)
+            }, show: { $0.retentionDays.map(Decimal.text) ?? "none" }),
+        Setting(
+            key: "retention.bytes", environment: "FUSEBOX_RETENTION_BYTES",
+            help: "Bytes of spans that are kept. `none`: as many as the disk holds.",
+            read: { text, configuration throws(ConfigurationError) in
+                configuration.retentionBytes = text == "none" ? nil : try integer(text, "retention.bytes", (1 << 20)...(1 << 50))
+            }, show: { $0.retentionBytes.map { "\($0)" } ?? "none" }),
         seconds(
             "fuses.http_tool_timeout_s", "HTTP_TOOL_TIMEOUT_S", "Longest an HTTP tool may take.",
             \.httpToolTimeoutNanoseconds),

@@ -6,7 +6,7 @@ import Synchronization
 final class CommitLoop: CommitLane, Sendable {
     private struct State {
         var commit: PendingCommit?
-        var outcome: Result<CommittedSegment?, StoreError>?
+        var outcome: Result<Void, StoreError>?
     }
 
     private let state = Mutex(State())
@@ -39,7 +39,7 @@ final class CommitLoop: CommitLane, Sendable {
         arrival.signal()
     }
 
-    func takeOutcome(waits: Bool) -> Result<CommittedSegment?, StoreError>? {
+    func takeOutcome(waits: Bool) -> Result<Void, StoreError>? {
         if waits {
             done.wait()
         } else {

@@ -18,11 +18,11 @@ final class GroupCommitter: @unchecked Sendable {
     }
 
     /// Makes it durable, or says why not. The answers are given by `answer`.
-    func commit(_ pending: PendingCommit) -> Result<CommittedSegment?, StoreError> {
+    func commit(_ pending: PendingCommit) -> Result<Void, StoreError> {
         do throws(StoreError) {
-            let committed = try store.commit(try encoded(pending.group), pending.rows, nowUnixNano: pending.nowUnixNano)
+            try store.commit(try encoded(pending.group), pending.rows, nowUnixNano: pending.nowUnixNano)
             note(pending)
-            return .success(committed)
+            return .success(())
         } catch {
             metrics.commits.increment(error.commitResult)
             return .failure(error)
@@ -61,7 +61,7 @@ final class GroupCommitter: @unchecked Sendable {
     }
 
     /// Tells those who wait what became of it.
-    static func answer(_ pending: PendingCommit, _ outcome: Result<CommittedSegment?, StoreError>) {
+    static func answer(_ pending: PendingCommit, _ outcome: Result<Void, StoreError>) {
         for answer in pending.answers {
             switch outcome {
             case .success: answer.finish(.success(answer.result))

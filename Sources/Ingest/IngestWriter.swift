@@ -10,6 +10,9 @@ package import TelemetryModel
 /// Group commit without a timer: while one transaction is being fsynced, the next requests gather, and go together. So a slow disk
 /// costs latency and not throughput, and a lone client waits for nobody.
 package final class IngestWriter: Sendable {
+    /// Retention keeps what was received this long before the derivations' settle time.
+    private static let settleMarginNanoseconds: Int64 = 30_000_000_000
+
     private let queue: IngestQueue
     private let metrics: IngestMetrics
     private let limits: IngestLimits
@@ -22,17 +25,25 @@ package final class IngestWriter: Sendable {
     /// - Parameter clock: nanoseconds since 1970.
     package init(
         folder: StoreFolder, policy: FusePolicy, metrics: IngestMetrics, limits: IngestLimits = IngestLimits(),
+        retention: RetentionLimits = RetentionLimits(),
         clock: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
         let gate = CommitGate()
         let store = try SpanStore(folder: folder, gate: gate)
         let presence = try SpanPresence(store)
         let checkpointer = try Checkpointer(folder: folder, gate: gate)
+        let maintenance = try store.maintenance()
         let committer = GroupCommitter(store: store, metrics: metrics, clock: clock)
         let queue = IngestQueue(limits: limits)
         let commits = CommitLoop(committer, wake: queue.wake)
         do {
             let state = try WriterState(presence: presence, lane: commits, policy: policy, table: .standard)
+            let merging = try MaintenanceLoop(
+                maintenance,
+                .init(
+                    retention: retention, settleNanoseconds: policy.breakerSettleNanoseconds + Self.settleMarginNanoseconds,
+                    clock: clock),
+                metrics: MaintenanceMetrics(registry: metrics.registry))
             self.queue = queue
             self.metrics = metrics
             self.limits = limits
@@ -43,6 +54,7 @@ package final class IngestWriter: Sendable {
             DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
                 run(state)
                 commits.stop()
+                merging.stop()
                 checkpoints.stop()
                 committer.finish()
                 finished.signal()

@@ -22,5 +22,5 @@ protocol CommitLane: AnyObject {
     func submit(_ commit: PendingCommit)
 
     /// What became of the last one; `nil` when that is not known yet, which it always is when `waits`.
-    func takeOutcome(waits: Bool) -> Result<CommittedSegment?, StoreError>?
+    func takeOutcome(waits: Bool) -> Result<Void, StoreError>?
 }

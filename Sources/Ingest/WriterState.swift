@@ -116,9 +116,9 @@ final class WriterState: @unchecked Sendable {
         guard committing != nil, let outcome = lane.takeOutcome(waits: waits) else { return nil }
         committing = nil
         switch outcome {
-        case .success(let segment):
+        case .success:
             lastCommitFailed = false
-            if let segment { presence.add(segment) }
+            presence.settle()
             return nil
         case .failure(let error):
             lastCommitFailed = true

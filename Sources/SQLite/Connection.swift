@@ -91,6 +91,9 @@ package final class Connection: @unchecked Sendable {
         return try statement.step() ? statement.text(0) : nil
     }
 
+    /// Rows that the last INSERT, UPDATE or DELETE changed.
+    package var changes: Int { Int(sqlite3_changes64(handle)) }
+
     package var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
     /// Runs `body` in one transaction that takes the write lock at once, and rolls back when it throws.

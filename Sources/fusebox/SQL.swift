@@ -28,6 +28,9 @@ struct SQL: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "A value for :name in the query, as name=value; may be given more than once.")
     var parameter: [String] = []
 
+    @Flag(help: "Say on standard error which segments and columns each query read, and which it skipped.")
+    var explain = false
+
     @Option(help: "\(SQLFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
     var format: SQLFormat?
 
@@ -41,7 +44,7 @@ struct SQL: AsyncParsableCommand {
         }
         let session = SQLSession(
             reader: reader, format: format ?? .table, parameters: try parsedParameters(),
-            escapes: Terminal.isTerminal(.standardOutput))
+            escapes: Terminal.isTerminal(.standardOutput), explains: explain)
         if let text = try queryText() {
             try session.run(text)
         } else {

@@ -9,8 +9,11 @@ final class SQLSession {
     private let parameters: [String: String]
     /// Whether values go to a terminal, where control characters must not act.
     private let escapes: Bool
+    /// Whether to say of each query what it read.
+    private let explains: Bool
 
-    init(reader: SQLReader, format: SQLFormat, parameters: [String: String], escapes: Bool) {
+    init(reader: SQLReader, format: SQLFormat, parameters: [String: String], escapes: Bool, explains: Bool) {
+        self.explains = explains
         self.reader = reader
         self.format = format
         self.parameters = parameters
@@ -22,14 +25,17 @@ final class SQLSession {
         do {
             var rest = text[...]
             var isEmpty = true
-            while let (statement, behind) = try reader.connection.prepareNext(rest) {
+            while let (statement, behind) = try reader.prepareNext(rest) {
                 rest = behind
                 guard let statement else { continue }
                 isEmpty = false
                 try bind(statement)
                 var writer = SQLRowWriter(format: format, escapes: escapes, columns: Self.columnNames(statement))
+                reader.report.clear()
                 while try statement.step() { writer.write(Self.row(statement)) }
                 writer.finish()
+                statement.reset()
+                if explains { Terminal.write(reader.report.text, to: .standardError) }
             }
             if isEmpty { throw CommandFailure(.usage, "there is no query in the text") }
         } catch let error as SQLiteError {

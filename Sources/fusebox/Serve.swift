@@ -43,6 +43,7 @@ struct Serve: AsyncParsableCommand {
         do {
             writer = try IngestWriter(
                 folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, metrics: metrics,
+                retention: Self.retention(configuration),
                 clock: { Clock.unixNano() })
         } catch {
             throw error.failure
@@ -75,6 +76,13 @@ struct Serve: AsyncParsableCommand {
                     + "stay on 127.0.0.1 behind a proxy, or say --insecure-listen if the network is yours")
         }
         return configuration
+    }
+
+    private static func retention(_ configuration: Configuration) -> RetentionLimits {
+        var limits = RetentionLimits()
+        limits.age = configuration.retentionDays.map { Int64($0 * 86_400e9) }
+        limits.bytes = configuration.retentionBytes.map(Int64.init)
+        return limits
     }
 
     private func httpConfiguration(_ configuration: Configuration) -> HTTPConfiguration {

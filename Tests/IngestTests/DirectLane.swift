@@ -8,7 +8,7 @@ import TelemetryModel
 final class DirectLane: CommitLane {
     private let committer: GroupCommitter
     private var commit: PendingCommit?
-    private var outcome: Result<CommittedSegment?, StoreError>?
+    private var outcome: Result<Void, StoreError>?
     /// What is submitted waits, as behind a slow disk, until somebody waits for it.
     var isHolding = false
     /// The next commits fail with this.
@@ -23,7 +23,7 @@ final class DirectLane: CommitLane {
         if !isHolding { run() }
     }
 
-    func takeOutcome(waits: Bool) -> Result<CommittedSegment?, StoreError>? {
+    func takeOutcome(waits: Bool) -> Result<Void, StoreError>? {
         if waits { run() }
         return outcome.take()
     }

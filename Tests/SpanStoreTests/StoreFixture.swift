@@ -7,6 +7,7 @@ import TelemetryModel
 /// A store in a folder of its own, which goes when the value goes.
 final class StoreFixture {
     let folder: StoreFolder
+    private(set) var gate = CommitGate()
     private(set) var store: SpanStore?
     private(set) var presence: SpanPresence?
     private var reader = ColumnReader(table: .standard)
@@ -14,7 +15,8 @@ final class StoreFixture {
     private var encoder = SegmentEncoder(
         derivedColumns: Column.storedNames,
         annotations: AnnotationValues(stages: ["other"], outcomes: [], timeoutReasons: [], timeoutPhases: []))
-    private var now: Int64 = 1_767_225_600_000_000_000
+    /// When spans are received.
+    var now: Int64 = 1_767_225_600_000_000_000
 
     init() throws {
         folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
@@ -22,7 +24,8 @@ final class StoreFixture {
     }
 
     private func open() throws {
-        let opened = try SpanStore(folder: folder, gate: CommitGate())
+        gate = CommitGate()
+        let opened = try SpanStore(folder: folder, gate: gate)
         presence = try SpanPresence(opened)
         store = opened
     }
@@ -39,6 +42,13 @@ final class StoreFixture {
 
     func reopen() throws {
         close()
+        try open()
+    }
+
+    /// Opens the store again after SQL has put into the file what a crash leaves there.
+    func crash(leaving sql: String) throws {
+        close()
+        try Connection(path: folder.databasePath, access: .readWrite).execute(sql)
         try open()
     }
 
@@ -68,7 +78,8 @@ final class StoreFixture {
 
     func commit(_ rows: DerivationRows = DerivationRows()) throws {
         now += 1_000_000
-        if let committed = try store?.commit(try encoder.encode(group), rows, nowUnixNano: now) { presence?.add(committed) }
+        try store?.commit(try encoder.encode(group), rows, nowUnixNano: now)
+        presence?.settle()
         group = SpanGroup()
     }
 
@@ -77,10 +88,24 @@ final class StoreFixture {
         try commit()
     }
 
+    func merger() throws -> SegmentMerger {
+        guard let store else { throw CancellationError() }
+        return try SegmentMerger(store.maintenance())
+    }
+
+    /// Merges until there is nothing to merge.
+    func merge() throws {
+        let merger = try merger()
+        while try merger.runOnce() {}
+    }
+
     /// Rows of a query as texts; NULL is `∅`.
-    func sql(_ query: String) throws -> [[String]] {
+    ///
+    /// - Parameter rewriting: prepare it as `fusebox sql` does, attributes handed down.
+    func sql(_ query: String, rewriting: Bool = false) throws -> [[String]] {
         let reader = try SQLReader(folder: folder)
-        let statement = try reader.connection.prepare(query)
+        let prepared = rewriting ? try reader.prepareNext(query[...])?.statement : try reader.connection.prepare(query)
+        guard let statement = prepared else { return [] }
         var rows: [[String]] = []
         while try statement.step() { rows.append((0..<statement.columnCount).map { statement.text($0) ?? "∅" }) }
         return rows

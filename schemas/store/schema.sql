@@ -22,10 +22,16 @@ CREATE TABLE IF NOT EXISTS segment (
     directory BLOB NOT NULL
 ) STRICT;
 
--- id = segment.id * 4096 + number of the stream.
+-- id = stream set * 4096 + number of the stream. The stream set is the segment's id; a merged segment's directory tells its own.
 CREATE TABLE IF NOT EXISTS segment_stream (
     id INTEGER PRIMARY KEY,
     data BLOB NOT NULL
+) STRICT;
+
+-- Stream sets that no segment has: of a merge that is not finished, or of segments that were merged or deleted. Their streams are
+-- being deleted.
+CREATE TABLE IF NOT EXISTS segment_leftover (
+    stream_set INTEGER PRIMARY KEY
 ) STRICT;
 
 -- Derived counters: they never fall, whatever restarts or is deleted. Seconds are kept as nanoseconds.

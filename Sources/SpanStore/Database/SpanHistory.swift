@@ -49,13 +49,53 @@ package struct SpanHistory {
         }
     }
 
+    /// The spans of a stored segment that a restoration of the derivations reads again, in the order of arrival: all that were
+    /// received after `watermark`, and of those before it the latest attempts.
+    ///
+    /// - Parameter attemptsMax: how many attempts before the watermark are wanted.
+    package func batch(
+        ofSegment id: Int64, receivedAfter horizon: Int64, watermark: Int64, attemptsMax: Int
+    ) throws(StoreError) -> StoredBatch {
+        do {
+            var attemptsLeft = attemptsMax
+            let segment = try open(id)
+            guard let received = try segment.column(.fixed, FixedColumn.received) else { throw SegmentError.damaged("no receipts") }
+            let outcome = try segment.column(.derived, "outcome")
+            var rows: [Int] = []
+            for row in try StoredBatch.rowsByArrival(segment).reversed() {
+                let time = received.integer(row) ?? 0
+                guard time > horizon else { continue }
+                if time <= watermark {
+                    guard attemptsLeft > 0, let outcome, outcome.position(row) >= 0 else { continue }
+                    attemptsLeft -= 1
+                }
+                rows.append(row)
+            }
+            return try StoredBatch(segment, rows: rows.reversed())
+        } catch {
+            throw SpanStore.storeError(error)
+        }
+    }
+
+    /// How many spans of a segment are attempts.
+    package func attemptCount(ofSegment id: Int64) throws(StoreError) -> Int {
+        do {
+            return try open(id).directory.column(.derived, "outcome")?.valueCount ?? 0
+        } catch {
+            throw SpanStore.storeError(error)
+        }
+    }
+
+    private func open(_ id: Int64) throws -> SegmentReader {
+        guard let segment = try SegmentCatalog(connection).open(id) else { throw SegmentError.damaged("segment \(id) is missing") }
+        return segment
+    }
+
     /// The spans of a stored segment as a batch again, with the time at which each was received.
     package func batch(ofSegment id: Int64) throws(StoreError) -> StoredBatch {
         do {
-            guard let segment = try SegmentCatalog(connection).open(id) else {
-                throw SegmentError.damaged("segment \(id) is missing")
-            }
-            return try StoredBatch(segment)
+            let segment = try open(id)
+            return try StoredBatch(segment, rows: StoredBatch.rowsByArrival(segment))
         } catch {
             throw SpanStore.storeError(error)
         }

@@ -10,9 +10,10 @@ package final class SpanStore {
     package let folder: StoreFolder
     private let lock: StoreLock
     private let connection: Connection
-    private let gate: CommitGate
-    private var nextSegmentID: Int64 = 1
-    package private(set) var storedSpans: Int64 = 0
+    let gate: CommitGate
+    /// The segments that are stored, shared with merging, retention and `SpanPresence`.
+    package let ledger = SegmentLedger()
+    package var storedSpans: Int64 { ledger.storedSpans }
     private var lastFoldUnixNano: Int64 = 0
 
     private let insertSegment: Statement
@@ -29,15 +30,12 @@ package final class SpanStore {
         do {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
             try StoreSettings.prepareWriter(connection)
-            insertSegment = try connection.prepare(
-                """
-                INSERT INTO segment (id, span_count, start_min, start_max, end_min, end_max, received_min, received_max,
-                    stored_bytes, trace_filter, directory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                """, persistent: true)
+            insertSegment = try connection.prepare(SegmentRow.insertion, persistent: true)
             insertStream = try connection.prepare("INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
             derivations = try DerivationTables(connection)
-            nextSegmentID = try connection.integer("SELECT coalesce(max(id), 0) + 1 FROM segment") ?? 1
-            storedSpans = try connection.integer("SELECT coalesce(sum(span_count), 0) FROM segment") ?? 0
+            try loadLedger()
+            ledger.setRetentionFloor(
+                try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'") ?? .min)
         } catch {
             throw Self.storeError(error)
         }
@@ -53,53 +51,60 @@ package final class SpanStore {
         }
     }
 
+    private func loadLedger() throws {
+        let statement = try connection.prepare(
+            "SELECT id, span_count, stored_bytes, end_max, received_max, trace_filter, directory FROM segment ORDER BY id")
+        while try statement.step() {
+            let id = statement.integer(0)
+            ledger.append(
+                SegmentLedger.Entry(
+                    id: id, streamSet: try SegmentDirectory.streamSet(ofFrame: statement.blob(6)) ?? id,
+                    spanCount: Int(statement.integer(1)), storedBytes: Int(statement.integer(2)),
+                    endMaximum: statement.integer(3), receivedMaximum: statement.integer(4),
+                    filter: TraceFilter(bytes: statement.blob(5))))
+        }
+        // Numbers of unfinished merges and of deleted segments are not used again either.
+        let streams = try connection.integer("SELECT max(id) FROM segment_stream") ?? 0
+        let leftover = try connection.integer("SELECT max(stream_set) FROM segment_leftover") ?? 0
+        let last = ledger.entries.last?.id ?? 0
+        ledger.startNumbers(at: max(last, streams / Int64(SegmentFormat.streamsMax), leftover) + 1)
+    }
+
     // MARK: Commit
 
-    /// Makes a segment and derivation rows durable in one transaction; gives what `SpanPresence` is to be told of it.
-    @discardableResult
-    package func commit(
-        _ segment: EncodedSegment?, _ rows: DerivationRows, nowUnixNano: Int64
-    ) throws(StoreError) -> CommittedSegment? {
-        let id = nextSegmentID
+    /// Makes a segment and derivation rows durable in one transaction.
+    package func commit(_ segment: EncodedSegment?, _ rows: DerivationRows, nowUnixNano: Int64) throws(StoreError) {
         let folds = derivations.shouldFold(rows, lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
-        if segment == nil && rows.isEmpty && !folds { return nil }
+        if segment == nil && rows.isEmpty && !folds { return }
         do throws(SQLiteError) {
             let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
-                try connection.transaction { () throws(SQLiteError) in
+                let id = segment == nil ? 0 : ledger.takeNumber()
+                let written = try connection.transaction { () throws(SQLiteError) in
                     if let segment { try insert(segment, id: id) }
                     return try derivations.write(rows, folds: folds)
                 }
+                if let segment { ledger.append(SegmentLedger.Entry(segment, id: id)) }
+                return written
             }
             derivations.didCommit(written)
         } catch {
             throw .database(error)
         }
         if folds { lastFoldUnixNano = nowUnixNano }
-        guard let segment else { return nil }
-        storedSpans += Int64(segment.spanCount)
-        nextSegmentID += 1
-        return CommittedSegment(id: id, traceFilter: segment.traceFilter)
     }
 
     private func insert(_ segment: EncodedSegment, id: Int64) throws(SQLiteError) {
-        let statistics = segment.statistics
-        try insertSegment.bind(1, id)
-        try insertSegment.bind(2, Int64(segment.spanCount))
-        try insertSegment.bind(3, statistics.startMinimum)
-        try insertSegment.bind(4, statistics.startMaximum)
-        try insertSegment.bind(5, statistics.endMinimum)
-        try insertSegment.bind(6, statistics.endMaximum)
-        try insertSegment.bind(7, statistics.receivedMinimum)
-        try insertSegment.bind(8, statistics.receivedMaximum)
-        try insertSegment.bind(9, Int64(segment.storedBytes))
-        try insertSegment.bind(10, segment.traceFilter.bytes)
-        try insertSegment.bind(11, segment.directory)
-        try insertSegment.run()
+        try SegmentRow.insert(segment, id: id, with: insertSegment)
         for (number, stream) in segment.streams.enumerated() {
             try insertStream.bind(1, id * Int64(SegmentFormat.streamsMax) + Int64(number))
             try insertStream.bind(2, stream)
             try insertStream.run()
         }
+    }
+
+    /// A connection for merging and deleting segments beside this one.
+    package func maintenance() throws(StoreError) -> StoreMaintenance {
+        try StoreMaintenance(folder: folder, gate: gate, ledger: ledger)
     }
 
     /// Empties the write-ahead log into the file, so that the file alone is the whole store. For the end; readers may prevent it.

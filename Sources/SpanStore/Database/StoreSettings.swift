@@ -4,7 +4,7 @@ import SQLite
 /// What the store asks of SQLite, and reads back. docs/adr/0004-sqlite-settings.md has the reasons and the measurements.
 enum StoreSettings {
     /// Raised when an older program would misread the tables.
-    static let schemaVersion: Int64 = 1
+    static let schemaVersion: Int64 = 2
 
     /// Prepares the writer's connection and makes the tables.
     static func prepareWriter(_ connection: Connection) throws(StoreError) {
@@ -41,6 +41,15 @@ enum StoreSettings {
         guard try connection.text("PRAGMA journal_mode") == "wal" else {
             throw StoreError.setting("SQLite cannot use its write-ahead log here; put the data folder on a local disk")
         }
+    }
+
+    /// Prepares a connection for merging or retention: it writes beside the writer, in turns.
+    static func prepareMaintenance(_ connection: Connection) throws(SQLiteError) {
+        try connection.execute("PRAGMA synchronous = FULL")
+        try connection.execute("PRAGMA secure_delete = OFF")
+        try connection.execute("PRAGMA wal_autocheckpoint = 0")
+        try connection.execute("PRAGMA cache_size = -4096")
+        try connection.execute("PRAGMA foreign_keys = OFF")
     }
 
     static func prepareReader(_ connection: Connection) throws(SQLiteError) {

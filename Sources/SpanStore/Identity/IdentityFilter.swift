@@ -1,12 +1,14 @@
 import TelemetryModel
 
-/// Says of nearly every new span that it is new, without a read: a Bloom filter over all stored (trace id, span id).
+/// Says of nearly every new span that it is new, without a read: a Bloom filter over the (trace id, span id) of late.
 ///
-/// Layers grow fourfold, so that a store of a few spans costs little memory and one of fifty million is asked four times. Each layer
-/// is split into blocks of 64 bytes, one cache line; a key sets one bit in each of the block's eight words. At 16 bits a key about
+/// Layers grow fourfold up to four million keys, so that a store of a few spans costs little memory; when there are five, the owner
+/// drops the first: 27 MiB at most. Each layer is split into blocks of 64 bytes, one cache line; a key sets one bit in each of the block's eight words. At 16 bits a key about
 /// one new span in a thousand is taken for a known one, and the exact check behind the filter says that it is not.
 struct IdentityFilter {
     private static let firstLayerKeys = 1 << 18
+    private static let layerKeysMax = 1 << 22
+    private static let layersMax = 5
     private static let bitsPerKey = 16
     private static let wordsPerBlock = 8
     /// Keeps clients from choosing ids that collide.
@@ -15,14 +17,25 @@ struct IdentityFilter {
     private struct Layer {
         var words: [UInt64]
         var keysLeft: Int
+        let keyCount: Int
 
         init(keys: Int) {
             words = [UInt64](repeating: 0, count: keys * IdentityFilter.bitsPerKey / 64)
             keysLeft = keys
+            keyCount = keys
         }
     }
 
     private var layers: [Layer] = []
+
+    var layerCount: Int { layers.count }
+
+    var isFull: Bool { layers.count > Self.layersMax }
+
+    /// Forgets the oldest keys; the owner knows them otherwise.
+    mutating func removeFirstLayer() {
+        layers.removeFirst()
+    }
 
     /// Adds a key; `true` when it may have been there before.
     @inline(__always)
@@ -32,7 +45,7 @@ struct IdentityFilter {
         let second = ByteHash.mix(hash, 0x9FB2_1C65_1E98_DF25)
         for index in layers.indices where contains(index, hash, second) { return true }
         if layers.last.map({ $0.keysLeft == 0 }) ?? true {
-            layers.append(Layer(keys: Self.firstLayerKeys << (2 * layers.count)))
+            layers.append(Layer(keys: min(Self.layerKeysMax, max(Self.firstLayerKeys, 4 * (layers.last?.keyCount ?? 0)))))
         }
         set(layers.count - 1, hash, second)
         return false

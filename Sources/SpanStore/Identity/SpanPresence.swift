@@ -14,28 +14,26 @@ package final class SpanPresence {
 
     private let connection: Connection
     private let catalog: SegmentCatalog
+    private let ledger: SegmentLedger
+    private let gate: CommitGate
     private var identities = IdentityIndex()
-    /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
-    package private(set) var retentionFloorUnixNano: Int64?
 
-    /// Learns which spans a store holds. The store must be open: it makes the tables.
+    /// Learns which spans a store holds.
     package init(_ store: SpanStore) throws(StoreError) {
+        ledger = store.ledger
+        gate = store.gate
         do {
             connection = try Connection(path: store.folder.databasePath, access: .readOnly)
             try StoreSettings.prepareReader(connection)
             catalog = SegmentCatalog(connection)
-            let statement = try connection.prepare("SELECT id, trace_filter FROM segment ORDER BY id")
-            while try statement.step() {
-                let id = statement.integer(0)
-                guard let segment = try catalog.open(id) else { throw SegmentError.damaged("segment \(id) is missing") }
-                try identities.load(id: id, filter: TraceFilter(bytes: statement.blob(1)), segment: segment)
-            }
-            retentionFloorUnixNano = try connection.integer(
-                "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'")
+            try identities.load(ledger.entries) { [catalog] in try catalog.open($0) }
         } catch {
             throw SpanStore.storeError(error)
         }
     }
+
+    /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
+    package var retentionFloorUnixNano: Int64? { ledger.retentionFloorUnixNano }
 
     /// What was committed, for rebuilding the derivations.
     package var history: SpanHistory { SpanHistory(connection) }
@@ -52,12 +50,7 @@ package final class SpanPresence {
     /// - Parameter pendingHash: the content hash of the span with this identity that waits for its commit, if there is one.
     package func answer(_ span: SpanRecord, pendingHash: UInt32?) throws(StoreError) -> Answer {
         do {
-            let stored =
-                try pendingHash
-                ?? identities.contentHash(span.traceID, span.spanID) { id in
-                    guard let segment = try catalog.open(id) else { throw SegmentError.damaged("segment \(id) is missing") }
-                    return segment
-                }
+            let stored = try pendingHash ?? storedHash(span)
             guard let stored else { return .new }
             return stored == span.contentHash ? .identical : .conflict
         } catch {
@@ -65,8 +58,24 @@ package final class SpanPresence {
         }
     }
 
-    /// Takes a segment that was committed; its spans went through `isCertainlyNew`.
-    package func add(_ segment: CommittedSegment) {
-        identities.add(id: segment.id, filter: segment.traceFilter)
+    private func storedHash(_ span: SpanRecord) throws -> UInt32? {
+        do {
+            return try lookUp(span)
+        } catch is IdentityIndex.OutdatedSegments {
+            // Segments were merged since the list was read. While the gate is held, list and file agree.
+            return try gate.whileCheckpointsWait { try lookUp(span) }
+        }
     }
+
+    /// One state of the file for a segment's directory and its streams: merging may delete them in between.
+    private func lookUp(_ span: SpanRecord) throws -> UInt32? {
+        let entries = ledger.entries
+        let result: Result<UInt32?, any Error> = try history.snapshot { () throws(StoreError) in
+            Result { try identities.contentHash(span.traceID, span.spanID, in: entries) { try catalog.open($0) } }
+        }
+        return try result.get()
+    }
+
+    /// Keeps memory bounded; to be called after a commit.
+    package func settle() { identities.settle(ledger) }
 }

@@ -3,7 +3,7 @@ package import TelemetryModel
 /// Which traces a segment may hold: sorted 32-bit hashes of its trace ids. A trace that is not in it is not in the segment; one
 /// that is may be there by one chance in four billion for each trace of the segment.
 package struct TraceFilter: Sendable {
-    private var hashes: [UInt32]
+    private(set) var hashes: [UInt32]
 
     package init(_ traces: [TraceID]) {
         hashes = traces.map(Self.hash).sorted()
@@ -11,14 +11,20 @@ package struct TraceFilter: Sendable {
 
     /// Reads `bytes`; what is left over behind the last four is dropped.
     init(bytes: [UInt8]) {
-        hashes = []
-        hashes.reserveCapacity(bytes.count / 4)
-        for offset in stride(from: 0, to: bytes.count - 3, by: 4) {
-            hashes.append(
-                UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8 | UInt32(bytes[offset + 2]) << 16
-                    | UInt32(bytes[offset + 3]) << 24)
+        let count = bytes.count / 4
+        hashes = [UInt32](unsafeUninitializedCapacity: count) { target, filled in
+            bytes.withUnsafeBytes { source in
+                for index in 0..<count {
+                    target.initializeElement(
+                        at: index,
+                        to: UInt32(littleEndian: source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
+                }
+            }
+            filled = count
         }
     }
+
+    var byteCount: Int { hashes.count * 4 }
 
     /// The stored form: the hashes, little-endian.
     var bytes: [UInt8] {

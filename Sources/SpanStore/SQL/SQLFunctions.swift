@@ -104,9 +104,8 @@ enum SQLFunctions {
             sqlite3_result_null(context)
             return
         }
-        gathered.values.sort()
         let rank = Int((gathered.percent / 100 * Double(gathered.values.count)).rounded(.up))
-        let value = gathered.values[max(0, rank - 1)]
+        let value = Selection.value(atRank: max(0, rank - 1), of: &gathered.values)
         if let integer = Int64(exactly: value) {
             sqlite3_result_int64(context, integer)
         } else {

@@ -6,7 +6,14 @@ package import SQLite
 /// Read-only three times over: the file is opened so, `query_only` is set, and an authorizer lets through only what reads. Used by
 /// one thread at a time.
 package final class SQLReader: @unchecked Sendable {
+    /// Attributes that may have columns on one connection.
+    private static let attributeColumnsMax = 256
+
     package let connection: Connection
+    /// What the queries since its last `clear` read of `spans`.
+    package let report = ScanReport()
+    private let catalog: SegmentCatalog
+    private var attributes: [String] = []
 
     /// Opens the store in `folder`, which must hold a database.
     package init(folder: StoreFolder) throws(StoreError) {
@@ -21,22 +28,53 @@ package final class SQLReader: @unchecked Sendable {
                 throw StoreError.schemaVersion(found: found, known: StoreSettings.schemaVersion)
             }
             try StoreSettings.prepareReader(connection)
-            try SpansModule.register(on: connection)
+            catalog = SegmentCatalog(connection)
+            try SpansModule.register(.init(catalog, report: report, attributes: []), on: connection)
             try SQLFunctions.register(on: connection)
             try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
-            // Connects the table while declaring it is still allowed.
-            try connection.execute("SELECT 1 FROM spans LIMIT 0")
+            // Connects the virtual tables while declaring them is still allowed.
+            for table in ["spans", "json_each('[]')", "json_tree('[]')"] {
+                try connection.execute("SELECT 1 FROM \(table) LIMIT 0")
+            }
             try connection.execute("PRAGMA query_only = ON")
             // `sqlite_master` must not be written through `writable_schema` either.
             fusebox_sqlite_set_defensive(connection.handle, 1)
-            sqlite3_set_authorizer(
-                connection.handle,
-                { _, action, first, second, _, _ in
-                    SQLReader.isAllowed(action, first, second) ? SQLITE_OK : SQLITE_DENY
-                }, nil)
+            authorize()
         } catch {
             throw SpanStore.storeError(error)
         }
+    }
+
+    private func authorize() {
+        sqlite3_set_authorizer(
+            connection.handle,
+            { _, action, first, second, _, _ in
+                SQLReader.isAllowed(action, first, second) ? SQLITE_OK : SQLITE_DENY
+            }, nil)
+    }
+
+    /// Prepares the first statement of a text and gives what stands behind it, like `Connection.prepareNext`; conditions on
+    /// attributes are handed down to `spans` where that is possible.
+    package func prepareNext(_ sql: Substring) throws(SQLiteError) -> (statement: Statement?, rest: Substring)? {
+        guard let (statement, rest) = try connection.prepareNext(sql) else { return nil }
+        guard statement != nil, let rewritten = QueryRewriter.rewrite(String(decoding: sql.utf8.dropLast(rest.utf8.count), as: UTF8.self))
+        else { return (statement, rest) }
+        if rewritten.attributes.contains(where: { !attributes.contains($0) }) {
+            guard attributes.count + rewritten.attributes.count <= Self.attributeColumnsMax else { return (statement, rest) }
+            attributes += rewritten.attributes.filter { !attributes.contains($0) }
+            try declareAttributes()
+        }
+        // Where the other form is no statement, such as one about a table of the same name, the text as it was has the word.
+        guard let other = try? connection.prepare(rewritten.text) else { return (statement, rest) }
+        return (other, rest)
+    }
+
+    /// Makes `attributes` hidden columns of `spans`.
+    private func declareAttributes() throws(SQLiteError) {
+        sqlite3_set_authorizer(connection.handle, nil, nil)
+        defer { authorize() }
+        try SpansModule.register(.init(catalog, report: report, attributes: attributes), on: connection)
+        try connection.execute("SELECT 1 FROM spans LIMIT 0")
     }
 
     /// Pragmas that only tell.

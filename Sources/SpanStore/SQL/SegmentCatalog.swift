@@ -6,12 +6,20 @@ final class SegmentCatalog {
     struct Entry {
         var id: Int64
         var spanCount: Int
+        var storedBytes: Int64
         var startMinimum: Int64
         var startMaximum: Int64
+        var endMinimum: Int64
+        var endMaximum: Int64
         var filter: TraceFilter
     }
 
+    /// Directories that stay decoded, of about 5 KiB each.
+    private static let directoriesMax = 1024
+
+    /// In the order of ids.
     private(set) var entries: [Entry] = []
+    private var directories: [Int64: SegmentDirectory] = [:]
     private unowned let connection: Connection
     private var dataVersion: Int64?
 
@@ -19,34 +27,59 @@ final class SegmentCatalog {
         self.connection = connection
     }
 
-    /// Learns of segments that were committed or deleted since the last call.
+    /// Learns of segments that were committed, merged or deleted since the last call.
     func refresh() throws(SQLiteError) {
         let version = try connection.integer("PRAGMA data_version")
         if version == dataVersion && dataVersion != nil { return }
-        if let first = entries.first, try connection.integer("SELECT min(id) FROM segment") != first.id { entries = [] }
+        let known = Dictionary(entries.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        var current: [Entry] = []
         let statement = try connection.prepare(
-            "SELECT id, span_count, start_min, start_max, trace_filter FROM segment WHERE id > ?1 ORDER BY id")
-        try statement.bind(1, entries.last?.id ?? 0)
+            "SELECT id, span_count, stored_bytes, start_min, start_max, end_min, end_max FROM segment ORDER BY id")
+        let filter = try connection.prepare("SELECT trace_filter FROM segment WHERE id = ?1")
         while try statement.step() {
-            entries.append(
+            let id = statement.integer(0)
+            // A merged segment has the id of one that it was made of, but never its size.
+            if let entry = known[id], entry.spanCount == Int(statement.integer(1)), entry.storedBytes == statement.integer(2) {
+                current.append(entry)
+                continue
+            }
+            directories[id] = nil
+            try filter.bind(1, id)
+            guard try filter.step() else { continue }
+            current.append(
                 Entry(
-                    id: statement.integer(0), spanCount: Int(statement.integer(1)), startMinimum: statement.integer(2),
-                    startMaximum: statement.integer(3), filter: TraceFilter(bytes: statement.blob(4))))
+                    id: id, spanCount: Int(statement.integer(1)), storedBytes: statement.integer(2),
+                    startMinimum: statement.integer(3), startMaximum: statement.integer(4), endMinimum: statement.integer(5),
+                    endMaximum: statement.integer(6), filter: TraceFilter(bytes: filter.blob(0))))
+            filter.reset()
         }
+        entries = current
         dataVersion = version
     }
 
-    /// Opens a segment; `nil` when it was deleted meanwhile.
-    func open(_ id: Int64) throws -> SegmentReader? {
-        let statement = try connection.prepare("SELECT directory FROM segment WHERE id = ?1")
-        try statement.bind(1, id)
-        guard try statement.step() else { return nil }
+    /// Opens a segment; `nil` when it is not there.
+    ///
+    /// - Parameter onRead: is told the stream and the stored bytes of each read.
+    func open(_ id: Int64, onRead: ((_ stream: Int, _ bytes: Int) -> Void)? = nil) throws -> SegmentReader? {
         let connection = connection
-        return try SegmentReader(id: id, directory: statement.blob(0)) { stream in
+        let load = { (stream: Int64) throws -> [UInt8] in
             let statement = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1")
             try statement.bind(1, stream)
             guard try statement.step() else { throw SegmentError.damaged("stream \(stream) is missing") }
-            return statement.blob(0)
+            let frame = statement.blob(0)
+            onRead?(Int(stream % Int64(SegmentFormat.streamsMax)), frame.count)
+            return frame
         }
+        if let directory = directories[id] { return SegmentReader(id: id, directory: directory, loadStream: load) }
+        let statement = try connection.prepare("SELECT directory FROM segment WHERE id = ?1")
+        try statement.bind(1, id)
+        guard try statement.step() else { return nil }
+        let reader = try SegmentReader(id: id, directory: statement.blob(0), loadStream: load)
+        // Only of segments that are in the list: when that changes, so does this.
+        if dataVersion != nil {
+            if directories.count >= Self.directoriesMax { directories.removeAll() }
+            directories[id] = reader.directory
+        }
+        return reader
     }
 }

@@ -5,12 +5,15 @@ final class SegmentRows {
     enum Value {
         case null
         case integer(Int64)
+        case double(Double)
         case text(ArraySlice<UInt8>)
         case string(String)
     }
 
     let reader: SegmentReader
-    private var columns: [DecodedColumn??]
+    private let attributeKeys: [String]
+    /// By SQL column, how its values are got at.
+    private var columns: [Access]
     private var traces: [TraceID]?
     private var services: [String]?
     private var resourceJSON: [[UInt8]]?
@@ -18,53 +21,152 @@ final class SegmentRows {
     private var attributeColumns: [(name: String, column: DecodedColumn)]?
     private var json = JSONWriter()
 
-    init(_ reader: SegmentReader) {
+    /// Integers behind one reference, so that looking one up copies nothing.
+    private final class Integers {
+        let positions: [Int32]?
+        let values: [Int64]
+
+        init?(_ column: DecodedColumn) {
+            guard case .integers(let values) = column.values else { return nil }
+            positions = column.positions
+            self.values = values
+        }
+
+        @inline(__always)
+        func value(_ row: Int) -> Int64? {
+            guard let positions else { return values[row] }
+            let position = Int(positions[row])
+            return position < 0 ? nil : values[position]
+        }
+    }
+
+    /// Texts of a dictionary, or of their own, in the same way.
+    private final class Texts {
+        let bytes: [UInt8]
+        private let positions: [Int32]?
+        private let ranges: [Range<Int>]
+        private let indices: [UInt32]?
+
+        init?(_ column: DecodedColumn) {
+            switch column.values {
+            case .dictionary(let entries, let indices): (ranges, self.indices) = (entries, indices)
+            case .texts(let ranges): (self.ranges, indices) = (ranges, nil)
+            default: return nil
+            }
+            bytes = column.bytes
+            positions = column.positions
+        }
+
+        @inline(__always)
+        func range(_ row: Int) -> Range<Int>? {
+            var position = row
+            if let positions { position = Int(positions[row]) }
+            if position < 0 { return nil }
+            if let indices { position = Int(indices[position]) }
+            return ranges[position]
+        }
+    }
+
+    private enum Access {
+        case unknown
+        /// NULL in every row.
+        case null
+        case integers(Integers)
+        /// Durations of spans that all have an end.
+        case durations(Integers)
+        case texts(Texts)
+        /// A value that is put together.
+        case other
+    }
+
+    /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
+    init(_ reader: SegmentReader, attributes: [String]) {
         self.reader = reader
-        columns = Array(repeating: nil, count: SpansColumn.all.count)
+        attributeKeys = attributes
+        columns = Array(repeating: .unknown, count: SpansColumn.all.count + attributes.count)
+    }
+
+    /// What a column of `spans` shows; `nil` past the last.
+    func source(_ index: Int) -> SpansColumn.Source? {
+        if SpansColumn.all.indices.contains(index) { return SpansColumn.all[index].source }
+        let position = index - SpansColumn.all.count
+        return attributeKeys.indices.contains(position) ? .attribute(attributeKeys[position]) : nil
     }
 
     private func fixed(_ name: String) throws -> DecodedColumn? {
         try reader.column(.fixed, name)
     }
 
-    /// The column behind the SQL column, decoded once.
     private func column(_ index: Int, _ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
-        if let known = columns[index] { return known }
-        let decoded = try reader.column(space, name)
-        columns[index] = .some(decoded)
-        return decoded
+        try reader.column(space, name)
     }
 
-    // MARK: Filters
-
-    func rows(of trace: TraceID) throws -> [Int32] {
-        guard let wanted = try traceIDs().firstIndex(of: trace), let index = try fixed(FixedColumn.traceIndex) else { return [] }
-        return (0..<reader.spanCount).compactMap { index.integer($0) == Int64(wanted) ? Int32($0) : nil }
-    }
-
-    /// The rows whose text is `text`; `nil` when the column cannot say.
-    func rows(column index: Int, equalTo text: [UInt8]) throws -> [Int32]? {
-        switch SpansColumn.all[index].source {
+    private func access(_ index: Int) throws -> Access {
+        switch source(index) {
+        case .integer(let space, let name): return try integers(space, name)
+        case .startTime: return try integers(.fixed, FixedColumn.start)
+        case .duration:
+            guard allHaveEnds, case .integers(let durations) = try integers(.fixed, FixedColumn.duration) else { return .other }
+            return .durations(durations)
         case .text(let space, let name):
-            guard var entry = reader.directory.column(space, name) else { return [] }
-            if entry.encoding == .alias, let source = reader.directory.column(.attribute, entry.aliasName) { entry = source }
-            let bit = ByteHash.hash(text.span.bytes, WireRange(offset: 0, count: text.count)) & 63
-            if entry.valueMask & 1 << bit == 0 { return [] }
-            return try column(index, space, name)?.rows(equalTo: text, spanCount: reader.spanCount)
-        case .serviceName:
-            let wanted = String(decoding: text, as: UTF8.self)
-            let matching = Set(try serviceNames().enumerated().filter { $0.element == wanted }.map { Int64($0.offset) })
-            if matching.isEmpty { return [] }
-            guard let resource = try fixed(FixedColumn.resource) else { return [] }
-            return (0..<reader.spanCount).compactMap { matching.contains(resource.integer($0) ?? -1) ? Int32($0) : nil }
-        default: return nil
+            guard let column = try reader.column(space, name) else { return .null }
+            return Texts(column).map(Access.texts) ?? .other
+        case nil: return .null
+        default: return .other
         }
+    }
+
+    private func integers(_ space: ColumnSpace, _ name: String) throws -> Access {
+        guard let column = try reader.column(space, name) else { return .null }
+        return Integers(column).map(Access.integers) ?? .other
+    }
+
+    /// Whether the directory says that no span of the segment is without an end, which is 0.
+    private var allHaveEnds: Bool {
+        guard let start = reader.directory.column(.fixed, FixedColumn.start),
+            let duration = reader.directory.column(.fixed, FixedColumn.duration)
+        else { return false }
+        let (end, overflow) = start.minimum.addingReportingOverflow(duration.minimum)
+        return !overflow && end > 0
+    }
+
+    /// Gives a span's value in a column to `result`, without a copy where it lies as it is shown.
+    @inline(__always)
+    func withValue(_ row: Int, column index: Int, _ result: (borrowing Shown) -> Void) throws {
+        if case .unknown = columns[index] { columns[index] = try access(index) }
+        switch columns[index] {
+        case .integers(let integers): result(integers.value(row).map(Shown.integer) ?? .null)
+        case .durations(let durations): result(durations.value(row).map { .integer(max(0, $0)) } ?? .null)
+        case .texts(let texts):
+            guard let range = texts.range(row) else { return result(.null) }
+            texts.bytes.withUnsafeBufferPointer { result(.text(UnsafeBufferPointer(rebasing: $0[range]))) }
+        case .null, .unknown: result(.null)
+        case .other: try withOther(row, column: index, result)
+        }
+    }
+
+    private func withOther(_ row: Int, column index: Int, _ result: (borrowing Shown) -> Void) throws {
+        switch try value(row, column: index) {
+        case .null: result(.null)
+        case .integer(let integer): result(.integer(integer))
+        case .double(let double): result(.double(double))
+        case .text(let bytes): bytes.withUnsafeBufferPointer { result(.text($0)) }
+        case .string(var text): text.withUTF8 { result(.text($0)) }
+        }
+    }
+
+    /// A value on its way to SQLite; the text is valid for the call only.
+    enum Shown {
+        case null
+        case integer(Int64)
+        case double(Double)
+        case text(UnsafeBufferPointer<UInt8>)
     }
 
     // MARK: Values
 
     func value(_ row: Int, column index: Int) throws -> Value {
-        switch SpansColumn.all[index].source {
+        switch source(index) {
         case .traceID:
             guard let position = try column(index, .fixed, FixedColumn.traceIndex)?.integer(row) else { return .null }
             return .string(try traceID(Int(position)).hexadecimal)
@@ -92,6 +194,52 @@ final class SegmentRows {
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
         case .events: return try list(fixed(FixedColumn.events), row, WireJSON.event)
         case .links: return try list(fixed(FixedColumn.links), row, WireJSON.link)
+        case .attribute(let key): return try attribute(key, row)
+        case nil: return .null
+        }
+    }
+
+    /// An attribute as `attr` gives it.
+    private func attribute(_ key: String, _ row: Int) throws -> Value {
+        if let column = try reader.column(.attribute, key) {
+            let value = column.value(row)
+            if case .absent = value {} else { return shown(value, column.bytes) }
+        }
+        guard let overflow = try fixed(FixedColumn.overflow), case .encoded(_, let range) = overflow.value(row) else {
+            return .null
+        }
+        var cursor = try ByteCursor(overflow.bytes, range: range)
+        while cursor.position < cursor.end {
+            let name = try cursor.prefixedText()
+            let value = try DecodedColumn.mixed(&cursor)
+            if name == key { return shown(value, overflow.bytes) }
+        }
+        return .null
+    }
+
+    private func shown(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {
+        switch value {
+        case .absent, .empty: return .null
+        case .integer(let integer): return .integer(integer)
+        // Infinities and NaN are texts in JSON.
+        case .double(let double): return double.isFinite ? .double(double) : rendered(value, bytes)
+        case .bool(let bool): return .integer(bool ? 1 : 0)
+        case .text(let range): return .text(bytes[range])
+        case .encoded: return rendered(value, bytes)
+        }
+    }
+
+    /// A value that JSON has no number for, as its text in JSON.
+    private func rendered(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {
+        json.clear()
+        json.raw("{")
+        var isFirst = true
+        member("", value, bytes, &isFirst)
+        json.raw("}")
+        switch JSONText.member("", in: json.bytes[...]) {
+        case .text(let text): return .string(text)
+        case .container(let range): return .text(json.bytes[range])
+        default: return .null
         }
     }
 
@@ -105,7 +253,7 @@ final class SegmentRows {
 
     private func text(_ text: String) -> Value { text.isEmpty ? .null : .string(text) }
 
-    private func traceIDs() throws -> [TraceID] {
+    func traceIDs() throws -> [TraceID] {
         if let traces { return traces }
         let loaded = try reader.traceIDs()
         traces = loaded
@@ -124,7 +272,7 @@ final class SegmentRows {
         return number
     }
 
-    private func serviceNames() throws -> [String] {
+    func serviceNames() throws -> [String] {
         if let services { return services }
         let loaded = try reader.resources().map(\.serviceName)
         services = loaded
@@ -142,9 +290,15 @@ final class SegmentRows {
         return rendered
     }
 
+    func scopes() throws -> [StoredScope] {
+        if let storedScopes { return storedScopes }
+        let loaded = try reader.scopes()
+        storedScopes = loaded
+        return loaded
+    }
+
     private func scope(_ row: Int) throws -> StoredScope {
-        let scopes = try storedScopes ?? reader.scopes()
-        storedScopes = scopes
+        let scopes = try scopes()
         guard let number = try fixed(FixedColumn.scope)?.integer(row), number >= 0, number < scopes.count else {
             throw SegmentError.damaged("a span of no scope")
         }

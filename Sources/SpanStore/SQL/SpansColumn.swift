@@ -7,6 +7,8 @@ enum SpansColumn {
         case integer(ColumnSpace, String)
         case text(ColumnSpace, String)
         case attributes, resourceAttributes, events, links
+        /// A span attribute by its key, as `attr` gives it.
+        case attribute(String)
     }
 
     static let all: [(name: String, type: String, source: Source)] = [
@@ -56,8 +58,24 @@ enum SpansColumn {
         ("links", "TEXT", .links),
     ]
 
+    static let startTimeIndex = index(of: "start_time_unix_nano")
+    static let endTimeIndex = index(of: "end_time_unix_nano")
+
+    private static func index(of name: String) -> Int { all.firstIndex { $0.name == name } ?? -1 }
+
     /// The declaration that SQLite is given.
-    static var declaration: String {
-        "CREATE TABLE spans(" + all.map { "\($0.name) \($0.type)" }.joined(separator: ", ") + ")"
+    ///
+    /// - Parameter attributes: keys of attributes that are hidden columns behind the others, each by the name that
+    ///   `attributeName` gives it.
+    static func declaration(attributes: [String]) -> String {
+        let columns = all.map { "\($0.name) \($0.type)" }
+        // As a BLOB they are compared as they are, like the result of `attr`.
+        let hidden = attributes.map { "\(SQLText.quoted(attributeName($0))) BLOB HIDDEN" }
+        return "CREATE TABLE spans(" + (columns + hidden).joined(separator: ", ") + ")"
+    }
+
+    /// The name of an attribute's column: the call that it stands for.
+    static func attributeName(_ key: String) -> String {
+        "attr(attributes, '\(key.replacing("'", with: "''"))')"
     }
 }

@@ -7,9 +7,14 @@ enum SpansModule {
     /// What the module's callbacks are given; lives as long as the connection.
     final class Context {
         let catalog: SegmentCatalog
+        let report: ScanReport
+        /// Keys of the attributes that are hidden columns.
+        let attributes: [String]
 
-        init(_ connection: Connection) {
-            catalog = SegmentCatalog(connection)
+        init(_ catalog: SegmentCatalog, report: ScanReport, attributes: [String]) {
+            self.catalog = catalog
+            self.report = report
+            self.attributes = attributes
         }
     }
 
@@ -23,8 +28,9 @@ enum SpansModule {
         var scan: Unmanaged<SpansScan>
     }
 
-    static func register(on connection: Connection) throws(SQLiteError) {
-        let context = Unmanaged.passRetained(Context(connection))
+    /// Registers the table; registering it again takes effect for statements that are prepared from then on.
+    static func register(_ context: Context, on connection: Connection) throws(SQLiteError) {
+        let context = Unmanaged.passRetained(context)
         let result = sqlite3_create_module_v2(connection.handle, "spans", Self.module.pointer, context.toOpaque()) {
             $0.map { Unmanaged<Context>.fromOpaque($0).release() }
         }
@@ -43,7 +49,7 @@ enum SpansModule {
         // No xCreate: the table is there without CREATE VIRTUAL TABLE, and leaves nothing in the file.
         module.xConnect = { db, aux, _, _, table, _ in SpansModule.connect(db, aux, table) }
         module.xDisconnect = { SpansModule.disconnect($0) }
-        module.xBestIndex = { SpansModule.bestIndex($1) }
+        module.xBestIndex = { SpansModule.bestIndex($0, $1) }
         module.xOpen = { SpansModule.open($0, $1) }
         module.xClose = { SpansModule.close($0) }
         module.xFilter = { SpansModule.filter($0, $2, $3, $4) }
@@ -65,12 +71,14 @@ enum SpansModule {
         _ result: UnsafeMutablePointer<UnsafeMutablePointer<sqlite3_vtab>?>?
     ) -> Int32 {
         guard let aux, let result else { return SQLITE_MISUSE }
-        let declared = sqlite3_declare_vtab(db, SpansColumn.declaration)
+        let context = Unmanaged<Context>.fromOpaque(aux)
+        let attributes = context.takeUnretainedValue().attributes
+        let declared = sqlite3_declare_vtab(db, SpansColumn.declaration(attributes: attributes))
         guard declared == SQLITE_OK else { return declared }
         // Views may use the table: it reads only what the connection may read.
         fusebox_sqlite_vtab_innocuous(db)
         let table = UnsafeMutablePointer<Table>.allocate(capacity: 1)
-        table.initialize(to: Table(context: Unmanaged<Context>.fromOpaque(aux).retain()))
+        table.initialize(to: Table(context: context.retain()))
         result.pointee = UnsafeMutableRawPointer(table).assumingMemoryBound(to: sqlite3_vtab.self)
         return SQLITE_OK
     }
@@ -86,49 +94,16 @@ enum SpansModule {
 
     // MARK: Planning
 
-    private static func bestIndex(_ info: UnsafeMutablePointer<sqlite3_index_info>?) -> Int32 {
-        guard let info else { return SQLITE_MISUSE }
-        var plan = SpansPlan()
-        var cost = 1_000_000.0
-        for index in 0..<Int(info.pointee.nConstraint) {
-            let constraint = info.pointee.aConstraint[index]
-            guard constraint.usable != 0, let term = term(for: constraint, info, index) else { continue }
-            plan.terms.append(term)
-            info.pointee.aConstraintUsage[index].argvIndex = Int32(plan.terms.count)
-            switch term {
-            case .trace: cost /= 10_000
-            case .equals: cost /= 10
-            case .startAbove, .startBelow: cost /= 4
-            }
-        }
-        plan.readsColumns = info.pointee.colUsed != 0
-        info.pointee.estimatedCost = cost
-        info.pointee.estimatedRows = max(1, Int64(cost))
+    private static func bestIndex(
+        _ base: UnsafeMutablePointer<sqlite3_vtab>?, _ info: UnsafeMutablePointer<sqlite3_index_info>?
+    ) -> Int32 {
+        guard let base, let info else { return SQLITE_MISUSE }
+        let table = UnsafeMutableRawPointer(base).assumingMemoryBound(to: Table.self)
+        let plan = SpansPlanner.plan(info, table.pointee.context.takeUnretainedValue())
         guard let text = allocatedText(plan.text) else { return SQLITE_NOMEM }
         info.pointee.idxStr = text
         info.pointee.needToFreeIdxStr = 1
         return SQLITE_OK
-    }
-
-    private static func term(
-        for constraint: sqlite3_index_constraint, _ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int
-    ) -> SpansPlan.Term? {
-        guard constraint.iColumn >= 0 else { return nil }
-        switch (SpansColumn.all[Int(constraint.iColumn)].source, Int32(constraint.op)) {
-        case (.traceID, SQLITE_INDEX_CONSTRAINT_EQ): return isBinary(info, index) ? .trace : nil
-        case (.startTime, SQLITE_INDEX_CONSTRAINT_GT): return .startAbove(inclusive: false)
-        case (.startTime, SQLITE_INDEX_CONSTRAINT_GE): return .startAbove(inclusive: true)
-        case (.startTime, SQLITE_INDEX_CONSTRAINT_LT): return .startBelow(inclusive: false)
-        case (.startTime, SQLITE_INDEX_CONSTRAINT_LE): return .startBelow(inclusive: true)
-        case (.text, SQLITE_INDEX_CONSTRAINT_EQ), (.serviceName, SQLITE_INDEX_CONSTRAINT_EQ):
-            return isBinary(info, index) ? .equals(column: Int(constraint.iColumn)) : nil
-        default: return nil
-        }
-    }
-
-    /// Texts are compared byte by byte here; under another collation SQLite must decide.
-    private static func isBinary(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int) -> Bool {
-        sqlite3_vtab_collation(info, Int32(index)).map { String(cString: $0) } == "BINARY"
     }
 
     /// A copy of a text that SQLite frees.
@@ -148,7 +123,8 @@ enum SpansModule {
         guard let base, let result else { return SQLITE_MISUSE }
         let table = UnsafeMutableRawPointer(base).assumingMemoryBound(to: Table.self)
         let cursor = UnsafeMutablePointer<Cursor>.allocate(capacity: 1)
-        let scan = SpansScan(table.pointee.context.takeUnretainedValue().catalog)
+        let context = table.pointee.context.takeUnretainedValue()
+        let scan = SpansScan(context.catalog, attributes: context.attributes, report: context.report)
         cursor.initialize(to: Cursor(scan: Unmanaged.passRetained(scan)))
         result.pointee = UnsafeMutableRawPointer(cursor).assumingMemoryBound(to: sqlite3_vtab_cursor.self)
         return SQLITE_OK
@@ -203,7 +179,8 @@ enum SpansModule {
         var arguments: [SpansScan.Argument] = []
         for index in 0..<Int(count) {
             guard let value = values?[index] else { continue }
-            arguments.append(argument(value))
+            let isList = plan.terms.indices.contains(index) && plan.terms[index].comparison == .isIn
+            arguments.append(isList ? list(value) : argument(value))
         }
         return attempt(base) { try $0.start(plan, arguments) }
     }
@@ -214,23 +191,39 @@ enum SpansModule {
             guard let text = sqlite3_value_text(value) else { return .other }
             return .text(Array(UnsafeBufferPointer(start: text, count: Int(sqlite3_value_bytes(value)))))
         case SQLITE_INTEGER: return .integer(sqlite3_value_int64(value))
+        case SQLITE_FLOAT: return .double(sqlite3_value_double(value))
+        case SQLITE_NULL: return .null
         default: return .other
         }
+    }
+
+    /// The list on the right of an IN.
+    private static func list(_ value: OpaquePointer) -> SpansScan.Argument {
+        var items: [SpansScan.Argument] = []
+        var item: OpaquePointer?
+        var result = sqlite3_vtab_in_first(value, &item)
+        while result == SQLITE_OK, let found = item {
+            items.append(argument(found))
+            result = sqlite3_vtab_in_next(value, &item)
+        }
+        return result == SQLITE_DONE ? .list(items) : .other
     }
 
     private static func column(
         _ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ context: OpaquePointer?, _ index: Int
     ) -> Int32 {
         attempt(base) { scan in
-            guard let segment = scan.segment, SpansColumn.all.indices.contains(index) else {
+            guard let segment = scan.segment else {
                 sqlite3_result_null(context)
                 return
             }
-            switch try segment.value(scan.row, column: index) {
-            case .null: sqlite3_result_null(context)
-            case .integer(let integer): sqlite3_result_int64(context, integer)
-            case .text(let bytes): bytes.withUnsafeBufferPointer { result(context, $0) }
-            case .string(var text): text.withUTF8 { result(context, $0) }
+            try segment.withValue(scan.row, column: index) { value in
+                switch value {
+                case .null: sqlite3_result_null(context)
+                case .integer(let integer): sqlite3_result_int64(context, integer)
+                case .double(let double): sqlite3_result_double(context, double)
+                case .text(let text): result(context, text)
+                }
             }
         }
     }

@@ -1,45 +1,57 @@
 /// What a query lets the virtual table skip: handed from SQLite's planner to the scan as text.
-struct SpansPlan {
-    enum Term: Equatable {
-        /// Only spans of the trace that the argument names.
-        case trace
-        /// Bounds of the start time; whether the bound itself is in.
-        case startAbove(inclusive: Bool)
-        case startBelow(inclusive: Bool)
-        /// Only spans whose text in this column is the argument.
-        case equals(column: Int)
+struct SpansPlan: Equatable {
+    /// How a column is compared with its argument. SQLite checks every row again, so a scan may let too many through, never too few.
+    enum Comparison: Character, CaseIterable {
+        case equal = "e"
+        /// The argument is a list.
+        case isIn = "i"
+        case isNull = "n"
+        case isNotNull = "N"
+        case less = "<"
+        case lessOrEqual = "{"
+        case greater = ">"
+        case greaterOrEqual = "}"
+        /// A pattern of LIKE.
+        case like = "l"
+    }
+
+    struct Term: Equatable {
+        var comparison: Comparison
+        /// Position in `SpansColumn.all`, or behind them among the attributes that the table was declared with.
+        var column: Int
+    }
+
+    /// A column that rows are given in the order of.
+    struct Order: Equatable {
+        var column: Int
+        var isDescending: Bool
     }
 
     /// One for each argument of the scan, in order.
     var terms: [Term] = []
     /// False when the query reads no column, as `count(*)` does.
     var readsColumns = true
+    var order: Order?
 
     var text: String {
-        terms.map { term in
-            switch term {
-            case .trace: "t"
-            case .startAbove(let inclusive): inclusive ? "A" : "a"
-            case .startBelow(let inclusive): inclusive ? "B" : "b"
-            case .equals(let column): "e\(column)"
-            }
-        }.joined(separator: ",") + (readsColumns ? "" : ";count")
+        var parts = terms.map { "\($0.comparison.rawValue)\($0.column)" }
+        if !readsColumns { parts.append("c") }
+        if let order { parts.append("\(order.isDescending ? "d" : "a")\(order.column)") }
+        return parts.joined(separator: ",")
     }
 
     init() {}
 
     init(text: String) {
-        let parts = text.split(separator: ";", omittingEmptySubsequences: false)
-        readsColumns = parts.count < 2
-        for word in (parts.first ?? "").split(separator: ",") {
+        for word in text.split(separator: ",") {
+            let number = Int(word.dropFirst()) ?? 0
             switch word.first {
-            case "t": terms.append(.trace)
-            case "A": terms.append(.startAbove(inclusive: true))
-            case "a": terms.append(.startAbove(inclusive: false))
-            case "B": terms.append(.startBelow(inclusive: true))
-            case "b": terms.append(.startBelow(inclusive: false))
-            case "e": terms.append(.equals(column: Int(word.dropFirst()) ?? 0))
-            default: break
+            case "c": readsColumns = false
+            case "a": order = Order(column: number, isDescending: false)
+            case "d": order = Order(column: number, isDescending: true)
+            case let letter?:
+                if let comparison = Comparison(rawValue: letter) { terms.append(Term(comparison: comparison, column: number)) }
+            case nil: break
             }
         }
     }

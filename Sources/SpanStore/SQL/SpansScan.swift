@@ -1,23 +1,28 @@
 import SQLite
 import TelemetryModel
 
-/// A scan of the spans that a plan lets through, segment after segment, one span at a time.
+/// A scan of the spans that a plan lets through: segment after segment as they lie, or in the order of one column.
 final class SpansScan {
     /// Values of the plan's terms.
     enum Argument {
+        case null
         case text([UInt8])
         case integer(Int64)
-        /// A value that no column of the term's type can be compared with here; SQLite decides for each row.
+        case double(Double)
+        case list([Argument])
+        /// A value that cannot be compared with here; SQLite decides for each row.
         case other
     }
 
     private let catalog: SegmentCatalog
+    private let attributes: [String]
+    private let report: ScanReport
     private var candidates: [SegmentCatalog.Entry] = []
     private var readsColumns = true
-    private var trace: TraceID?
-    private var equalities: [(column: Int, text: [UInt8])] = []
-    private var startAtLeast = Int64.min
-    private var startAtMost = Int64.max
+    private var traces: Set<TraceID>?
+    private var filters: [SegmentRows.Filter] = []
+    private var start = Int64.min...Int64.max
+    private var end = Int64.min...Int64.max
 
     private var nextCandidate = 0
     private(set) var segment: SegmentRows?
@@ -25,107 +30,185 @@ final class SpansScan {
     private var rows: [Int32]?
     private var position = 0
     private var rowCount = 0
+    private var ordered: OrderedRows?
+    private var grouped: GroupedRows?
+    private var isLastGroup = false
     private(set) var isAtEnd = true
 
-    init(_ catalog: SegmentCatalog) {
+    /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
+    init(_ catalog: SegmentCatalog, attributes: [String], report: ScanReport) {
         self.catalog = catalog
+        self.attributes = attributes
+        self.report = report
+    }
+
+    deinit {
+        if let segment { report.close(segment.reader) }
     }
 
     /// The current span's number in its segment.
     var row: Int { rows.map { Int($0[position]) } ?? position }
 
     /// Unique within the store: the segment's id and the span's number in it.
-    var rowID: Int64 { (nextCandidate > 0 ? candidates[nextCandidate - 1].id : 0) << 24 | Int64(row) }
+    var rowID: Int64 {
+        let id = segment?.reader.id ?? (nextCandidate > 0 ? candidates[nextCandidate - 1].id : 0)
+        return id << 24 | Int64(row)
+    }
+
+    static func trace(_ text: [UInt8]) -> TraceID? {
+        guard let trace = TraceID(hexadecimal: String(decoding: text, as: UTF8.self)),
+            trace.hexadecimal.utf8.elementsEqual(text)
+        else { return nil }
+        return trace
+    }
 
     func start(_ plan: SpansPlan, _ arguments: [Argument]) throws {
         try catalog.refresh()
         readsColumns = plan.readsColumns
-        trace = nil
-        equalities = []
-        (startAtLeast, startAtMost) = (.min, .max)
+        traces = nil
+        filters = []
+        (start, end) = (.min ... .max, .min ... .max)
         var isImpossible = false
         for (term, argument) in zip(plan.terms, arguments) {
-            switch (term, argument) {
-            case (.trace, .text(let text)):
-                guard let wanted = TraceID(hexadecimal: String(decoding: text, as: UTF8.self)),
-                    wanted.hexadecimal.utf8.elementsEqual(text), trace == nil || trace == wanted
-                else {
-                    isImpossible = true
-                    continue
-                }
-                trace = wanted
-            case (.startAbove(let inclusive), .integer(let bound)):
-                if !inclusive && bound == .max {
-                    isImpossible = true
-                } else {
-                    startAtLeast = max(startAtLeast, inclusive ? bound : bound + 1)
-                }
-            case (.startBelow(let inclusive), .integer(let bound)):
-                if !inclusive && bound == .min {
-                    isImpossible = true
-                } else {
-                    startAtMost = min(startAtMost, inclusive ? bound : bound - 1)
-                }
-            case (.equals(let column), .text(let text)): equalities.append((column, text))
-            default: break
-            }
+            filters.append(.init(column: term.column, comparison: term.comparison, argument: argument))
+            if !narrow(term, argument) { isImpossible = true }
         }
+        report.begin(segments: catalog.entries.count)
         candidates = isImpossible ? [] : catalog.entries.filter(mayMatch)
+        report.skip(candidates.count, of: catalog.entries.count)
         nextCandidate = 0
         isAtEnd = false
-        try advanceSegment()
+        ordered = nil
+        grouped = nil
+        if let order = plan.order, order.column == SpansColumn.startTimeIndex {
+            try startOrdered(order)
+        } else {
+            if let order = plan.order { grouped = try GroupedRows(candidates, order, open: open) }
+            try advanceSegment()
+        }
+    }
+
+    /// Narrows what whole segments are asked; `false` when no span can fulfil the term.
+    private func narrow(_ term: SpansPlan.Term, _ argument: Argument) -> Bool {
+        guard term.column < SpansColumn.all.count else { return true }
+        switch SpansColumn.all[term.column].source {
+        case .traceID:
+            guard case .texts(let texts)? = ColumnCondition.texts(term.comparison, argument) else { return true }
+            let wanted = Set(texts.compactMap(Self.trace))
+            traces = traces.map { $0.intersection(wanted) } ?? wanted
+            return traces?.isEmpty == false
+        case .startTime: return Self.narrow(&start, term, argument)
+        case .endTime: return Self.narrow(&end, term, argument)
+        default: return true
+        }
+    }
+
+    private static func narrow(_ range: inout ClosedRange<Int64>, _ term: SpansPlan.Term, _ argument: Argument) -> Bool {
+        switch ColumnCondition.integers(term.comparison, argument) {
+        case .nothing: return false
+        case .integers(let wanted):
+            guard range.overlaps(wanted) else { return false }
+            range = range.clamped(to: wanted)
+        default: break
+        }
+        return true
     }
 
     private func mayMatch(_ entry: SegmentCatalog.Entry) -> Bool {
-        guard entry.startMaximum >= startAtLeast, entry.startMinimum <= startAtMost else { return false }
-        guard let trace else { return true }
-        return entry.filter.mayContain(hash: TraceFilter.hash(trace))
+        guard entry.startMaximum >= start.lowerBound, entry.startMinimum <= start.upperBound,
+            entry.endMaximum >= end.lowerBound, entry.endMinimum <= end.upperBound
+        else { return false }
+        guard let traces else { return true }
+        return traces.contains { entry.filter.mayContain(hash: TraceFilter.hash($0)) }
     }
 
     func next() throws {
+        if let ordered {
+            try advance(ordered)
+            return
+        }
         position += 1
         if position >= rowCount { try advanceSegment() }
     }
 
     private func advanceSegment() throws {
+        if let grouped { return advance(grouped) }
+        if let segment { report.close(segment.reader) }
         while nextCandidate < candidates.count {
             let entry = candidates[nextCandidate]
             nextCandidate += 1
             position = 0
             rows = nil
-            if !readsColumns && trace == nil && equalities.isEmpty {
+            if !readsColumns && filters.isEmpty {
                 segment = nil
                 rowCount = entry.spanCount
+                report.counted(spans: entry.spanCount)
                 if rowCount > 0 { return }
                 continue
             }
-            guard let reader = try catalog.open(entry.id) else { continue }
-            let opened = SegmentRows(reader)
-            guard try filter(opened) else { continue }
-            segment = opened
-            rowCount = rows?.count ?? opened.reader.spanCount
+            guard let opened = try open(entry) else { continue }
+            segment = opened.segment
+            rows = opened.rows
+            rowCount = rows?.count ?? opened.segment.reader.spanCount
             if rowCount > 0 { return }
         }
         segment = nil
         isAtEnd = true
     }
 
-    /// Narrows `rows` by the plan; `false` when no row of the segment is left.
-    private func filter(_ segment: SegmentRows) throws -> Bool {
-        if let trace {
-            rows = try segment.rows(of: trace)
-            if rows?.isEmpty == true { return false }
-        }
-        for (column, text) in equalities {
-            guard let matching = try segment.rows(column: column, equalTo: text) else { continue }
-            if matching.isEmpty { return false }
-            if let known = rows {
-                let set = Set(matching)
-                rows = known.filter(set.contains)
-            } else {
-                rows = matching
+    /// Opens a segment and finds the rows that may match; `nil` when there are none.
+    private func open(_ entry: SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)? {
+        let report = report
+        guard let reader = try catalog.open(entry.id, onRead: { report.read(bytes: $1) }) else { return nil }
+        let segment = SegmentRows(reader, attributes: attributes)
+        var rows: [Int32]?
+        for filter in filters {
+            rows = try segment.rows(filter, among: rows)
+            if rows?.isEmpty == true {
+                report.skipByValues()
+                report.close(reader)
+                return nil
             }
         }
-        return true
+        report.passed(spans: rows?.count ?? reader.spanCount)
+        return (segment, rows)
+    }
+
+    // MARK: In order
+
+    private func startOrdered(_ order: SpansPlan.Order) throws {
+        let ordered = OrderedRows(candidates, order) { [self] entry in try open(entry) }
+        self.ordered = ordered
+        try ordered.start()
+        show(ordered)
+    }
+
+    private func advance(_ grouped: GroupedRows) {
+        if let segment, isLastGroup { report.close(segment.reader) }
+        let group = grouped.next()
+        segment = group?.segment
+        rows = group?.rows
+        rowCount = group?.rows.count ?? 0
+        isLastGroup = group?.isLast ?? false
+        position = 0
+        isAtEnd = group == nil
+    }
+
+    private func advance(_ ordered: OrderedRows) throws {
+        let before = ordered.current?.segment
+        try ordered.next()
+        if let before, before !== ordered.current?.segment, ordered.isOut(before) { report.close(before.reader) }
+        show(ordered)
+    }
+
+    private func show(_ ordered: OrderedRows) {
+        guard let current = ordered.current else {
+            segment = nil
+            isAtEnd = true
+            return
+        }
+        segment = current.segment
+        rows = nil
+        position = current.row
     }
 }

@@ -15,7 +15,7 @@ enum DecodedValue {
 
 /// A column of a segment in memory, by span.
 struct DecodedColumn {
-    private enum Values {
+    enum Values {
         case integers([Int64])
         case doubles([UInt64])
         case bools([UInt8])
@@ -25,19 +25,27 @@ struct DecodedColumn {
         case fixed([UInt64])
         case mixed([DecodedValue])
         case empties
+        /// Rows that hold the wanted values; replaced by them before anyone else sees the column.
+        case references(steps: [Int64], outer: [UInt64])
     }
 
     /// The stream that the ranges of texts lie in.
     let bytes: [UInt8]
     /// For each span the position of its value, or -1; `nil` when every span has one.
-    private let positions: [Int32]?
-    private let values: Values
+    let positions: [Int32]?
+    let values: Values
 
     init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
         bytes = stream
         var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
         positions = try Self.positions(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
         values = try Self.values(&cursor, entry)
+    }
+
+    private init(bytes: [UInt8], positions: [Int32]?, values: Values) {
+        self.bytes = bytes
+        self.positions = positions
+        self.values = values
     }
 
     private static func positions(
@@ -51,9 +59,17 @@ struct DecodedColumn {
             let bitmap = try cursor.range((spanCount + 7) / 8)
             var positions = [Int32](repeating: -1, count: spanCount)
             var next: Int32 = 0
-            for row in 0..<spanCount where cursor.bytes[bitmap.lowerBound + row >> 3] & 1 << (row & 7) != 0 {
-                positions[row] = next
-                next += 1
+            positions.withUnsafeMutableBufferPointer { positions in
+                for offset in 0..<bitmap.count {
+                    var bits = cursor.bytes[bitmap.lowerBound + offset]
+                    while bits != 0 {
+                        let row = (offset << 3) + bits.trailingZeroBitCount
+                        bits &= bits &- 1
+                        guard row < spanCount else { break }
+                        positions[row] = next
+                        next &+= 1
+                    }
+                }
             }
             guard next == valueCount else { throw .damaged("a bitmap that disagrees with its count") }
             return positions
@@ -93,6 +109,8 @@ struct DecodedColumn {
             for _ in 0..<count { values.append(try mixed(&cursor)) }
             return .mixed(values)
         case .empties: return .empties
+        case .planes: return .integers(try planes(&cursor, count))
+        case .references: return try references(&cursor, count)
         case .fixed16, .alias: throw .damaged("an encoding that holds no values")
         }
     }
@@ -105,27 +123,112 @@ struct DecodedColumn {
         return try fixed(&cursor, count, width: width).map { Int64(bitPattern: $0 &+ base) }
     }
 
+    private static func planes(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> [Int64] {
+        let mode = try cursor.byte()
+        let base = try cursor.littleEndian()
+        let width = Int(try cursor.byte())
+        guard mode <= 1, width <= 8 else { throw .damaged("integers of an unknown kind") }
+        let (length, overflow) = count.multipliedReportingOverflow(by: width)
+        guard !overflow else { throw .damaged("a column of absurd length") }
+        let range = try cursor.range(length)
+        return [Int64](unsafeUninitializedCapacity: count) { values, filled in
+            cursor.bytes.withUnsafeBufferPointer { bytes in
+                let words = UnsafeMutableRawBufferPointer(values).bindMemory(to: UInt64.self)
+                words.initialize(repeating: 0)
+                for plane in 0..<width {
+                    let start = range.lowerBound + plane * count
+                    let source = UnsafeBufferPointer(rebasing: bytes[start..<start + count])
+                    let shift = UInt64(8 * plane)
+                    for index in 0..<count { words[index] |= UInt64(source[index]) &<< shift }
+                }
+                if mode == 0 {
+                    for index in 0..<count { words[index] &+= base }
+                } else {
+                    var value = base
+                    for index in 0..<count {
+                        value = value &+ (words[index] >> 1 ^ (0 &- (words[index] & 1)))
+                        words[index] = value
+                    }
+                }
+            }
+            filled = count
+        }
+    }
+
+    private static func references(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> Values {
+        let outerCount = try cursor.count()
+        let outer = try fixed(&cursor, outerCount, width: 8)
+        var steps: [Int64] = []
+        steps.reserveCapacity(count)
+        var outerSteps = 0
+        for _ in 0..<count {
+            let word = UInt64(try cursor.count())
+            if word == 0 { outerSteps += 1 }
+            steps.append(Int64(bitPattern: word >> 1 ^ (0 &- (word & 1))))
+        }
+        guard outerSteps == outerCount else { throw .damaged("parents that disagree with their count") }
+        return .references(steps: steps, outer: outer)
+    }
+
+    /// The column with the ids that its references mean.
+    func resolvingReferences(in ids: borrowing DecodedColumn, spanCount: Int) throws(SegmentError) -> DecodedColumn {
+        guard case .references(let steps, let outer) = values else { return self }
+        var resolved: [UInt64] = []
+        resolved.reserveCapacity(steps.count)
+        var nextOuter = 0
+        for row in 0..<spanCount {
+            let position = position(row)
+            if position < 0 { continue }
+            if steps[position] == 0 {
+                resolved.append(outer[nextOuter])
+                nextOuter += 1
+                continue
+            }
+            let target = row - Int(steps[position])
+            guard target >= 0, target < spanCount, let id = ids.integer(target) else { throw .damaged("a parent past the last span") }
+            resolved.append(UInt64(bitPattern: id))
+        }
+        return DecodedColumn(bytes: bytes, positions: positions, values: .fixed(resolved))
+    }
+
     private static func fixed(_ cursor: inout ByteCursor, _ count: Int, width: Int) throws(SegmentError) -> [UInt64] {
         let (length, overflow) = count.multipliedReportingOverflow(by: width)
         guard !overflow else { throw .damaged("a column of absurd length") }
         let range = try cursor.range(length)
-        var values: [UInt64] = []
-        values.reserveCapacity(count)
-        let bytes = cursor.bytes.span.bytes
-        var offset = range.lowerBound
-        for _ in 0..<count {
-            var value: UInt64 = 0
-            if width == 8 {
-                value = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            } else {
-                for index in 0..<width {
-                    value |= UInt64(bytes.unsafeLoad(fromByteOffset: offset + index, as: UInt8.self)) << UInt64(8 * index)
+        return words(cursor.bytes, range, count, width: width, as: UInt64.self)
+    }
+
+    /// Words of `width` bytes each, which fill the range, as integers that are at least as wide.
+    private static func words<Word: FixedWidthInteger & UnsignedInteger>(
+        _ bytes: [UInt8], _ range: Range<Int>, _ count: Int, width: Int, as word: Word.Type
+    ) -> [Word] {
+        [Word](unsafeUninitializedCapacity: count) { words, filled in
+            bytes.withUnsafeBytes { bytes in
+                let source = UnsafeRawBufferPointer(rebasing: bytes[range])
+                switch width {
+                case 1: for index in 0..<count { words[index] = Word(truncatingIfNeeded: source[index]) }
+                case 2:
+                    for index in 0..<count {
+                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self).littleEndian)
+                    }
+                case 4:
+                    for index in 0..<count {
+                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self).littleEndian)
+                    }
+                case 8:
+                    for index in 0..<count {
+                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self).littleEndian)
+                    }
+                default:
+                    for index in 0..<count {
+                        var value: UInt64 = 0
+                        for byte in 0..<width { value |= UInt64(source[index * width + byte]) << UInt64(8 * byte) }
+                        words[index] = Word(truncatingIfNeeded: value)
+                    }
                 }
             }
-            values.append(value)
-            offset += width
+            filled = count
         }
-        return values
     }
 
     private static func ranges(_ cursor: inout ByteCursor, _ count: Int) throws(SegmentError) -> [Range<Int>] {
@@ -141,8 +244,10 @@ struct DecodedColumn {
         let entries = try ranges(&cursor, entryCount)
         let width = Int(try cursor.byte())
         guard [1, 2, 4].contains(width) else { throw .damaged("dictionary indices of odd width") }
-        let indices = try fixed(&cursor, count, width: width).map { UInt32(truncatingIfNeeded: $0) }
-        guard indices.allSatisfy({ $0 < entryCount }) else { throw .damaged("an index past its dictionary") }
+        let (length, overflow) = count.multipliedReportingOverflow(by: width)
+        guard !overflow else { throw .damaged("a column of absurd length") }
+        let indices = words(cursor.bytes, try cursor.range(length), count, width: width, as: UInt32.self)
+        guard indices.reduce(0, max) < max(entryCount, 1), entryCount > 0 || indices.isEmpty else { throw .damaged("an index past its dictionary") }
         return .dictionary(entries: entries, indices: indices)
     }
 
@@ -162,7 +267,7 @@ struct DecodedColumn {
 
     /// The position of a span's value; -1 when it has none.
     @inline(__always)
-    private func position(_ row: Int) -> Int {
+    func position(_ row: Int) -> Int {
         guard let positions else { return row }
         return Int(positions[row])
     }
@@ -180,6 +285,22 @@ struct DecodedColumn {
         case .fixed(let values): return .integer(Int64(bitPattern: values[position]))
         case .mixed(let values): return values[position]
         case .empties: return .empty
+        case .references: return .absent
+        }
+    }
+
+    /// Where a span's text lies; `nil` when it has none.
+    @inline(__always)
+    func textRange(_ row: Int) -> Range<Int>? {
+        let position = position(row)
+        guard position >= 0 else { return nil }
+        switch values {
+        case .dictionary(let entries, let indices): return entries[Int(indices[position])]
+        case .texts(let ranges): return ranges[position]
+        case .mixed(let values):
+            if case .text(let range) = values[position] { return range }
+            return nil
+        default: return nil
         }
     }
 
@@ -191,24 +312,6 @@ struct DecodedColumn {
         switch values {
         case .integers(let values): return values[position]
         case .fixed(let values): return Int64(bitPattern: values[position])
-        default: return nil
-        }
-    }
-
-    /// The spans whose text is `text`; `nil` when the column is not of text and cannot say.
-    func rows(equalTo text: [UInt8], spanCount: Int) -> [Int32]? {
-        switch values {
-        case .dictionary(let entries, let indices):
-            guard let wanted = entries.firstIndex(where: { bytes[$0].elementsEqual(text) }) else { return [] }
-            return (0..<spanCount).compactMap { row in
-                let position = position(row)
-                return position >= 0 && Int(indices[position]) == wanted ? Int32(row) : nil
-            }
-        case .texts(let ranges):
-            return (0..<spanCount).compactMap { row in
-                let position = position(row)
-                return position >= 0 && bytes[ranges[position]].elementsEqual(text) ? Int32(row) : nil
-            }
         default: return nil
         }
     }

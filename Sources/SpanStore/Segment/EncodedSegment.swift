@@ -5,16 +5,12 @@ package struct EncodedSegment: Sendable {
     var directory: [UInt8]
     var traceFilter: TraceFilter
     var streams: [[UInt8]]
+    /// Bytes of streams that are in the file already.
+    var builtBytes = 0
 
     package var storedBytes: Int {
-        directory.count + traceFilter.bytes.count + streams.reduce(0) { $0 + $1.count }
+        directory.count + traceFilter.byteCount + streams.reduce(builtBytes) { $0 + $1.count }
     }
-}
-
-/// What is to be remembered of a segment that was committed.
-package struct CommittedSegment: Sendable {
-    var id: Int64
-    var traceFilter: TraceFilter
 }
 
 /// What lets a query skip a segment by time.

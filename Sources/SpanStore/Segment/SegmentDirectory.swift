@@ -1,18 +1,22 @@
 /// A segment's directory: which columns it has and where they lie. Its bytes are told in SegmentFormat.swift.
 struct SegmentDirectory: Sendable {
+    /// The number that the rows of the streams go by; `nil` when it is the segment's id, as in one that a commit wrote.
+    var streamSet: Int64?
     var spanCount: Int
     /// Inflated lengths of the streams.
     var streamCounts: [Int]
     var columns: [ColumnEntry]
 
-    init(spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
+    init(streamSet: Int64? = nil, spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
+        self.streamSet = streamSet
         self.spanCount = spanCount
         self.streamCounts = streamCounts
         self.columns = columns
     }
 
     func encoded() -> [UInt8] {
-        var bytes: [UInt8] = [SegmentFormat.version]
+        var bytes: [UInt8] = [streamSet == nil ? SegmentFormat.version : SegmentFormat.mergedVersion]
+        if let streamSet { bytes.appendVarint(Int(streamSet)) }
         bytes.appendVarint(spanCount)
         bytes.appendVarint(streamCounts.count)
         for count in streamCounts { bytes.appendVarint(count) }
@@ -36,12 +40,23 @@ struct SegmentDirectory: Sendable {
     init(decoding bytes: [UInt8]) throws(SegmentError) {
         var cursor = try ByteCursor(bytes)
         let version = try cursor.byte()
-        guard version == SegmentFormat.version else { throw .unknownVersion(version) }
+        switch version {
+        case SegmentFormat.version: streamSet = nil
+        case SegmentFormat.mergedVersion: streamSet = Int64(try cursor.count())
+        default: throw .unknownVersion(version)
+        }
         spanCount = try cursor.count()
         streamCounts = []
         for _ in 0..<(try cursor.count()) { streamCounts.append(try cursor.count()) }
         columns = []
         for _ in 0..<(try cursor.count()) { columns.append(try Self.column(&cursor, streams: streamCounts)) }
+    }
+
+    /// The stream set of a merged segment's stored directory; `nil` when the segment's id is it.
+    static func streamSet(ofFrame frame: [UInt8]) throws(SegmentError) -> Int64? {
+        var cursor = try ByteCursor(ZstandardDecompression.decompress(frame))
+        guard try cursor.byte() == SegmentFormat.mergedVersion else { return nil }
+        return Int64(try cursor.count())
     }
 
     private static func column(_ cursor: inout ByteCursor, streams: [Int]) throws(SegmentError) -> ColumnEntry {

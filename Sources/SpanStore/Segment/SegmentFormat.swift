@@ -3,12 +3,16 @@
 // A segment is an immutable set of spans, stored column by column. It is one row of the table `segment` (its statistics, its
 // directory, its trace filter) and one row of `segment_stream` for each of its streams. A stream is a zstd frame with a checksum
 // that holds one or more columns; a query reads only the streams of the columns that it names. A small segment, as a commit
-// writes it, has three streams (identity, common columns, the rest); a merged one can have a stream for each column: readers
-// follow the directory and do not care.
+// writes it, has three streams (identity, common columns, the rest); a merged one has a stream for each column but the smallest,
+// which share stream 0: readers follow the directory and do not care.
+//
+// The spans of a merged segment are sorted by service, trace and start. Its column `arrival` says in which order they came.
 //
 // Directory (one zstd frame with a checksum):
 //
-//     version          1 byte, `SegmentFormat.version`
+//     version          1 byte: 1 as a commit writes it, 2 merged
+//     stream set       varint, version 2 only: stream n is row `stream set` * 4096 + n of `segment_stream`. In version 1 the
+//                      stream set is the segment's id
 //     span count       varint
 //     stream count     varint, then for each stream its inflated length (varint)
 //     column count     varint, then for each column:
@@ -39,12 +43,22 @@
 //                      bytes for the rest
 //     alias            nothing: the values are those of the attribute column whose name stands in place of the data
 //
+// Only in version 2:
+//
+//     planes           mode (1 byte), base (8 bytes), width w in bytes (1 byte, 0...8), then w planes: the lowest bytes of all
+//                      words, then the next higher ones. In mode 0 a word is value - base; in mode 1 it is the zigzag difference
+//                      to the value before, and the first value is base
+//     references       the column of parents: count of outer ids (varint), outer ids (8 bytes each), then for each value a
+//                      zigzag varint: 0 for the next outer id, else the span's row - the row whose span id is the parent
+//
 // All integers are little-endian.
 
 /// Numbers of the segment format.
 package enum SegmentFormat {
-    /// Changes when an older reader would misread a newer segment.
+    /// Of a segment as a commit writes it. Changes when an older reader would misread a newer segment.
     package static let version: UInt8 = 1
+    /// Of a merged segment.
+    static let mergedVersion: UInt8 = 2
     /// Streams of one segment are numbered below this; a stream's row id is segment id * this + number.
     package static let streamsMax = 4096
     /// Attribute keys that get a column of their own in a segment; those past it go to the overflow column.
@@ -81,6 +95,10 @@ package enum ColumnEncoding: UInt8, Sendable {
     /// Arrays, lists and bytes in wire encoding, by their own kind.
     case arrays = 12
     case keyValueLists = 13
+    /// Integers of a merged segment, byte planes of values or of differences.
+    case planes = 14
+    /// Parents of a merged segment: the rows that they are in, or their ids.
+    case references = 15
 }
 
 /// Names of the columns in `ColumnSpace.fixed`.
@@ -109,4 +127,6 @@ package enum FixedColumn {
     static let droppedEvents = "dropped_events_count"
     static let droppedLinks = "dropped_links_count"
     static let overflow = "overflow_attributes"
+    /// In a merged segment, the place of each span in the order of arrival.
+    static let arrival = "arrival"
 }

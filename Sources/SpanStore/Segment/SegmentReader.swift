@@ -8,6 +8,7 @@ final class SegmentReader {
     private let loadStream: (Int64) throws -> [UInt8]
     private var streams: [Int: [UInt8]] = [:]
     private var columns: [String: DecodedColumn] = [:]
+    private var unreportedColumns: [String] = []
 
     /// - Parameter loadStream: gives the stored frame of the stream with that row id.
     init(id: Int64, directory frame: [UInt8], loadStream: @escaping (Int64) throws -> [UInt8]) throws(SegmentError) {
@@ -16,12 +17,21 @@ final class SegmentReader {
         directory = try SegmentDirectory(decoding: ZstandardDecompression.decompress(frame))
     }
 
+    init(id: Int64, directory: SegmentDirectory, loadStream: @escaping (Int64) throws -> [UInt8]) {
+        self.id = id
+        self.loadStream = loadStream
+        self.directory = directory
+    }
+
     var spanCount: Int { directory.spanCount }
+
+    /// The number that the rows of the streams go by.
+    var streamSet: Int64 { directory.streamSet ?? id }
 
     /// - Throws: `SegmentError` when the stored bytes are damaged, `SQLiteError` when they cannot be read.
     func stream(_ number: Int) throws -> [UInt8] {
         if let known = streams[number] { return known }
-        let frame = try loadStream(id * Int64(SegmentFormat.streamsMax) + Int64(number))
+        let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(number))
         let bytes = try ZstandardDecompression.decompress(frame, inflatedCount: directory.streamCounts[number])
         streams[number] = bytes
         return bytes
@@ -37,12 +47,42 @@ final class SegmentReader {
             guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
                 throw SegmentError.damaged("a column that stands for none")
             }
-            decoded = try DecodedColumn(source, stream: stream(source.stream), spanCount: spanCount)
+            decoded = try decode(source)
         } else {
-            decoded = try DecodedColumn(entry, stream: stream(entry.stream), spanCount: spanCount)
+            decoded = try decode(entry)
         }
         columns[key] = decoded
+        unreportedColumns.append(name)
         return decoded
+    }
+
+    /// Names of the columns that were decoded since the last call.
+    func takeReadColumns() -> [String] {
+        defer { unreportedColumns = [] }
+        return unreportedColumns
+    }
+
+    private func decode(_ entry: ColumnEntry) throws -> DecodedColumn {
+        let column = try DecodedColumn(entry, stream: stream(entry.stream), spanCount: spanCount)
+        guard entry.encoding == .references else { return column }
+        guard let spans = try self.column(.fixed, FixedColumn.spanID) else { throw SegmentError.damaged("no identities") }
+        return try column.resolvingReferences(in: spans, spanCount: spanCount)
+    }
+
+    /// Reads a column without keeping it, nor its stream when it has one of its own: for whoever goes through the columns one by
+    /// one.
+    func transientColumn(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
+        guard var entry = directory.column(space, name) else { return nil }
+        if entry.encoding == .alias {
+            guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
+                throw SegmentError.damaged("a column that stands for none")
+            }
+            entry = source
+        }
+        guard directory.streamSet != nil, entry.stream != 0, entry.encoding != .references else { return try decode(entry) }
+        let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(entry.stream))
+        let bytes = try ZstandardDecompression.decompress(frame, inflatedCount: directory.streamCounts[entry.stream])
+        return try DecodedColumn(entry, stream: bytes, spanCount: spanCount)
     }
 
     /// The trace ids that `trace_index` counts.

@@ -7,11 +7,18 @@ package struct StoredBatch: Sendable {
     package private(set) var receivedTimesUnixNano: [Int64] = []
     private var keys: [String: UInt32] = [:]
 
-    init(_ segment: SegmentReader) throws {
+    /// - Parameter rows: which spans, in which order.
+    init(_ segment: SegmentReader, rows: [Int]) throws {
         try appendResources(segment)
         try appendScopes(segment)
-        try appendSpans(segment)
-        try appendAttributes(segment)
+        try appendSpans(segment, rows)
+        try appendAttributes(segment, rows)
+    }
+
+    /// All rows of a segment in the order in which its spans came.
+    static func rowsByArrival(_ segment: SegmentReader) throws -> [Int] {
+        guard let arrival = try segment.column(.fixed, FixedColumn.arrival) else { return Array(0..<segment.spanCount) }
+        return (0..<segment.spanCount).sorted { (arrival.integer($0) ?? 0) < (arrival.integer($1) ?? 0) }
     }
 
     private mutating func append(_ bytes: ArraySlice<UInt8>) -> ByteSlice {
@@ -49,7 +56,7 @@ package struct StoredBatch: Sendable {
         }
     }
 
-    private mutating func appendSpans(_ segment: SegmentReader) throws {
+    private mutating func appendSpans(_ segment: SegmentReader, _ rows: [Int]) throws {
         let traces = try segment.traceIDs()
         func integers(_ name: String) throws -> (Int) -> Int64 {
             let column = try segment.column(.fixed, name)
@@ -75,7 +82,7 @@ package struct StoredBatch: Sendable {
         let state = try segment.column(.fixed, FixedColumn.traceState)
         let events = try segment.column(.fixed, FixedColumn.events)
         let links = try segment.column(.fixed, FixedColumn.links)
-        for row in 0..<segment.spanCount {
+        for row in rows {
             var record = SpanRecord()
             guard traces.indices.contains(Int(trace(row))), batch.resources.indices.contains(Int(resource(row))),
                 batch.scopes.indices.contains(Int(scope(row)))
@@ -172,13 +179,13 @@ package struct StoredBatch: Sendable {
 
     // MARK: Attributes
 
-    private mutating func appendAttributes(_ segment: SegmentReader) throws {
+    private mutating func appendAttributes(_ segment: SegmentReader, _ rows: [Int]) throws {
         var columns: [(key: UInt32, column: DecodedColumn)] = []
         for entry in segment.directory.columns where entry.space == .attribute {
             if let column = try segment.column(.attribute, entry.name) { columns.append((key(entry.name), column)) }
         }
         let overflow = try segment.column(.fixed, FixedColumn.overflow)
-        for row in 0..<segment.spanCount {
+        for (position, row) in rows.enumerated() {
             let start = batch.attributes.count
             for (key, column) in columns {
                 if let record = record(column.value(row), column.bytes, key: key) { batch.attributes.append(record) }
@@ -191,7 +198,7 @@ package struct StoredBatch: Sendable {
                     if let record = record(value, overflow.bytes, key: key) { batch.attributes.append(record) }
                 }
             }
-            batch.spans[row].attributes = RecordRange(start: UInt32(start), count: UInt32(batch.attributes.count - start))
+            batch.spans[position].attributes = RecordRange(start: UInt32(start), count: UInt32(batch.attributes.count - start))
         }
     }
 

@@ -1,0 +1,142 @@
+import Dispatch
+package import PrometheusText
+import SpanStore
+import Synchronization
+
+/// Merges small segments and lets old ones go, on a thread of its own, until it is stopped.
+final class MaintenanceLoop: Sendable {
+    /// With fewer segments than this, merging takes at most every second moment of a core.
+    private static let segmentsUnhurried = 2_048
+    private static let retentionPause = Duration.seconds(60)
+
+    struct Settings: Sendable {
+        var retention: RetentionLimits
+        /// What was received this late is still needed by the derivations.
+        var settleNanoseconds: Int64
+        /// Nanoseconds since 1970.
+        var clock: @Sendable () -> Int64
+    }
+
+    private let isStopping = Atomic(false)
+    private let wake = DispatchSemaphore(value: 0)
+    private let finished = DispatchSemaphore(value: 0)
+
+    init(_ maintenance: StoreMaintenance, _ settings: Settings, metrics: MaintenanceMetrics) throws(StoreError) {
+        let owned = Owned(
+            merger: try SegmentMerger(maintenance), retention: try SegmentRetention(maintenance), ledger: maintenance.ledger,
+            metrics: metrics)
+        DispatchQueue(label: "fusebox.maintenance", qos: .utility).async { [self] in
+            var nextRetention = ContinuousClock.now
+            while !isStopping.load(ordering: .acquiring) {
+                if ContinuousClock.now >= nextRetention {
+                    owned.retain(settings)
+                    nextRetention = ContinuousClock.now + Self.retentionPause
+                }
+                _ = wake.wait(timeout: .now() + owned.merge())
+            }
+            finished.signal()
+        }
+    }
+
+    /// What the one thread uses from then on.
+    private struct Owned: @unchecked Sendable {
+        let merger: SegmentMerger
+        let retention: SegmentRetention
+        let ledger: SegmentLedger
+        let metrics: MaintenanceMetrics
+
+        /// Merges once and gives how long to pause.
+        func merge() -> DispatchTimeInterval {
+            let start = ContinuousClock.now
+            let before = merger.progress
+            defer { metrics.record(merger.progress, since: before, segments: ledger.segmentCount) }
+            do {
+                guard try merger.runOnce() else { return .milliseconds(250) }
+                metrics.merges.increment("ok")
+                guard ledger.segmentCount < MaintenanceLoop.segmentsUnhurried else { return .nanoseconds(0) }
+                return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
+            } catch {
+                // What was begun is deleted with the next try. A full disk gets room from retention, or from the operator.
+                metrics.merges.increment("error")
+                return .seconds(5)
+            }
+        }
+
+        func retain(_ settings: Settings) {
+            let before = retention.removed
+            defer { metrics.record(retention.removed, since: before, floor: ledger.retentionFloorUnixNano) }
+            do {
+                try retention.run(
+                    settings.retention, nowUnixNano: settings.clock(), settleNanoseconds: settings.settleNanoseconds)
+                metrics.retentionPasses.increment("ok")
+            } catch {
+                // Tried again with the next pass; what was deleted until then is deleted.
+                metrics.retentionPasses.increment("error")
+            }
+        }
+    }
+
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        wake.signal()
+        finished.wait()
+    }
+}
+
+/// The collector's own counters about merging.
+package final class MaintenanceMetrics: Sendable {
+    let merges: LabeledCounterMetric
+    let retentionPasses: LabeledCounterMetric
+    private let removedSpans: CounterMetric
+    private let removedSegments: CounterMetric
+    private let retentionFloor: GaugeMetric
+    private let mergedSpans: CounterMetric
+    private let bytesRead: CounterMetric
+    private let bytesWritten: CounterMetric
+    private let longestHold: GaugeMetric
+    private let segments: GaugeMetric
+
+    package init(registry: MetricRegistry) {
+        merges = registry.register(
+            LabeledCounterMetric("fusebox_merges_total", help: "Merges of segments.", labels: ["result"], labelSetsMax: 4))
+        mergedSpans = registry.register(
+            CounterMetric("fusebox_merged_spans_total", help: "Spans written by merging; a span counts each time."))
+        bytesRead = registry.register(
+            CounterMetric("fusebox_merge_read_bytes_total", help: "Bytes of segments that were merged.", unit: .bytes))
+        bytesWritten = registry.register(
+            CounterMetric("fusebox_merge_written_bytes_total", help: "Bytes of merged segments.", unit: .bytes))
+        longestHold = registry.register(
+            GaugeMetric(
+                "fusebox_merge_hold_max_seconds", help: "Longest time that commits waited for merging since the start.",
+                unit: .seconds))
+        segments = registry.register(GaugeMetric("fusebox_segments", help: "Segments in the store."))
+        retentionPasses = registry.register(
+            LabeledCounterMetric(
+                "fusebox_retention_passes_total", help: "Looks for spans to let go.", labels: ["result"], labelSetsMax: 4))
+        removedSpans = registry.register(CounterMetric("fusebox_retention_removed_spans_total", help: "Spans that were let go."))
+        removedSegments = registry.register(
+            CounterMetric("fusebox_retention_removed_segments_total", help: "Segments that were let go."))
+        retentionFloor = registry.register(
+            GaugeMetric(
+                "fusebox_retention_floor_timestamp_seconds", help: "Spans that ended at or before this are refused.", unit: .seconds,
+                initially: nil))
+        for result in ["ok", "error"] {
+            _ = merges.cell(result)
+            _ = retentionPasses.cell(result)
+        }
+    }
+
+    func record(_ progress: SegmentMerger.Progress, since before: SegmentMerger.Progress, segments count: Int) {
+        mergedSpans.increment(by: progress.spans - before.spans)
+        bytesRead.increment(by: progress.bytesRead - before.bytesRead)
+        bytesWritten.increment(by: progress.bytesWritten - before.bytesWritten)
+        longestHold.set(progress.longestHold / .seconds(1))
+        segments.set(count)
+    }
+
+    func record(_ removed: SegmentRetention.Removed, since before: SegmentRetention.Removed, floor: Int64?) {
+        removedSpans.increment(by: removed.spans - before.spans)
+        removedSegments.increment(by: Int64(removed.segments - before.segments))
+        if let floor { retentionFloor.set(Double(floor) / 1e9) }
+    }
+}

@@ -1,0 +1,26 @@
+import SQLite
+
+/// A segment's row in the table `segment`.
+enum SegmentRow {
+    static let insertion = """
+        INSERT INTO segment (id, span_count, start_min, start_max, end_min, end_max, received_min, received_max,
+            stored_bytes, trace_filter, directory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        """
+
+    /// Inserts the row with a statement that was prepared from `insertion`.
+    static func insert(_ segment: EncodedSegment, id: Int64, with statement: Statement) throws(SQLiteError) {
+        let statistics = segment.statistics
+        try statement.bind(1, id)
+        try statement.bind(2, Int64(segment.spanCount))
+        try statement.bind(3, statistics.startMinimum)
+        try statement.bind(4, statistics.startMaximum)
+        try statement.bind(5, statistics.endMinimum)
+        try statement.bind(6, statistics.endMaximum)
+        try statement.bind(7, statistics.receivedMinimum)
+        try statement.bind(8, statistics.receivedMaximum)
+        try statement.bind(9, Int64(segment.storedBytes))
+        try statement.bind(10, segment.traceFilter.bytes)
+        try statement.bind(11, segment.directory)
+        try statement.run()
+    }
+}

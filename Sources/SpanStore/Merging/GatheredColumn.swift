@@ -1,0 +1,101 @@
+import TelemetryModel
+
+/// One column of all segments that are being merged: its values by row, the rows of the first segment before those of the second.
+struct GatheredColumn {
+    /// For each row 0 when it has no value, else the kind's number plus one.
+    private(set) var kinds: [UInt8]
+    /// For each row its value: an integer, a double's bits, a bool, a text's number in `texts`, or a slice of `blobs` (offset in
+    /// the upper half, count in the lower).
+    private(set) var payloads: [UInt64]
+    private(set) var texts = ByteStringTable(slotCount: 64)
+    private(set) var blobs: [UInt8] = []
+    private(set) var valueCount = 0
+    /// Bit (kind's number) is set for each kind that occurs.
+    private(set) var kindSet: UInt16 = 0
+
+    init(rowCount: Int) {
+        kinds = [UInt8](repeating: 0, count: rowCount)
+        payloads = [UInt64](repeating: 0, count: rowCount)
+    }
+
+    @inline(__always)
+    private mutating func set(_ row: Int, _ kind: AttributeKind, _ payload: UInt64) {
+        kinds[row] = kind.rawValue + 1
+        payloads[row] = payload
+        kindSet |= 1 << UInt16(kind.rawValue)
+        valueCount += 1
+    }
+
+    mutating func set(_ row: Int, integer: Int64) {
+        set(row, .int, UInt64(bitPattern: integer))
+    }
+
+    mutating func set(_ row: Int, blob: [UInt8]) {
+        set(row, .bytes, UInt64(blobs.count) << 32 | UInt64(blob.count))
+        blobs.append(contentsOf: blob)
+    }
+
+    func text(_ row: Int) -> WireRange { texts.ranges[Int(payloads[row])].range }
+
+    func blob(_ row: Int) -> Range<Int> {
+        let offset = Int(payloads[row] >> 32)
+        return offset..<offset + Int(payloads[row] & 0xFFFF_FFFF)
+    }
+
+    // MARK: Gathering
+
+    /// Takes a segment's column, whose first span is row `base`.
+    mutating func gather(_ column: DecodedColumn, base: Int, spanCount: Int) {
+        switch column.values {
+        case .integers(let values):
+            forEach(column, spanCount) { $0.set(base + $1, .int, UInt64(bitPattern: values[$2])) }
+        case .fixed(let values): forEach(column, spanCount) { $0.set(base + $1, .int, values[$2]) }
+        case .doubles(let values): forEach(column, spanCount) { $0.set(base + $1, .double, values[$2]) }
+        case .bools(let values): forEach(column, spanCount) { $0.set(base + $1, .bool, values[$2] != 0 ? 1 : 0) }
+        case .dictionary(let entries, let indices):
+            let numbers = entries.map { number($0, column.bytes) }
+            forEach(column, spanCount) { $0.set(base + $1, .string, numbers[Int(indices[$2])]) }
+        case .texts(let ranges):
+            forEach(column, spanCount) { $0.set(base + $1, .string, $0.number(ranges[$2], column.bytes)) }
+        case .encoded(let kind, let ranges):
+            forEach(column, spanCount) { $0.setBlob(base + $1, kind, column.bytes[ranges[$2]]) }
+        case .mixed(let values):
+            forEach(column, spanCount) { $0.set(base + $1, mixed: values[$2], column.bytes) }
+        case .empties: forEach(column, spanCount) { column, row, _ in column.set(base + row, .empty, 0) }
+        case .references: break
+        }
+    }
+
+    /// Calls `body` with each row that has a value and the value's position.
+    @inline(__always)
+    private mutating func forEach(_ column: DecodedColumn, _ spanCount: Int, _ body: (inout Self, Int, Int) -> Void) {
+        guard let positions = column.positions else {
+            for row in 0..<spanCount { body(&self, row, row) }
+            return
+        }
+        for row in 0..<spanCount where positions[row] >= 0 { body(&self, row, Int(positions[row])) }
+    }
+
+    private mutating func set(_ row: Int, mixed value: DecodedValue, _ bytes: [UInt8]) {
+        switch value {
+        case .absent: break
+        case .empty: set(row, .empty, 0)
+        case .integer(let integer): set(row, .int, UInt64(bitPattern: integer))
+        case .double(let double): set(row, .double, double.bitPattern)
+        case .bool(let bool): set(row, .bool, bool ? 1 : 0)
+        case .text(let range): set(row, .string, number(range, bytes))
+        case .encoded(let kind, let range): setBlob(row, kind, bytes[range])
+        }
+    }
+
+    private mutating func number(_ range: Range<Int>, _ bytes: [UInt8]) -> UInt64 {
+        let wire = WireRange(offset: range.lowerBound, count: range.count)
+        let source = bytes.span.bytes
+        return UInt64(texts.insert(wire, in: source, hash: ByteHash.hash(source, wire)).index)
+    }
+
+    private mutating func setBlob(_ row: Int, _ kind: AttributeKind, _ bytes: ArraySlice<UInt8>) {
+        set(row, kind, UInt64(blobs.count) << 32 | UInt64(bytes.count))
+        blobs.append(contentsOf: bytes)
+    }
+}

@@ -1,0 +1,97 @@
+import TelemetryModel
+
+/// The order of the spans in a merged segment: by service, trace and start. Rows of before are numbered through all inputs.
+struct MergedRows {
+    /// For each new row the row that it was.
+    private(set) var order: [UInt32] = []
+    /// Distinct traces, by their earliest start.
+    private(set) var traces: [TraceID] = []
+    /// For each old row the number of its trace.
+    private(set) var traceRanks: [UInt32] = []
+    /// For each old row its start.
+    private(set) var starts: [Int64] = []
+
+    private struct Row {
+        /// Service in the upper half, trace in the lower.
+        var group: UInt64
+        var start: Int64
+        var row: UInt32
+    }
+
+    init(_ inputs: [SegmentReader], bases: [Int], rowCount: Int) throws {
+        starts = [Int64](repeating: 0, count: rowCount)
+        traceRanks = [UInt32](repeating: 0, count: rowCount)
+        var services = [UInt32](repeating: 0, count: rowCount)
+        var serviceNumbers: [String: UInt32] = [:]
+        var traceNumbers: [TraceID: UInt32] = [:]
+        var found: [TraceID] = []
+        var earliest: [Int64] = []
+        for (input, base) in zip(inputs, bases) {
+            let names = try input.resources().map { resource -> UInt32 in
+                if let known = serviceNumbers[resource.serviceName] { return known }
+                let number = UInt32(serviceNumbers.count)
+                serviceNumbers[resource.serviceName] = number
+                return number
+            }
+            let numbers = try input.traceIDs().map { trace -> UInt32 in
+                if let known = traceNumbers[trace] { return known }
+                let number = UInt32(found.count)
+                traceNumbers[trace] = number
+                found.append(trace)
+                earliest.append(.max)
+                return number
+            }
+            guard let trace = try input.transientColumn(.fixed, FixedColumn.traceIndex),
+                let start = try input.transientColumn(.fixed, FixedColumn.start),
+                let resource = try input.transientColumn(.fixed, FixedColumn.resource)
+            else { throw SegmentError.damaged("no identities") }
+            for row in 0..<input.spanCount {
+                guard let traceIndex = trace.integer(row), numbers.indices.contains(Int(traceIndex)),
+                    let resourceIndex = resource.integer(row), names.indices.contains(Int(resourceIndex)),
+                    let startTime = start.integer(row)
+                else { throw SegmentError.damaged("a span that refers past a table") }
+                let number = numbers[Int(traceIndex)]
+                starts[base + row] = startTime
+                traceRanks[base + row] = number
+                services[base + row] = names[Int(resourceIndex)]
+                earliest[Int(number)] = min(earliest[Int(number)], startTime)
+            }
+        }
+        rank(found, earliest)
+        sort(services)
+    }
+
+    /// Numbers the traces by their earliest start.
+    private mutating func rank(_ found: [TraceID], _ earliest: [Int64]) {
+        let sorted = found.indices.sorted { (earliest[$0], found[$0]) < (earliest[$1], found[$1]) }
+        var ranks = [UInt32](repeating: 0, count: found.count)
+        for (rank, number) in sorted.enumerated() { ranks[number] = UInt32(rank) }
+        traces = sorted.map { found[$0] }
+        for row in traceRanks.indices { traceRanks[row] = ranks[Int(traceRanks[row])] }
+    }
+
+    private mutating func sort(_ services: [UInt32]) {
+        var rows: [Row] = []
+        rows.reserveCapacity(starts.count)
+        for row in starts.indices {
+            rows.append(
+                Row(group: UInt64(services[row]) << 32 | UInt64(traceRanks[row]), start: starts[row], row: UInt32(row)))
+        }
+        rows.sort { left, right in
+            if left.group != right.group { return left.group < right.group }
+            return left.start != right.start ? left.start < right.start : left.row < right.row
+        }
+        order = rows.map(\.row)
+    }
+
+    /// The table of traces as it is stored.
+    var traceBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(traces.count * 16)
+        for trace in traces {
+            bytes.appendLittleEndian(trace.high)
+            bytes.appendLittleEndian(trace.low)
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,160 @@
+import TelemetryModel
+
+/// What the rows of a segment are asked of one column.
+enum ColumnCondition: Equatable {
+    /// No value fulfils it.
+    case nothing
+    case isNull
+    case isNotNull
+    /// An integer in the range.
+    case integers(ClosedRange<Int64>)
+    case integerSet(Set<Int64>)
+    /// One of the texts, byte for byte.
+    case texts([[UInt8]])
+    /// A text that begins so, ASCII letters in either case.
+    case prefix([UInt8])
+
+    /// The condition that a term of a plan states of a column with integers; `nil` when only SQLite can tell.
+    static func integers(_ comparison: SpansPlan.Comparison, _ argument: SpansScan.Argument) -> ColumnCondition? {
+        switch (comparison, argument) {
+        case (.isNull, _): return .isNull
+        case (.isNotNull, _): return .isNotNull
+        case (_, .null): return .nothing
+        case (.isIn, .list(let list)):
+            var set: Set<Int64> = []
+            for item in list {
+                switch item {
+                case .integer(let integer): set.insert(integer)
+                case .null: continue
+                default: return nil
+                }
+            }
+            return .integerSet(set)
+        case (.equal, .integer(let bound)): return .integers(bound...bound)
+        case (.less, .integer(let bound)): return bound == .min ? .nothing : .integers(.min...bound - 1)
+        case (.lessOrEqual, .integer(let bound)): return .integers(.min...bound)
+        case (.greater, .integer(let bound)): return bound == .max ? .nothing : .integers(bound + 1...Int64.max)
+        case (.greaterOrEqual, .integer(let bound)): return .integers(bound...Int64.max)
+        case (.less, .double(let bound)), (.lessOrEqual, .double(let bound)):
+            guard let rounded = Int64(exactly: bound.rounded(.up)) else { return nil }
+            return .integers(.min...rounded)
+        case (.greater, .double(let bound)), (.greaterOrEqual, .double(let bound)):
+            guard let rounded = Int64(exactly: bound.rounded(.down)) else { return nil }
+            return .integers(rounded...Int64.max)
+        default: return nil
+        }
+    }
+
+    /// The same of a column with texts.
+    static func texts(_ comparison: SpansPlan.Comparison, _ argument: SpansScan.Argument) -> ColumnCondition? {
+        switch (comparison, argument) {
+        case (.isNull, _): return .isNull
+        case (.isNotNull, _): return .isNotNull
+        case (_, .null): return .nothing
+        case (.equal, .text(let text)): return .texts([text])
+        case (.isIn, .list(let list)):
+            var texts: [[UInt8]] = []
+            for item in list {
+                switch item {
+                case .text(let text): texts.append(text)
+                case .null: continue
+                default: return nil
+                }
+            }
+            return .texts(texts)
+        case (.like, .text(let pattern)):
+            let prefix = Array(pattern.prefix { $0 != UInt8(ascii: "%") && $0 != UInt8(ascii: "_") })
+            return prefix.isEmpty ? .isNotNull : .prefix(prefix)
+        default: return nil
+        }
+    }
+
+    /// Whether a text fulfils it.
+    func matches(_ text: ArraySlice<UInt8>) -> Bool {
+        switch self {
+        case .texts(let texts): texts.contains { $0.elementsEqual(text) }
+        case .prefix(let prefix): text.count >= prefix.count && zip(prefix, text).allSatisfy { Self.folded($0) == Self.folded($1) }
+        case .isNotNull: true
+        case .nothing, .isNull, .integers, .integerSet: false
+        }
+    }
+
+    private static func folded(_ byte: UInt8) -> UInt8 {
+        UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
+    }
+
+    /// What the directory says without the column: `false` that no row fulfils it, `true` that all do, `nil` that the column has
+    /// to be read.
+    func decided(by entry: ColumnEntry, spanCount: Int) -> Bool? {
+        switch self {
+        case .nothing: return false
+        case .isNull: return entry.valueCount == spanCount ? false : nil
+        case .isNotNull: return entry.valueCount == spanCount && entry.encoding != .mixed && entry.encoding != .empties ? true : nil
+        case .integers(let range):
+            guard entry.encoding == .integers || entry.encoding == .planes else { return nil }
+            if entry.maximum < range.lowerBound || entry.minimum > range.upperBound { return false }
+            let isWithin = entry.minimum >= range.lowerBound && entry.maximum <= range.upperBound
+            return isWithin && entry.valueCount == spanCount ? true : nil
+        case .integerSet(let set):
+            guard entry.encoding == .integers || entry.encoding == .planes else { return nil }
+            return set.contains { $0 >= entry.minimum && $0 <= entry.maximum } ? nil : false
+        case .texts(let texts):
+            let mayHold = texts.contains { text in
+                let bit = ByteHash.hash(text.span.bytes, WireRange(offset: 0, count: text.count)) & 63
+                return entry.valueMask & 1 << bit != 0
+            }
+            return mayHold ? nil : false
+        case .prefix: return nil
+        }
+    }
+}
+
+extension DecodedColumn {
+    /// The rows among `rows` (all when `nil`) that fulfil the condition; `nil` when the column is of a kind that cannot say.
+    func rows(where condition: ColumnCondition, among rows: [Int32]?, spanCount: Int) -> [Int32]? {
+        switch condition {
+        case .nothing: return []
+        case .isNull, .isNotNull:
+            switch values {
+            case .mixed, .empties, .references: return nil
+            default: break
+            }
+            let wantsNull = condition == .isNull
+            return select(rows, spanCount) { position in (position < 0) == wantsNull }
+        case .integers(let range):
+            guard case .integers(let values) = values else { return nil }
+            let (low, high) = (range.lowerBound, range.upperBound)
+            return select(rows, spanCount) { position in
+                position >= 0 && values[position] >= low && values[position] <= high
+            }
+        case .integerSet(let set):
+            guard case .integers(let values) = values else { return nil }
+            return select(rows, spanCount) { position in position >= 0 && set.contains(values[position]) }
+        case .texts, .prefix:
+            switch values {
+            case .dictionary(let entries, let indices):
+                let matching = entries.map { condition.matches(bytes[$0]) }
+                guard matching.contains(true) else { return [] }
+                return select(rows, spanCount) { position in position >= 0 && matching[Int(indices[position])] }
+            case .texts(let ranges):
+                return select(rows, spanCount) { position in position >= 0 && condition.matches(bytes[ranges[position]]) }
+            default: return nil
+            }
+        }
+    }
+
+    @inline(__always)
+    private func select(_ rows: [Int32]?, _ spanCount: Int, _ test: (Int) -> Bool) -> [Int32] {
+        var selected: [Int32] = []
+        if let rows {
+            for row in rows where test(position(Int(row))) { selected.append(row) }
+            return selected
+        }
+        guard let positions else {
+            for row in 0..<spanCount where test(row) { selected.append(Int32(truncatingIfNeeded: row)) }
+            return selected
+        }
+        for row in 0..<spanCount where test(Int(positions[row])) { selected.append(Int32(truncatingIfNeeded: row)) }
+        return selected
+    }
+}

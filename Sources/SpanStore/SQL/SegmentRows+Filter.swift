@@ -1,0 +1,190 @@
+import TelemetryModel
+
+/// Which rows of a segment a scan has to look at.
+extension SegmentRows {
+    /// A condition on a column of `spans`.
+    struct Filter {
+        var column: Int
+        var comparison: SpansPlan.Comparison
+        var argument: SpansScan.Argument
+    }
+
+    /// The rows of `among` (all when `nil`) that may fulfil the filter; `nil` for all.
+    func rows(_ filter: Filter, among rows: [Int32]?) throws -> [Int32]? {
+        guard let source = source(filter.column) else { return rows }
+        switch source {
+        case .traceID:
+            guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
+            return try traceRows(condition, rows)
+        case .spanID: return try identityRows(FixedColumn.spanID, filter, rows)
+        case .parentSpanID: return try identityRows(FixedColumn.parentSpanID, filter, rows)
+        case .startTime: return try integerRows(.fixed, FixedColumn.start, filter, rows)
+        case .endTime, .duration: return try timeRows(filter, rows, isEnd: filter.column == SpansColumn.endTimeIndex)
+        case .integer(let space, let name): return try integerRows(space, name, filter, rows)
+        case .text(let space, let name):
+            guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
+            return try select(space, name, condition, rows)
+        case .serviceName:
+            return try tableRows(FixedColumn.resource, filter, rows) { try serviceNames().map { Array($0.utf8) } }
+        case .scopeName:
+            return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
+        case .scopeVersion, .attributes, .resourceAttributes, .events, .links: return rows
+        case .attribute(let key): return try attributeRows(key, filter, rows)
+        }
+    }
+
+    /// Rows of a stored column that fulfil a condition; a segment without the column has NULL in every row.
+    private func select(
+        _ space: ColumnSpace, _ name: String, _ condition: ColumnCondition, _ rows: [Int32]?
+    ) throws -> [Int32]? {
+        guard var entry = reader.directory.column(space, name) else { return condition == .isNull ? rows : [] }
+        if entry.encoding == .alias, let source = reader.directory.column(.attribute, entry.aliasName) { entry = source }
+        if let decided = condition.decided(by: entry, spanCount: reader.spanCount) { return decided ? rows : [] }
+        guard let column = try reader.column(space, name) else { return rows }
+        return column.rows(where: condition, among: rows, spanCount: reader.spanCount) ?? rows
+    }
+
+    private func integerRows(_ space: ColumnSpace, _ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
+        guard let condition = ColumnCondition.integers(filter.comparison, filter.argument) else { return rows }
+        return try select(space, name, condition, rows)
+    }
+
+    private func traceRows(_ condition: ColumnCondition, _ rows: [Int32]?) throws -> [Int32]? {
+        guard case .texts(let texts) = condition else { return condition == .nothing || condition == .isNull ? [] : rows }
+        let wanted = Set(texts.compactMap { SpansScan.trace($0) })
+        let numbers = try traceIDs().enumerated().filter { wanted.contains($0.element) }.map { Int64($0.offset) }
+        if numbers.isEmpty { return [] }
+        return try select(.fixed, FixedColumn.traceIndex, .integerSet(Set(numbers)), rows)
+    }
+
+    private func identityRows(_ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
+        guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
+        guard case .texts(let texts) = condition else {
+            return condition == .isNull || condition == .isNotNull ? try select(.fixed, name, condition, rows) : rows
+        }
+        let wanted = Set(texts.compactMap { SpanID(hexadecimal: String(decoding: $0, as: UTF8.self)).map { Int64(bitPattern: $0.value) } })
+        guard let column = try reader.column(.fixed, name) else { return [] }
+        return (rows ?? allRows).filter { row in column.integer(Int(row)).map(wanted.contains) ?? false }
+    }
+
+    /// End and duration are not stored as they are shown: the one is start plus difference, the other never negative.
+    private func timeRows(_ filter: Filter, _ rows: [Int32]?, isEnd: Bool) throws -> [Int32]? {
+        guard let condition = ColumnCondition.integers(filter.comparison, filter.argument) else { return rows }
+        switch condition {
+        case .integers(let range):
+            guard let column = try reader.column(.fixed, FixedColumn.duration) else { return [] }
+            if isEnd {
+                guard let start = try reader.column(.fixed, FixedColumn.start) else { return [] }
+                return (rows ?? allRows).filter { row in
+                    range.contains((start.integer(Int(row)) ?? 0) &+ (column.integer(Int(row)) ?? 0))
+                }
+            }
+            guard range.upperBound >= 0 else { return [] }
+            let stored = (range.lowerBound <= 0 ? Int64.min : range.lowerBound)...range.upperBound
+            return try select(.fixed, FixedColumn.duration, .integers(stored), rows)
+        case .nothing: return []
+        default: return rows
+        }
+    }
+
+    /// Rows by the entries of a table that the column `name` counts.
+    private func tableRows(
+        _ name: String, _ filter: Filter, _ rows: [Int32]?, _ texts: () throws -> [[UInt8]]
+    ) throws -> [Int32]? {
+        guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
+        switch condition {
+        case .isNull, .isNotNull: return rows
+        default: break
+        }
+        let texts = try texts()
+        let matching = texts.indices.filter { condition.matches(texts[$0][...]) }.map(Int64.init)
+        if matching.isEmpty { return [] }
+        if matching.count == texts.count { return rows }
+        return try select(.fixed, name, .integerSet(Set(matching)), rows)
+    }
+
+    /// Values of an attribute may be of any kind, and some may lie in the overflow column.
+    private func attributeRows(_ key: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
+        if reader.directory.column(.fixed, FixedColumn.overflow) != nil { return rows }
+        let condition: ColumnCondition?
+        switch filter.argument {
+        case .integer, .double: condition = .integers(filter.comparison, filter.argument)
+        default: condition = .texts(filter.comparison, filter.argument)
+        }
+        guard let condition else { return rows }
+        guard let entry = reader.directory.column(.attribute, key) else { return condition == .isNull ? rows : [] }
+        switch entry.encoding {
+        case .dictionary, .texts, .integers, .planes: break
+        default: return rows
+        }
+        let isText = entry.encoding == .dictionary || entry.encoding == .texts
+        switch condition {
+        case .texts, .prefix: if !isText { return rows }
+        case .integers, .integerSet: if isText { return rows }
+        default: break
+        }
+        return try select(.attribute, key, condition, rows)
+    }
+
+    var allRows: [Int32] { Array(0..<Int32(truncatingIfNeeded: reader.spanCount)) }
+
+    // MARK: Order
+
+    /// The rows by start, the earliest first.
+    func rowsByStart(_ rows: [Int32]?) throws -> (rows: [Int32], starts: [Int64]) {
+        guard let column = try reader.column(.fixed, FixedColumn.start) else { return ([], []) }
+        let sorted = (rows ?? allRows).map { (start: column.integer(Int($0)) ?? 0, row: $0) }.sorted { $0 < $1 }
+        return (sorted.map(\.row), sorted.map(\.start))
+    }
+
+    /// The rows by the text that they have in a column, in groups of one text each; `nil` is the group without one.
+    func groups(column index: Int, _ rows: [Int32]?) throws -> [(text: [UInt8]?, rows: [Int32])] {
+        let numbers: (Int) -> Int
+        let texts: [[UInt8]]
+        switch source(index) {
+        case .traceID:
+            texts = try traceIDs().map { Array($0.hexadecimal.utf8) }
+            let column = try reader.column(.fixed, FixedColumn.traceIndex)
+            numbers = { Int(column?.integer($0) ?? -1) }
+        case .serviceName:
+            texts = try serviceNames().map { Array($0.utf8) }
+            let column = try reader.column(.fixed, FixedColumn.resource)
+            numbers = { Int(column?.integer($0) ?? -1) }
+        case .text(let space, let name):
+            let column = try reader.column(space, name)
+            (texts, numbers) = Self.numbered(column, spanCount: reader.spanCount)
+        default: return [(nil, rows ?? allRows)]
+        }
+        var groups: [[Int32]] = Array(repeating: [], count: texts.count + 1)
+        for row in rows ?? allRows {
+            let number = numbers(Int(row))
+            groups[texts.indices.contains(number) ? number + 1 : 0].append(row)
+        }
+        return groups.enumerated().filter { !$0.element.isEmpty }.map { ($0.offset == 0 ? nil : texts[$0.offset - 1], $0.element) }
+    }
+
+    /// The distinct texts of a column, and for each row the number of its text, or -1.
+    private static func numbered(_ column: DecodedColumn?, spanCount: Int) -> ([[UInt8]], (Int) -> Int) {
+        guard let column else { return ([], { _ in -1 }) }
+        if case .dictionary(let entries, let indices) = column.values {
+            return (
+                entries.map { Array(column.bytes[$0]) },
+                { row in
+                    let position = column.position(row)
+                    return position < 0 ? -1 : Int(indices[position])
+                }
+            )
+        }
+        var known: [[UInt8]: Int] = [:]
+        var texts: [[UInt8]] = []
+        let numbers = (0..<spanCount).map { row -> Int in
+            guard case .text(let range) = column.value(row) else { return -1 }
+            let text = Array(column.bytes[range])
+            if let number = known[text] { return number }
+            known[text] = texts.count
+            texts.append(text)
+            return texts.count - 1
+        }
+        return (texts, { numbers[$0] })
+    }
+}

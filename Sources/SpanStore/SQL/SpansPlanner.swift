@@ -1,0 +1,111 @@
+import CSQLite
+import SQLite
+
+/// Tells SQLite's planner what a scan of `spans` can do for a query.
+enum SpansPlanner {
+    /// Fills in what the planner asked for: which conditions a scan takes, in which order it gives rows, and what that costs.
+    static func plan(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ context: SpansModule.Context) -> SpansPlan {
+        // Without the catalog the plan is only less well chosen; the scan says what is wrong with the file.
+        try? context.catalog.refresh()
+        let spans = context.catalog.entries.reduce(0) { $0 + $1.spanCount }
+        var plan = SpansPlan()
+        var rows = Double(max(spans, 1))
+        for index in 0..<Int(info.pointee.nConstraint) {
+            let constraint = info.pointee.aConstraint[index]
+            guard constraint.usable != 0, let source = source(Int(constraint.iColumn), context),
+                let comparison = comparison(constraint, source, info, index)
+            else { continue }
+            plan.terms.append(SpansPlan.Term(comparison: comparison, column: Int(constraint.iColumn)))
+            info.pointee.aConstraintUsage[index].argvIndex = Int32(plan.terms.count)
+            if isExact(comparison, source) { info.pointee.aConstraintUsage[index].omit = 1 }
+            rows /= selectivity(comparison, source)
+        }
+        plan.readsColumns = info.pointee.colUsed != 0
+        plan.order = order(info, spans: spans, context)
+        info.pointee.orderByConsumed = plan.order == nil ? 0 : 1
+        info.pointee.estimatedCost = max(rows, 1)
+        info.pointee.estimatedRows = Int64(max(rows, 1))
+        return plan
+    }
+
+    private static func source(_ index: Int, _ context: SpansModule.Context) -> SpansColumn.Source? {
+        if SpansColumn.all.indices.contains(index) { return SpansColumn.all[index].source }
+        let position = index - SpansColumn.all.count
+        return context.attributes.indices.contains(position) ? .attribute(context.attributes[position]) : nil
+    }
+
+    // MARK: Conditions
+
+    private static func comparison(
+        _ constraint: sqlite3_index_constraint, _ source: SpansColumn.Source,
+        _ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int
+    ) -> SpansPlan.Comparison? {
+        let isText: Bool
+        switch source {
+        case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text: isText = true
+        case .startTime, .endTime, .duration, .integer: isText = false
+        case .attribute: isText = true
+        case .scopeVersion, .attributes, .resourceAttributes, .events, .links: return nil
+        }
+        switch Int32(constraint.op) {
+        case SQLITE_INDEX_CONSTRAINT_EQ:
+            // Texts are compared byte by byte here; under another collation SQLite must decide.
+            guard !isText || isBinary(info, index) else { return nil }
+            guard sqlite3_vtab_in(info, Int32(index), -1) != 0 else { return .equal }
+            return sqlite3_vtab_in(info, Int32(index), 1) != 0 ? .isIn : .equal
+        case SQLITE_INDEX_CONSTRAINT_ISNULL: return .isNull
+        case SQLITE_INDEX_CONSTRAINT_ISNOTNULL: return .isNotNull
+        case SQLITE_INDEX_CONSTRAINT_LIKE: return isText ? .like : nil
+        default: break
+        }
+        // A text is compared with an attribute that may be a number: only those of its own kind are looked at.
+        if isText, case .attribute = source {} else if isText { return nil }
+        switch Int32(constraint.op) {
+        case SQLITE_INDEX_CONSTRAINT_LT: return .less
+        case SQLITE_INDEX_CONSTRAINT_LE: return .lessOrEqual
+        case SQLITE_INDEX_CONSTRAINT_GT: return .greater
+        case SQLITE_INDEX_CONSTRAINT_GE: return .greaterOrEqual
+        default: return nil
+        }
+    }
+
+    private static func isBinary(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int) -> Bool {
+        sqlite3_vtab_collation(info, Int32(index)).map { String(cString: $0) } == "BINARY"
+    }
+
+    /// Whether the scan alone decides, so that SQLite need not look again: derived columns hold values of one kind.
+    private static func isExact(_ comparison: SpansPlan.Comparison, _ source: SpansColumn.Source) -> Bool {
+        guard comparison == .isNull || comparison == .isNotNull else { return false }
+        switch source {
+        case .text(.derived, _), .integer(.derived, _): return true
+        default: return false
+        }
+    }
+
+    /// By how much a condition is taken to shrink the result.
+    private static func selectivity(_ comparison: SpansPlan.Comparison, _ source: SpansColumn.Source) -> Double {
+        switch (comparison, source) {
+        case (.equal, .traceID), (.isIn, .traceID): 10_000
+        case (.equal, .spanID), (.isIn, .spanID), (.equal, .parentSpanID), (.isIn, .parentSpanID): 100_000
+        case (.equal, _), (.isIn, _): 10
+        case (.isNotNull, _): 1.5
+        default: 4
+        }
+    }
+
+    // MARK: Order
+
+    /// The column in whose order the scan can give rows, when the query wants one; also for GROUP BY and DISTINCT.
+    private static func order(
+        _ info: UnsafeMutablePointer<sqlite3_index_info>, spans: Int, _ context: SpansModule.Context
+    ) -> SpansPlan.Order? {
+        guard info.pointee.nOrderBy == 1 else { return nil }
+        let term = info.pointee.aOrderBy[0]
+        let order = SpansPlan.Order(column: Int(term.iColumn), isDescending: term.desc != 0)
+        switch source(order.column, context) {
+        case .startTime: return order
+        case .traceID, .serviceName, .text: return spans <= GroupedRows.spansMax ? order : nil
+        default: return nil
+        }
+    }
+}

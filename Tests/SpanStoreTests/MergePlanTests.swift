@@ -1,0 +1,51 @@
+import Testing
+
+@testable import SpanStore
+
+@Suite struct MergePlanTests {
+    private func candidates(_ counts: [Int]) -> [MergePlan.Candidate] {
+        counts.enumerated().map { MergePlan.Candidate(id: Int64($0.offset), spanCount: $0.element, storedBytes: $0.element * 40) }
+    }
+
+    @Test func fewSmallSegmentsStayAsTheyAre() {
+        #expect(MergePlan.choose([]) == nil)
+        #expect(MergePlan.choose(candidates(Array(repeating: 400, count: 15))) == nil)
+        #expect(MergePlan.choose(candidates([60_000, 400, 60_000, 400])) == nil)
+    }
+
+    @Test func manyAreMergedUpToTheSizeOfASegment() {
+        #expect(MergePlan.choose(candidates(Array(repeating: 400, count: 16))) == 0..<16)
+        #expect(MergePlan.choose(candidates(Array(repeating: 400, count: 900))) == 0..<163)
+        #expect(MergePlan.choose(candidates(Array(repeating: 1, count: 900))) == 0..<512)
+    }
+
+    @Test func aLargeOneAmongSmallOnesIsNotWrittenAgainForThem() {
+        #expect(MergePlan.choose(candidates([30_000] + Array(repeating: 400, count: 20))) == 1..<21)
+        #expect(MergePlan.choose(candidates([32_200, 8_000, 8_700, 27_500, 8_500, 8_500])) == 1..<6)
+    }
+
+    /// Whatever sizes come, the number of segments and the writing stay bounded.
+    @Test(arguments: [1, 2, 3])
+    func segmentsAndWritingStayBounded(seed: UInt64) {
+        var random = Seeded(state: seed)
+        var held: [MergePlan.Candidate] = []
+        var came = 0
+        var written = 0
+        for id in 0..<6_000 {
+            let count = Int.random(in: 1...(Int.random(in: 0..<20, using: &random) == 0 ? 5_000 : 400), using: &random)
+            came += count
+            held.append(MergePlan.Candidate(id: Int64(id), spanCount: count, storedBytes: count * 40))
+            while let chosen = MergePlan.choose(held) {
+                let total = held[chosen].reduce(0) { $0 + $1.spanCount }
+                #expect(total <= MergeLimits.spansMax && chosen.count > 1)
+                written += total
+                held.replaceSubrange(
+                    chosen, with: [MergePlan.Candidate(id: held[chosen.upperBound - 1].id, spanCount: total, storedBytes: total * 40)])
+            }
+        }
+        #expect(held.reduce(0) { $0 + $1.spanCount } == came)
+        #expect(held.filter { !$0.isFinal }.count < 120)
+        #expect(held.filter(\.isFinal).count <= came / MergeLimits.spansEnough + 1)
+        #expect(written < 4 * came)
+    }
+}

@@ -1,0 +1,149 @@
+import SQLite
+import TelemetryModel
+import Testing
+
+@testable import SpanStore
+
+/// Whole segments go, oldest first; what went cannot come again; a clock that jumps does not make it all old.
+@Suite struct RetentionTests {
+    private static let day: Int64 = 86_400_000_000_000
+    private static let settle: Int64 = 40_000_000_000
+
+    /// Ten segments of ten spans, a day apart; the first was received at `start`.
+    private func filled() throws -> (fixture: StoreFixture, start: Int64) {
+        let fixture = try StoreFixture()
+        let start = fixture.now
+        for day in 0..<10 {
+            fixture.now = start + Int64(day) * Self.day
+            try fixture.ingest(
+                Batches.of(
+                    (1...10).map { Batches.span(UInt64(day + 1), UInt64(day * 100 + $0), start: fixture.now - 5_000_000_000) }))
+        }
+        return (fixture, start)
+    }
+
+    private func limits(days: Int64?, bytes: Int64? = nil) -> RetentionLimits {
+        var limits = RetentionLimits()
+        limits.age = days.map { $0 * Self.day }
+        limits.bytes = bytes
+        return limits
+    }
+
+    private func spans(_ fixture: StoreFixture) throws -> String { try fixture.sql("SELECT count(*) FROM spans")[0][0] }
+
+    @Test func segmentsOlderThanTheLimitGo() throws {
+        let (fixture, start) = try filled()
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        let now = start + 10 * Self.day - 1
+        try retention.run(limits(days: 7), nowUnixNano: now, settleNanoseconds: Self.settle)
+        #expect(try spans(fixture) == "70")
+        #expect(retention.removed.segments == 3 && retention.removed.spans == 30)
+        #expect(fixture.store?.storedSpans == 70)
+        #expect(fixture.store?.ledger.retentionFloorUnixNano == now - 7 * Self.day)
+        #expect(try fixture.sql("SELECT count(*) FROM segment_stream")[0][0] == "21")
+        try fixture.reopen()
+        #expect(fixture.store?.ledger.retentionFloorUnixNano == now - 7 * Self.day)
+    }
+
+    @Test func aClockThatJumpsAheadDeletesNothingForDays() throws {
+        let (fixture, start) = try filled()
+        let store = try #require(fixture.store)
+        let now = start + 9 * Self.day + Self.day / 2
+        let retention = try SegmentRetention(store.maintenance())
+        try retention.run(limits(days: 30), nowUnixNano: now, settleNanoseconds: Self.settle)
+        let jumped = now + 400 * Self.day
+        // Spans that come after the jump are stamped with it.
+        fixture.now = jumped
+        try fixture.ingest(Batches.of([Batches.span(99, 9_999, start: jumped)]))
+        for pass in 0..<1_440 {
+            try retention.run(limits(days: 30), nowUnixNano: jumped + Int64(pass) * RetentionClock.passNanoseconds, settleNanoseconds: Self.settle)
+        }
+        #expect(try spans(fixture) < "101", "sixty days of the retention clock have passed in a day")
+        let other = try filled()
+        let second = try SegmentRetention(#require(other.fixture.store).maintenance())
+        for pass in 0..<400 {
+            let isAhead = pass > 0
+            try second.run(
+                limits(days: 30), nowUnixNano: isAhead ? jumped + Int64(pass) * RetentionClock.passNanoseconds : now,
+                settleNanoseconds: Self.settle)
+        }
+        #expect(try spans(other.fixture) == "100")
+        // Somebody sets the clock right; nothing was lost, nor over a restart.
+        try second.run(limits(days: 30), nowUnixNano: now, settleNanoseconds: Self.settle)
+        let third = try SegmentRetention(#require(other.fixture.store).maintenance())
+        try third.run(limits(days: 30), nowUnixNano: jumped, settleNanoseconds: Self.settle)
+        #expect(try spans(other.fixture) == "100")
+    }
+
+    @Test func theOldestGoWhenThereIsNoRoom() throws {
+        let (fixture, start) = try filled()
+        let store = try #require(fixture.store)
+        let used = try #require(Int64(fixture.sql("PRAGMA page_count")[0][0])) * 16_384
+        let retention = try SegmentRetention(store.maintenance())
+        try retention.run(limits(days: nil, bytes: used - 1), nowUnixNano: start + 10 * Self.day, settleNanoseconds: Self.settle)
+        let left = try fixture.sql("SELECT count(DISTINCT trace_id), min(trace_id) FROM spans")[0]
+        #expect(retention.removed.segments > 0 && retention.removed.segments < 10)
+        #expect(left[0] == "\(10 - retention.removed.segments)")
+        #expect(left[1] > "0000000000000001")
+        #expect(try #require(store.ledger.retentionFloorUnixNano) < start + Int64(retention.removed.segments) * Self.day)
+    }
+
+    @Test func whatIsNotSettledStays() throws {
+        let (fixture, start) = try filled()
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        let latest = start + 9 * Self.day
+        try retention.run(limits(days: nil, bytes: 1), nowUnixNano: latest + 1, settleNanoseconds: Self.settle)
+        #expect(try spans(fixture) == "10")
+        // A wall clock that was set back does not make the latest spans settled.
+        try retention.run(limits(days: nil, bytes: 1), nowUnixNano: start - Self.day, settleNanoseconds: Self.settle)
+        #expect(try spans(fixture) == "10")
+    }
+
+    @Test func pruningTakesWholeSegmentsAndMovesTheFloor() throws {
+        let (fixture, start) = try filled()
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        let cut = start + 4 * Self.day + 1
+        let removed = try retention.dropSegments(
+            endedAtOrBefore: cut, nowUnixNano: start + 10 * Self.day, settleNanoseconds: Self.settle)
+        #expect(removed.segments == 5 && removed.spans == 50 && removed.bytes > 0)
+        #expect(fixture.store?.ledger.retentionFloorUnixNano == cut)
+        #expect(try fixture.sql("SELECT min(start_time_unix_nano) FROM spans")[0][0] == "\(start + 5 * Self.day - 5_000_000_000)")
+        let none = try retention.dropSegments(
+            endedAtOrBefore: cut, nowUnixNano: start + 10 * Self.day, settleNanoseconds: Self.settle)
+        #expect(none == .init())
+    }
+
+    @Test func anEndFarInTheFutureDoesNotRefuseEverythingAfterIt() throws {
+        let fixture = try StoreFixture()
+        var span = Batches.span(1, 1, start: fixture.now)
+        span.endTimeUnixNano = .max
+        try fixture.ingest(Batches.of([span]))
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        try retention.run(limits(days: 1), nowUnixNano: fixture.now, settleNanoseconds: 0)
+        for _ in 0..<50 {
+            fixture.now += 3_600_000_000_000
+            try retention.run(limits(days: 1), nowUnixNano: fixture.now, settleNanoseconds: 0)
+        }
+        #expect(try spans(fixture) == "0")
+        #expect(try #require(fixture.store?.ledger.retentionFloorUnixNano) < fixture.now)
+    }
+
+    @Test func theFileGivesSpaceBack() throws {
+        let fixture = try StoreFixture()
+        let start = fixture.now
+        var random = Seeded(state: 3)
+        for segment in 0..<30 {
+            let noise = (0..<3_000).map { _ in String(UInt64.random(in: .min ... .max, using: &random), radix: 36) }.joined()
+            let spans = (0..<50).map { number in
+                Batches.span(1, UInt64(segment * 100 + number + 1), ["noise": .string("\(number)\(noise.suffix(30_000 - number))")], start: start)
+            }
+            try fixture.ingest(Batches.of(spans))
+        }
+        let before = try #require(Int(fixture.sql("PRAGMA page_count")[0][0]))
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        _ = try retention.dropSegments(endedAtOrBefore: .max, nowUnixNano: start + Self.day, settleNanoseconds: 0)
+        #expect(before > 2_500)
+        #expect(try #require(Int(fixture.sql("PRAGMA freelist_count")[0][0])) <= 2_048)
+        #expect(try #require(Int(fixture.sql("PRAGMA page_count")[0][0])) < before)
+    }
+}
