@@ -15,13 +15,13 @@ import Testing
 
     @Test func manyAreMergedUpToTheSizeOfASegment() {
         #expect(MergePlan.choose(candidates(Array(repeating: 400, count: 16))) == 0..<16)
-        #expect(MergePlan.choose(candidates(Array(repeating: 400, count: 900))) == 0..<163)
+        #expect(MergePlan.choose(candidates(Array(repeating: 400, count: 900))) == 0..<81)
         #expect(MergePlan.choose(candidates(Array(repeating: 1, count: 900))) == 0..<512)
     }
 
     @Test func aLargeOneAmongSmallOnesIsNotWrittenAgainForThem() {
-        #expect(MergePlan.choose(candidates([30_000] + Array(repeating: 400, count: 20))) == 1..<21)
-        #expect(MergePlan.choose(candidates([32_200, 8_000, 8_700, 27_500, 8_500, 8_500])) == 1..<6)
+        #expect(MergePlan.choose(candidates([15_000] + Array(repeating: 400, count: 20))) == 1..<21)
+        #expect(MergePlan.choose(candidates([15_000, 4_000, 4_350, 13_750, 4_250, 4_250])) == 1..<6)
     }
 
     /// Whatever sizes come, the number of segments and the writing stay bounded.

@@ -1,11 +1,11 @@
 /// Bounds of merging.
 package enum MergeLimits {
     /// Spans of a merged segment at most.
-    package static let spansMax = 65_536
+    package static let spansMax = 32_768
     /// A segment of this many spans is left as it is.
-    static let spansEnough = 32_768
+    static let spansEnough = 16_384
     /// A segment of this many stored bytes is left as it is: long texts, and no gain from more of them together.
-    static let storedBytesEnough = 4 << 20
+    static let storedBytesEnough = 2 << 20
     /// Inflated bytes of the segments that are merged in one go, which is what merging holds in memory of them.
     static let inflatedBytesMax = 16 << 20
     /// Segments that are merged in one go.

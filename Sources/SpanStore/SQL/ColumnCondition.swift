@@ -88,8 +88,8 @@ enum ColumnCondition: Equatable {
     func decided(by entry: ColumnEntry, spanCount: Int) -> Bool? {
         switch self {
         case .nothing: return false
-        case .isNull: return entry.valueCount == spanCount ? false : nil
-        case .isNotNull: return entry.valueCount == spanCount && entry.encoding != .mixed && entry.encoding != .empties ? true : nil
+        case .isNull: return entry.valueCount == spanCount && entry.isOfOneShownKind ? false : nil
+        case .isNotNull: return entry.valueCount == spanCount && entry.isOfOneShownKind ? true : nil
         case .integers(let range):
             guard entry.encoding == .integers || entry.encoding == .planes else { return nil }
             if entry.maximum < range.lowerBound || entry.minimum > range.upperBound { return false }
@@ -109,26 +109,42 @@ enum ColumnCondition: Equatable {
     }
 }
 
+extension ColumnEntry {
+    /// Whether every value is an integer, or every one a text.
+    fileprivate var isOfOneShownKind: Bool {
+        switch encoding {
+        case .integers, .planes, .dictionary, .texts, .fixed8, .references: true
+        default: false
+        }
+    }
+}
+
 extension DecodedColumn {
-    /// The rows among `rows` (all when `nil`) that fulfil the condition; `nil` when the column is of a kind that cannot say.
-    func rows(where condition: ColumnCondition, among rows: [Int32]?, spanCount: Int) -> [Int32]? {
+    /// The rows among `rows` (all when `nil`) that fulfil the condition, exactly.
+    ///
+    /// - Parameter isText: whether the column shows texts, or integers; values of other kinds show as NULL.
+    func rows(where condition: ColumnCondition, among rows: [Int32]?, spanCount: Int, isText: Bool) -> [Int32] {
         switch condition {
         case .nothing: return []
         case .isNull, .isNotNull:
-            switch values {
-            case .mixed, .empties, .references: return nil
-            default: break
+            switch (values, isText) {
+            case (.integers, false), (.fixed, false), (.dictionary, true), (.texts, true): break
+            default: return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
             }
             let wantsNull = condition == .isNull
             return select(rows, spanCount) { position in (position < 0) == wantsNull }
         case .integers(let range):
-            guard case .integers(let values) = values else { return nil }
+            guard case .integers(let values) = values, !isText else {
+                return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
+            }
             let (low, high) = (range.lowerBound, range.upperBound)
             return select(rows, spanCount) { position in
                 position >= 0 && values[position] >= low && values[position] <= high
             }
         case .integerSet(let set):
-            guard case .integers(let values) = values else { return nil }
+            guard case .integers(let values) = values, !isText else {
+                return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
+            }
             return select(rows, spanCount) { position in position >= 0 && set.contains(values[position]) }
         case .texts, .prefix:
             switch values {
@@ -138,7 +154,21 @@ extension DecodedColumn {
                 return select(rows, spanCount) { position in position >= 0 && matching[Int(indices[position])] }
             case .texts(let ranges):
                 return select(rows, spanCount) { position in position >= 0 && condition.matches(bytes[ranges[position]]) }
-            default: return nil
+            default: return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
+            }
+        }
+    }
+
+    /// The same for columns whose values are of several kinds, or of one that SQL does not show.
+    private func generalRows(where condition: ColumnCondition, among rows: [Int32]?, spanCount: Int, isText: Bool) -> [Int32] {
+        (rows ?? Array(0..<Int32(truncatingIfNeeded: spanCount))).filter { row in
+            switch (value(Int(row)), isText, condition) {
+            case (.text, true, .isNull), (.integer, false, .isNull): false
+            case (.text(let range), true, _): condition.matches(bytes[range])
+            case (.integer, false, .isNotNull): true
+            case (.integer(let integer), false, .integers(let range)): range.contains(integer)
+            case (.integer(let integer), false, .integerSet(let set)): set.contains(integer)
+            default: condition == .isNull
             }
         }
     }

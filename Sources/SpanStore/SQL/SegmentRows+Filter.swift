@@ -23,7 +23,7 @@ extension SegmentRows {
         case .integer(let space, let name): return try integerRows(space, name, filter, rows)
         case .text(let space, let name):
             guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
-            return try select(space, name, condition, rows)
+            return try select(space, name, condition, rows, isText: true)
         case .serviceName:
             return try tableRows(FixedColumn.resource, filter, rows) { try serviceNames().map { Array($0.utf8) } }
         case .scopeName:
@@ -35,18 +35,18 @@ extension SegmentRows {
 
     /// Rows of a stored column that fulfil a condition; a segment without the column has NULL in every row.
     private func select(
-        _ space: ColumnSpace, _ name: String, _ condition: ColumnCondition, _ rows: [Int32]?
+        _ space: ColumnSpace, _ name: String, _ condition: ColumnCondition, _ rows: [Int32]?, isText: Bool
     ) throws -> [Int32]? {
         guard var entry = reader.directory.column(space, name) else { return condition == .isNull ? rows : [] }
         if entry.encoding == .alias, let source = reader.directory.column(.attribute, entry.aliasName) { entry = source }
         if let decided = condition.decided(by: entry, spanCount: reader.spanCount) { return decided ? rows : [] }
         guard let column = try reader.column(space, name) else { return rows }
-        return column.rows(where: condition, among: rows, spanCount: reader.spanCount) ?? rows
+        return column.rows(where: condition, among: rows, spanCount: reader.spanCount, isText: isText)
     }
 
     private func integerRows(_ space: ColumnSpace, _ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
         guard let condition = ColumnCondition.integers(filter.comparison, filter.argument) else { return rows }
-        return try select(space, name, condition, rows)
+        return try select(space, name, condition, rows, isText: false)
     }
 
     private func traceRows(_ condition: ColumnCondition, _ rows: [Int32]?) throws -> [Int32]? {
@@ -54,13 +54,13 @@ extension SegmentRows {
         let wanted = Set(texts.compactMap { SpansScan.trace($0) })
         let numbers = try traceIDs().enumerated().filter { wanted.contains($0.element) }.map { Int64($0.offset) }
         if numbers.isEmpty { return [] }
-        return try select(.fixed, FixedColumn.traceIndex, .integerSet(Set(numbers)), rows)
+        return try select(.fixed, FixedColumn.traceIndex, .integerSet(Set(numbers)), rows, isText: false)
     }
 
     private func identityRows(_ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
         guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
         guard case .texts(let texts) = condition else {
-            return condition == .isNull || condition == .isNotNull ? try select(.fixed, name, condition, rows) : rows
+            return condition == .isNull || condition == .isNotNull ? try select(.fixed, name, condition, rows, isText: false) : rows
         }
         let wanted = Set(texts.compactMap { SpanID(hexadecimal: String(decoding: $0, as: UTF8.self)).map { Int64(bitPattern: $0.value) } })
         guard let column = try reader.column(.fixed, name) else { return [] }
@@ -81,7 +81,7 @@ extension SegmentRows {
             }
             guard range.upperBound >= 0 else { return [] }
             let stored = (range.lowerBound <= 0 ? Int64.min : range.lowerBound)...range.upperBound
-            return try select(.fixed, FixedColumn.duration, .integers(stored), rows)
+            return try select(.fixed, FixedColumn.duration, .integers(stored), rows, isText: false)
         case .nothing: return []
         default: return rows
         }
@@ -100,7 +100,7 @@ extension SegmentRows {
         let matching = texts.indices.filter { condition.matches(texts[$0][...]) }.map(Int64.init)
         if matching.isEmpty { return [] }
         if matching.count == texts.count { return rows }
-        return try select(.fixed, name, .integerSet(Set(matching)), rows)
+        return try select(.fixed, name, .integerSet(Set(matching)), rows, isText: false)
     }
 
     /// Values of an attribute may be of any kind, and some may lie in the overflow column.
@@ -123,7 +123,7 @@ extension SegmentRows {
         case .integers, .integerSet: if isText { return rows }
         default: break
         }
-        return try select(.attribute, key, condition, rows)
+        return try select(.attribute, key, condition, rows, isText: isText)
     }
 
     var allRows: [Int32] { Array(0..<Int32(truncatingIfNeeded: reader.spanCount)) }

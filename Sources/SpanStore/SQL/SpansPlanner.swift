@@ -17,11 +17,11 @@ enum SpansPlanner {
             else { continue }
             plan.terms.append(SpansPlan.Term(comparison: comparison, column: Int(constraint.iColumn)))
             info.pointee.aConstraintUsage[index].argvIndex = Int32(plan.terms.count)
-            if isExact(comparison, source) { info.pointee.aConstraintUsage[index].omit = 1 }
+            if isExact(comparison, source, rightSide(info, index)) { info.pointee.aConstraintUsage[index].omit = 1 }
             rows /= selectivity(comparison, source)
         }
         plan.readsColumns = info.pointee.colUsed != 0
-        plan.order = order(info, spans: spans, context)
+        plan.order = order(info, spans: spans, isSelective: rows * 4 < Double(spans), context)
         info.pointee.orderByConsumed = plan.order == nil ? 0 : 1
         info.pointee.estimatedCost = max(rows, 1)
         info.pointee.estimatedRows = Int64(max(rows, 1))
@@ -73,11 +73,19 @@ enum SpansPlanner {
         sqlite3_vtab_collation(info, Int32(index)).map { String(cString: $0) } == "BINARY"
     }
 
-    /// Whether the scan alone decides, so that SQLite need not look again: derived columns hold values of one kind.
-    private static func isExact(_ comparison: SpansPlan.Comparison, _ source: SpansColumn.Source) -> Bool {
-        guard comparison == .isNull || comparison == .isNotNull else { return false }
+    /// The type of the value on the right of a condition, when it stands in the statement.
+    private static func rightSide(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int) -> Int32? {
+        var value: OpaquePointer?
+        guard sqlite3_vtab_rhs_value(info, Int32(index), &value) == SQLITE_OK, let value else { return nil }
+        return sqlite3_value_type(value)
+    }
+
+    /// Whether the scan alone decides, so that SQLite need not look again: plain columns, compared with a value of their own type.
+    private static func isExact(_ comparison: SpansPlan.Comparison, _ source: SpansColumn.Source, _ rightSide: Int32?) -> Bool {
+        let isNullCheck = comparison == .isNull || comparison == .isNotNull
         switch source {
-        case .text(.derived, _), .integer(.derived, _): return true
+        case .text: return isNullCheck || comparison == .equal && rightSide == SQLITE_TEXT
+        case .integer, .startTime: return isNullCheck || comparison != .isIn && rightSide == SQLITE_INTEGER
         default: return false
         }
     }
@@ -97,14 +105,15 @@ enum SpansPlanner {
 
     /// The column in whose order the scan can give rows, when the query wants one; also for GROUP BY and DISTINCT.
     private static func order(
-        _ info: UnsafeMutablePointer<sqlite3_index_info>, spans: Int, _ context: SpansModule.Context
+        _ info: UnsafeMutablePointer<sqlite3_index_info>, spans: Int, isSelective: Bool, _ context: SpansModule.Context
     ) -> SpansPlan.Order? {
         guard info.pointee.nOrderBy == 1 else { return nil }
         let term = info.pointee.aOrderBy[0]
         let order = SpansPlan.Order(column: Int(term.iColumn), isDescending: term.desc != 0)
         switch source(order.column, context) {
         case .startTime: return order
-        case .traceID, .serviceName, .text: return spans <= GroupedRows.spansMax ? order : nil
+        // Few rows are sorted faster than they are found again in many segments.
+        case .traceID, .serviceName, .text: return spans <= GroupedRows.spansMax && !isSelective ? order : nil
         default: return nil
         }
     }

@@ -1,4 +1,5 @@
 import CZstd
+import Synchronization
 
 /// zstd frames with checksums. An instance is used by one thread at a time, by its owner.
 final class ZstandardCompressor: @unchecked Sendable {
@@ -43,6 +44,27 @@ final class ZstandardCompressor: @unchecked Sendable {
 
 /// Inflates zstd frames whose length is known beforehand.
 enum ZstandardDecompression {
+    /// A context is 160 KiB, more than most columns: it is used again. Each is in use by one thread at a time.
+    private struct Context: @unchecked Sendable {
+        let pointer: OpaquePointer?
+    }
+
+    private static let idleContextsMax = 4
+    private static let idleContexts = Mutex<[Context]>([])
+
+    private static func withContext<Result>(_ body: (OpaquePointer?) -> Result) -> Result {
+        let context = idleContexts.withLock { $0.popLast() } ?? Context(pointer: ZSTD_createDCtx())
+        defer {
+            let isKept = idleContexts.withLock { idle in
+                guard idle.count < idleContextsMax else { return false }
+                idle.append(context)
+                return true
+            }
+            if !isKept { ZSTD_freeDCtx(context.pointer) }
+        }
+        return body(context.pointer)
+    }
+
     /// A stream longer than this is no stream of ours.
     static let inflatedBytesMax = 1 << 31
 
@@ -51,7 +73,7 @@ enum ZstandardDecompression {
         var result = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: inflatedCount) { target, count in
             result = frame.withUnsafeBytes { source in
-                ZSTD_decompress(target.baseAddress, target.count, source.baseAddress, source.count)
+                withContext { ZSTD_decompressDCtx($0, target.baseAddress, target.count, source.baseAddress, source.count) }
             }
             count = ZSTD_isError(result) == 0 ? result : 0
         }
