@@ -10,7 +10,9 @@ package struct Setting: Sendable {
     package let show: @Sendable (Configuration) -> String
 
     /// Every setting with one value, in the order of docs/configuration.md.
-    package static let all: [Setting] = [
+    package static let all: [Setting] = general + transport + policy
+
+    private static let general: [Setting] = [
         Setting(
             key: "data_dir", environment: "FUSEBOX_DATA_DIR", help: "Folder of the data file.",
             read: { text, configuration in configuration.dataFolder = text }, show: { $0.dataFolder }),
@@ -35,6 +37,9 @@ package struct Setting: Sendable {
             read: { text, configuration throws(ConfigurationError) in
                 configuration.requestBytesMax = try integer(text, "request_bytes_max", 1024...(1 << 29))
             }, show: { "\($0.requestBytesMax)" }),
+    ]
+
+    private static let policy: [Setting] = [
         seconds(
             "fuses.http_tool_timeout_s", "HTTP_TOOL_TIMEOUT_S", "Longest an HTTP tool may take.",
             \.httpToolTimeoutNanoseconds),
@@ -135,7 +140,7 @@ package struct Setting: Sendable {
         return value
     }
 
-    private static func integer(_ text: String, _ key: String, _ range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
+    static func integer(_ text: String, _ key: String, _ range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
         guard let value = Int(text), range.contains(value) else {
             throw ConfigurationError(
                 "\(key) is '\(text)', but must be a whole number from \(range.lowerBound) to \(range.upperBound)")

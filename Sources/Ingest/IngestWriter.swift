@@ -75,6 +75,15 @@ package final class IngestWriter: Sendable {
         return derived + metrics.registry.families()
     }
 
+    /// How full the queue is, by what fills it: 0 empty, 1 full.
+    package var saturation: [(cause: String, level: Double)] {
+        let depth = queue.depth
+        return [
+            ("queue_spans", Double(depth.spans) / Double(max(limits.queueSpansMax, 1))),
+            ("queue_bytes", Double(depth.bytes) / Double(max(limits.queueBytesMax, 1))),
+        ]
+    }
+
     /// Whether spans would be stored now: the writer answers, and its last commit succeeded.
     package var isTaking: Bool {
         get async { ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false }

@@ -70,6 +70,7 @@ class Fusebox:
             [self.binary, "serve", "--data-dir", str(self.folder), "--http-port", "0", *self.arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment)
         self._stderr = []
+        self.grpc_port = None
         urls = queue.Queue()
         threading.Thread(target=self._read_output, args=(self.process.stdout, urls), daemon=True).start()
         self._error_reader = threading.Thread(target=self._read_errors, args=(self.process.stderr,), daemon=True)
@@ -121,9 +122,11 @@ class Fusebox:
             self._error_reader.join(timeout=5)
         return b"".join(self._stderr).decode(errors="replace")
 
-    @staticmethod
-    def _read_output(stream, urls):
+    def _read_output(self, stream, urls):
         for line in stream:
+            grpc = re.search(rb"^OTLP over gRPC: port (\d+)", line)
+            if grpc:
+                self.grpc_port = int(grpc[1])
             found = re.search(rb"listens on (http://\S+)", line)
             if found:
                 urls.put(found[1].decode())
