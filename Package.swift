@@ -11,6 +11,7 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -29,6 +30,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -66,7 +68,7 @@ let package = Package(
             name: "FuseboxHTTP",
             dependencies: [
                 "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, hummingbirdCore, hummingbirdHTTP2, httpTypes, nioCore,
-                nioPosix, nioHTTP1, nioHTTPTypes, nioSSL, lifecycle, logging,
+                nioPosix, nioHTTP1, nioHTTP2, nioHTTPTypes, nioSSL, lifecycle, logging,
             ]),
         .target(
             name: "FuseboxGRPC",
@@ -75,7 +77,7 @@ let package = Package(
                 httpTypes, nioCore, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
-        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "TelemetryModel", yams]),
+        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "OTLP", "TelemetryModel", yams]),
 
         // Row 5: the composition root.
         .executableTarget(

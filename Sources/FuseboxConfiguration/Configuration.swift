@@ -1,4 +1,5 @@
 package import Derivations
+package import OTLP
 package import TelemetryModel
 
 /// The effective configuration: defaults, then `fusebox.yaml`, then the environment, then flags, each over the one before.
@@ -10,6 +11,7 @@ package struct Configuration: Equatable, Sendable {
     /// Bytes of a request's body, before and after inflating.
     package var requestBytesMax = 64 << 20
     package var transport = TransportConfiguration()
+    package var redaction = RedactionConfiguration()
     package var policy = FusePolicy()
 
     /// For `fusebox config print`: where each setting that is not a default came from, by key.
@@ -70,6 +72,37 @@ package struct TransportConfiguration: Equatable, Sendable {
     package var tlsClientAuthorities: String?
 
     package init() {}
+}
+
+/// What is not to be stored.
+package struct RedactionConfiguration: Equatable, Sendable {
+    /// Attribute keys whose values are taken out; `*` stands for any text.
+    package var keys: [String] = []
+    /// Names of `RedactionRules.detectors`.
+    package var detectors: [String] = []
+    /// Further patterns.
+    package var patterns: [String] = []
+
+    package init() {}
+
+    /// The rules, made ready.
+    package func rules() throws(ConfigurationError) -> RedactionRules {
+        var rules = RedactionRules()
+        for key in keys { rules.add(key: key) }
+        do throws(PatternError) {
+            for detector in detectors { try rules.add(detector: detector) }
+        } catch {
+            throw ConfigurationError("redaction.detectors: \(error.message)")
+        }
+        for pattern in patterns {
+            do throws(PatternError) {
+                try rules.add(pattern: pattern)
+            } catch {
+                throw ConfigurationError("redaction.patterns has '\(pattern)': \(error.message)")
+            }
+        }
+        return rules
+    }
 }
 
 extension Configuration {

@@ -1,3 +1,4 @@
+import OTLP
 import TelemetryModel
 
 extension Setting {
@@ -29,7 +30,32 @@ extension Setting {
         path(
             "tls.client_ca", "FUSEBOX_TLS_CLIENT_CA", "PEM file of those who issue clients' certificates; with it, each must show one.",
             \.tlsClientAuthorities),
+        redaction(
+            "redaction.keys", "FUSEBOX_REDACT_KEYS", "Attribute keys whose values are not stored; * stands for any text.", \.keys),
+        redaction(
+            "redaction.detectors", "FUSEBOX_REDACT_DETECTORS",
+            "What is taken out of every text: \(RedactionRules.detectors.map(\.name).joined(separator: ", ")).", \.detectors),
+        redaction(
+            "redaction.patterns", "FUSEBOX_REDACT_PATTERNS",
+            "Further patterns that are taken out of every text; in the environment one a line.", \.patterns, separator: "\n"),
     ]
+
+    /// A list of which each element must give rules.
+    private static func redaction(
+        _ key: String, _ environment: String, _ help: String,
+        _ path: any WritableKeyPath<RedactionConfiguration, [String]> & Sendable, separator: Character = ","
+    ) -> Setting {
+        Setting(
+            key: key, environment: environment, help: help,
+            read: { text, configuration throws(ConfigurationError) in
+                configuration.redaction[keyPath: path] =
+                    text == "none" ? [] : text.split(separator: separator).map { String(separator == "," ? $0.trimmed : $0) }
+                _ = try configuration.redaction.rules()
+            },
+            show: { configuration in
+                "[" + configuration.redaction[keyPath: path].map { "'\($0.replacing("'", with: "''"))'" }.joined(separator: ", ") + "]"
+            }, separator: separator)
+    }
 
     private static func words(
         _ key: String, _ environment: String, _ help: String, _ path: any WritableKeyPath<TransportConfiguration, [String]> & Sendable
@@ -91,5 +117,14 @@ extension Setting {
     private static func list(_ text: String) -> [String] {
         guard text != "none" else { return [] }
         return text.split(whereSeparator: { $0 == "," || $0 == " " || $0 == "\n" }).map(String.init)
+    }
+}
+
+extension Substring {
+    /// Without spaces around it.
+    fileprivate var trimmed: Substring {
+        var rest = drop { $0 == " " }
+        while rest.last == " " { rest.removeLast() }
+        return rest
     }
 }

@@ -8,6 +8,8 @@ package struct Setting: Sendable {
     package let help: String
     let read: @Sendable (String, inout Configuration) throws(ConfigurationError) -> Void
     package let show: @Sendable (Configuration) -> String
+    /// What stands between the elements of a list.
+    var separator: Character = ","
 
     /// Every setting with one value, in the order of docs/configuration.md.
     package static let all: [Setting] = general + transport + policy

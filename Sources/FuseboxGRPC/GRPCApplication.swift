@@ -17,7 +17,8 @@ package func buildGRPCApplication(
     Application(
         responder: GRPCResponder(pipeline: pipeline),
         server: HTTPServerBuilder { responder in
-            let channel = HTTP2Channel(responder: responder, configuration: configuration.http2)
+            let channel = BoundedHTTP2Channel(
+                HTTP2Channel(responder: responder, configuration: configuration.http2), silenceMax: configuration.silenceMax)
             return ServerChannels.wrapped(channel, connections: connections, contexts: contexts)
         },
         configuration: .init(address: .hostname(configuration.host, port: port), serverName: "fusebox"),

@@ -22,9 +22,8 @@ struct GRPCMessage: Sendable {
                 prefix += buffer.readBytes(length: missing) ?? []
                 guard prefix.count == prefixCount else { continue }
                 length = try begin(prefix, limit: limit, &message)
-                // What was announced is held from here on; it is read into place as it comes.
-                if let length { try permit.hold(length) }
             }
+            try permit.hold(message.bytes.count + buffer.readableBytes)
             guard message.bytes.count + buffer.readableBytes <= length ?? 0 else { throw malformed("more than one message") }
             buffer.withUnsafeReadableBytes { message.bytes.append(contentsOf: $0) }
         }

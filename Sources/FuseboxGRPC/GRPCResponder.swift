@@ -62,8 +62,9 @@ package struct GRPCResponder: HTTPResponder {
                 message: "grpc-encoding must be one of: \(ContentEncoding.accepted)")
         }
         _ = try pipeline.access.authorize(request.headers, .ingest)
-        let permit = try pipeline.admission.admit(context.client, bytes: 0)
+        let permit = try pipeline.admission.admit(context.client, announced: 0)
         let message = try await GRPCMessage.read(request.body, limit: pipeline.bodyBytesMax, permit: permit)
+        try permit.start()
         guard !message.isCompressed || request.headers[.grpcEncoding] != nil else {
             throw Refusal(
                 status: .badRequest, code: .internal, message: "the message is marked as compressed, but grpc-encoding is missing")

@@ -123,8 +123,12 @@ package struct FuseboxRequestContext: RequestContext {
 
     package var maxUploadSize: Int { .max }
 
-    /// Whose request it is, for fair shares: the address that it came from.
-    package var client: String { channel.remoteAddress?.ipAddress ?? "local" }
+    /// Whose request it is, for fair shares: the machine that it came from, and the connection when that is this machine.
+    package var client: String {
+        guard let address = channel.remoteAddress?.ipAddress else { return "local" }
+        let isLoopback = address.hasPrefix("127.") || address == "::1"
+        return isLoopback ? "\(address):\(channel.remoteAddress?.port ?? 0)" : address
+    }
 
     /// Tells a client that waits with its body to send it.
     func sendContinue() async throws {

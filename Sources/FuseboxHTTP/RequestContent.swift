@@ -45,23 +45,19 @@ enum RequestContent {
         return announced
     }
 
-    /// How much of a body of unknown length is read before leave for more is asked.
-    private static let stepBytes = 256 << 10
+    private static let reservedBytesMax = 1 << 20
 
     /// Reads the body as it came, at most `limit` bytes.
     static func collect(
         _ request: Request, announced: Int, limit: Int, permit: AdmissionPermit
     ) async throws -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(announced)
-        var held = announced
+        // What is announced is not there yet: a large body gets its memory as it comes.
+        bytes.reserveCapacity(min(announced, reservedBytesMax))
         for try await buffer in request.body {
             let count = bytes.count + buffer.readableBytes
             guard count <= limit else { throw StatusTable.tooLarge("the body has more than \(limit) bytes") }
-            if count > held {
-                held = count + Self.stepBytes
-                try permit.hold(held)
-            }
+            try permit.hold(count)
             buffer.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
         }
         return bytes

@@ -84,6 +84,8 @@ class Fusebox:
             self.process.wait()
             raise AssertionError(f"the server did not say where it listens: {self.stderr}")
         self.port = int(self.url.rsplit(":", 1)[1])
+        if "none" not in self.arguments:
+            poll("gRPC listens", lambda: self.grpc_port, seconds)
         poll("ready", lambda: self.get("/-/ready").status == 200, seconds)
         return self
 
@@ -127,7 +129,7 @@ class Fusebox:
             grpc = re.search(rb"^OTLP over gRPC: port (\d+)", line)
             if grpc:
                 self.grpc_port = int(grpc[1])
-            found = re.search(rb"listens on (http://\S+)", line)
+            found = re.search(rb"listens on (https?://\S+)", line)
             if found:
                 urls.put(found[1].decode())
         urls.put(None)

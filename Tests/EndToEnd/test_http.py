@@ -107,7 +107,7 @@ def test_spellings_of_protobuf(shared, media_type):
 def test_http2_preface(shared):
     with Bare(shared.port) as bare:
         bare.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\0\0\0\4\0\0\0\0\0")
-        assert bare.is_closed(10)
+        assert bare.is_closed(15)
 
 
 @pytest.mark.parametrize("path", [

@@ -19,7 +19,7 @@ package struct KnockingChannel: ServerChildChannel {
     }
 
     let http1: HTTP1Channel
-    let http2: HTTP2Channel
+    let http2: BoundedHTTP2Channel
     /// For the first bytes.
     let patience: TimeAmount
 

@@ -2,7 +2,7 @@ import HTTPTypes
 package import HummingbirdCore
 package import HummingbirdHTTP2
 import Logging
-import NIOCore
+package import NIOCore
 import OTLP
 import Synchronization
 
@@ -21,13 +21,13 @@ package enum ServerChannels {
         _ configuration: HTTPConfiguration, responder: @escaping HTTPChannelHandler.Responder, logger: Logger
     ) -> KnockingChannel {
         let hint = GRPCHint(grpcPort: configuration.grpcPort, logger: logger)
-        var http2 = configuration.http2
-        http2.idleTimeout = .seconds(5)
         return KnockingChannel(
             http1: HTTP1Channel(responder: responder, configuration: configuration.http1),
-            http2: HTTP2Channel(
-                responder: { request, writer, _ in try await hint.respond(request, writer) },
-                configuration: http2),
+            http2: BoundedHTTP2Channel(
+                HTTP2Channel(
+                    responder: { request, writer, _ in try await hint.respond(request, writer) },
+                    configuration: configuration.http2),
+                silenceMax: configuration.deadlines.head),
             patience: configuration.deadlines.head)
     }
 }
@@ -41,6 +41,9 @@ extension HTTPConfiguration {
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: 256 << 10, maxHeaderListSize: 256 << 10, maxHeaderFieldCount: 8192))
     }
+
+    /// Of an HTTP/2 connection: a little more than the idle timeout, so that its polite end comes first.
+    package var silenceMax: TimeAmount { .seconds(idleTimeoutSeconds + 10) }
 
     package var http2: HTTP2Channel.Configuration {
         HTTP2Channel.Configuration(
@@ -59,8 +62,12 @@ private final class GRPCHint: Sendable {
     private let lastLogged = Mutex<ContinuousClock.Instant?>(nil)
 
     init(grpcPort: Int?, logger: Logger) {
-        let advice = grpcPort.map { "send gRPC to port \($0) (OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:\($0))" }
-            ?? "gRPC is switched off (grpc_port)"
+        let advice =
+            switch grpcPort {
+            case .none: "gRPC is switched off (grpc_port)"
+            case 0: "send gRPC to the port that the server named when it started"
+            case .some(let port): "send gRPC to port \(port) (OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:\(port))"
+            }
         message = "this port speaks OTLP over HTTP/1.1; \(advice), or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
         self.logger = logger
     }

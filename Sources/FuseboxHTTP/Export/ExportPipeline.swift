@@ -36,11 +36,14 @@ package struct ExportPipeline: Sendable {
     package let access: AccessPolicy
     /// Of a body, before and after inflating.
     package let bodyBytesMax: Int
+    private let redactor: Redactor?
     private let decoder = TraceDecoder()
 
     package init(
-        writer: IngestWriter, metrics: HTTPMetrics, admission: Admission, access: AccessPolicy = AccessPolicy(), bodyBytesMax: Int
+        writer: IngestWriter, metrics: HTTPMetrics, admission: Admission, access: AccessPolicy = AccessPolicy(),
+        redaction: RedactionRules = RedactionRules(), bodyBytesMax: Int
     ) {
+        redactor = redaction.isEmpty ? nil : Redactor(redaction)
         self.writer = writer
         self.metrics = metrics
         self.admission = admission
@@ -82,12 +85,15 @@ package struct ExportPipeline: Sendable {
         }
     }
 
-    /// The body in protobuf.
+    /// The body in protobuf, without what is not to be stored.
     private func protobuf(_ body: [UInt8], _ encoding: OTLPMessage.Encoding, _ signal: Signal) throws -> [UInt8] {
-        switch encoding {
-        case .protobuf: body
-        case .json: try JSONTranscoder.protobuf(body, as: signal.request, limit: bodyBytesMax)
-        }
+        let request =
+            switch encoding {
+            case .protobuf: body
+            case .json: try JSONTranscoder.protobuf(body, as: signal.request, limit: bodyBytesMax)
+            }
+        guard let redactor else { return request }
+        return try redactor.redacted(request, as: signal.request)
     }
 
     /// Bodies up to this many bytes are decoded where they came in, in well under a millisecond.

@@ -44,11 +44,12 @@ struct ExportRoutes: Sendable {
     ) async throws -> ExportOutcome {
         let coding = try RequestContent.coding(request)
         let announced = try RequestContent.announcedBytes(request, limit: pipeline.bodyBytesMax)
-        // From here to the answer the request holds its place; who gets none is told so before the body is read.
-        let permit = try pipeline.admission.admit(context.client, bytes: announced)
+        // Who finds no room is told so before the body is read.
+        let permit = try pipeline.admission.admit(context.client, announced: announced)
         if request.headers[.expect]?.lowercased() == "100-continue" { try await context.sendContinue() }
         let bytes = try await RequestContent.collect(
             request, announced: announced, limit: pipeline.bodyBytesMax, permit: permit)
+        try permit.start()
         metrics.requestBytes.increment("http", coding.rawValue, by: Int64(bytes.count))
         let body = try await pipeline.inflate(bytes, coding, permit: permit)
         return try await pipeline.export(body, encoding, signal, permit: permit)

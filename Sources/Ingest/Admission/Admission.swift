@@ -19,18 +19,22 @@ package final class Admission: Sendable {
 
     /// Lets a request of a client in. What it holds ends with the permit.
     ///
-    /// - Parameter bytes: of the body as announced; 0 when nobody said.
-    package func admit(_ client: String, bytes: Int) throws(AdmissionRefusal) -> AdmissionPermit {
-        if let refusal = ledger.withLock({ $0.admit(client, bytes: bytes) }) { throw counted(refusal) }
-        return AdmissionPermit(self, client, bytes)
+    /// - Parameter announced: bytes of the body as announced; 0 when nobody said.
+    package func admit(_ client: String, announced: Int) throws(AdmissionRefusal) -> AdmissionPermit {
+        if let refusal = ledger.withLock({ $0.enter(client, announced: announced) }) { throw counted(refusal) }
+        return AdmissionPermit(self, client)
     }
 
-    fileprivate func grow(_ client: String, by bytes: Int) throws(AdmissionRefusal) {
-        if let refusal = ledger.withLock({ $0.grow(client, by: bytes) }) { throw counted(refusal) }
+    fileprivate func hold(_ client: String, _ more: Int, own: Int) throws(AdmissionRefusal) {
+        if let refusal = ledger.withLock({ $0.hold(client, more, own: own) }) { throw counted(refusal) }
     }
 
-    fileprivate func release(_ client: String, bytes: Int) {
-        ledger.withLock { $0.release(client, bytes: bytes) }
+    fileprivate func start(_ client: String) throws(AdmissionRefusal) {
+        if let refusal = ledger.withLock({ $0.start(client) }) { throw counted(refusal) }
+    }
+
+    fileprivate func leave(_ client: String, bytes: Int, hasStarted: Bool) {
+        ledger.withLock { $0.leave(client, bytes: bytes, hasStarted: hasStarted) }
     }
 
     private func counted(_ refusal: AdmissionRefusal) -> AdmissionRefusal {
@@ -50,25 +54,36 @@ package final class Admission: Sendable {
 
 /// A request's leave to be under way. Ends with its last reference.
 package final class AdmissionPermit: Sendable {
-    private let admission: Admission
-    private let client: String
-    private let held: Mutex<Int>
-
-    fileprivate init(_ admission: Admission, _ client: String, _ bytes: Int) {
-        self.admission = admission
-        self.client = client
-        held = Mutex(bytes)
+    private struct Held {
+        var bytes = 0
+        var hasStarted = false
     }
 
-    /// Asks for leave to hold `bytes` in all; less than it holds already is always granted and changes nothing.
+    private let admission: Admission
+    private let client: String
+    private let held = Mutex(Held())
+
+    fileprivate init(_ admission: Admission, _ client: String) {
+        self.admission = admission
+        self.client = client
+    }
+
+    /// Asks for leave to hold `bytes` in all; no more than it holds already is always granted and changes nothing.
     package func hold(_ bytes: Int) throws(AdmissionRefusal) {
-        let more = held.withLock { bytes - $0 }
-        guard more > 0 else { return }
-        try admission.grow(client, by: more)
-        held.withLock { $0 += more }
+        let own = held.withLock { $0.bytes }
+        guard bytes > own else { return }
+        try admission.hold(client, bytes - own, own: own)
+        held.withLock { $0.bytes = bytes }
+    }
+
+    /// Asks for a place to be worked on, once the body is whole.
+    package func start() throws(AdmissionRefusal) {
+        try admission.start(client)
+        held.withLock { $0.hasStarted = true }
     }
 
     deinit {
-        admission.release(client, bytes: held.withLock { $0 })
+        let held = held.withLock { $0 }
+        admission.leave(client, bytes: held.bytes, hasStarted: held.hasStarted)
     }
 }

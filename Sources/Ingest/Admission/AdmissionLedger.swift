@@ -35,18 +35,24 @@ package enum AdmissionRefusal: Error, Equatable, Sendable {
     }
 }
 
-/// Who has what under way: a pure account, bounded by the requests that it lets in.
+/// Who has what under way: a pure account, bounded by the connections of a server.
+///
+/// A request comes in three steps: its head asks whether there is room, its body holds the bytes that have come so far, and once it
+/// is whole it takes one of the places. So who sends slowly holds what it sent and nothing more.
 ///
 /// Half of the room is first come, first served. In the other half a client may hold no more than an equal part of the whole room,
-/// counting one newcomer: so one flood leaves room for whoever comes next, and alone it still gets half. A request that comes
-/// when nothing is under way is always let in, however large.
+/// counting one newcomer: so one flood leaves room for whoever comes next, and alone it still gets half. What finds the room empty
+/// is always let in, however large.
 struct AdmissionLedger {
     private struct Client {
+        /// Requests that have entered, whole or not.
+        var entered = 0
         var requests = 0
         var bytes = 0
     }
 
     let limits: AdmissionLimits
+    /// Requests that are being worked on.
     private(set) var requests = 0
     private(set) var bytes = 0
     private var clients: [String: Client] = [:]
@@ -58,45 +64,64 @@ struct AdmissionLedger {
     /// Clients with something under way.
     var clientCount: Int { clients.count }
 
-    /// Lets a request of a client in, which holds that many bytes at first.
-    mutating func admit(_ name: String, bytes held: Int) -> AdmissionRefusal? {
-        let client = clients[name] ?? Client()
-        let others = clients.count + (clients[name] == nil ? 2 : 1)
-        if requests > 0 {
-            if requests >= limits.requestsMax { return .requests(limit: limits.requestsMax) }
-            if requests >= limits.requestsMax / 2, client.requests >= max(limits.requestsMax / others, 1) { return .share(client: name) }
-            if let refusal = refusal(client, adding: held, name, among: others) { return refusal }
+    /// Lets a request of a client in, if there is room now for the bytes that it announces. It holds none of them yet.
+    mutating func enter(_ name: String, announced: Int) -> AdmissionRefusal? {
+        var client = clients[name] ?? Client()
+        client.entered += 1
+        let others = clients.count + (client.entered == 1 ? 2 : 1)
+        if let refusal = refusal(client, name, among: others) ?? refusal(client, adding: announced, own: 0, name, among: others) {
+            return refusal
         }
-        requests += 1
-        bytes += held
-        clients[name] = Client(requests: client.requests + 1, bytes: client.bytes + held)
+        clients[name] = client
         return nil
     }
 
-    /// Lets a request that is in hold more bytes.
-    mutating func grow(_ name: String, by more: Int) -> AdmissionRefusal? {
+    /// Lets a request that holds `own` bytes hold more.
+    mutating func hold(_ name: String, _ more: Int, own: Int) -> AdmissionRefusal? {
         guard var client = clients[name] else { return nil }
-        if requests > 1, let refusal = refusal(client, adding: more, name, among: clients.count + 1) { return refusal }
+        if let refusal = refusal(client, adding: more, own: own, name, among: clients.count + 1) { return refusal }
         bytes += more
         client.bytes += more
         clients[name] = client
         return nil
     }
 
-    private func refusal(_ client: Client, adding more: Int, _ name: String, among others: Int) -> AdmissionRefusal? {
-        let total = bytes + more
-        if total > limits.bytesMax { return .bytes(limit: limits.bytesMax) }
-        if total > limits.bytesMax / 2, client.bytes + more > limits.bytesMax / others { return .share(client: name) }
+    /// Gives a request that is whole one of the places.
+    mutating func start(_ name: String) -> AdmissionRefusal? {
+        guard var client = clients[name] else { return nil }
+        if let refusal = refusal(client, name, among: clients.count + 1) { return refusal }
+        requests += 1
+        client.requests += 1
+        clients[name] = client
         return nil
     }
 
-    /// Takes a request out with the bytes that it held.
-    mutating func release(_ name: String, bytes held: Int) {
+    private func refusal(_ client: Client, _ name: String, among others: Int) -> AdmissionRefusal? {
+        if requests >= limits.requestsMax { return .requests(limit: limits.requestsMax) }
+        let isBusy = requests >= max(limits.requestsMax / 2, 1)
+        return isBusy && client.requests >= max(limits.requestsMax / others, 1) ? .share(client: name) : nil
+    }
+
+    private func refusal(
+        _ client: Client, adding more: Int, own: Int, _ name: String, among others: Int
+    ) -> AdmissionRefusal? {
+        guard bytes > own else { return nil }
+        let total = bytes + more
+        if total > limits.bytesMax { return .bytes(limit: limits.bytesMax) }
+        let isBusy = total > limits.bytesMax / 2
+        return isBusy && client.bytes + more > limits.bytesMax / others ? .share(client: name) : nil
+    }
+
+    /// Takes a request out with what it held.
+    mutating func leave(_ name: String, bytes held: Int, hasStarted: Bool) {
         guard var client = clients[name] else { return }
-        requests -= 1
         bytes -= held
-        client.requests -= 1
         client.bytes -= held
-        clients[name] = client.requests > 0 ? client : nil
+        if hasStarted {
+            requests -= 1
+            client.requests -= 1
+        }
+        client.entered -= 1
+        clients[name] = client.entered > 0 ? client : nil
     }
 }
