@@ -110,6 +110,7 @@ package final class IngestWriter: Sendable {
     private func run(_ state: WriterState) {
         while true {
             var work = queue.take(spansMax: SegmentFormat.spansPerCommitMax, deadline: .now() + .seconds(1))
+            for request in work.expired { request.finish(.failure(.waitedTooLong)) }
             if !work.requests.isEmpty { store(&work.requests, state) }
             for task in work.tasks { task(state) }
             if work.requests.isEmpty {
@@ -171,6 +172,7 @@ extension IngestError {
     fileprivate var dropReason: String {
         switch self {
         case .queueFull: "queue_full"
+        case .waitedTooLong: "queue_timeout"
         case .stopping: "shutdown"
         case .store(let error): error.isDiskFull ? "disk_full" : "error"
         }

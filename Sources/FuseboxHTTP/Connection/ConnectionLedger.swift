@@ -96,13 +96,25 @@ package struct CountedChildChannel<Base: ServerChildChannel>: ServerChildChannel
         if ledger.enter(address) {
             channel.closeFuture.whenComplete { [ledger] _ in ledger.leave(address) }
         } else {
-            // A failed setup would end the server's own channel: it is set up and then closed.
-            channel.eventLoop.execute { channel.close(promise: nil) }
+            // A failed setup would end the server's own channel: it is set up, and closed as soon as it lives.
+            return channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(ClosesAtOnce())
+            }.flatMap { base.setup(channel: channel, logger: logger) }
         }
         return base.setup(channel: channel, logger: logger)
     }
 
     package func handle(value: Value, logger: Logger) async {
         await base.handle(value: value, logger: logger)
+    }
+}
+
+/// Closes its connection once it is active, so that all handlers see its whole life.
+private final class ClosesAtOnce: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        context.close(promise: nil)
     }
 }

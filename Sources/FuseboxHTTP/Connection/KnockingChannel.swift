@@ -33,9 +33,9 @@ package struct KnockingChannel: ServerChildChannel {
                     : http1.setup(channel: channel, logger: logger).map(Connection.http1)
                 connection.cascade(to: promise)
                 return connection.map { _ in }
-            } onEnd: {
-                promise.fail(ChannelError.eof)
             }
+            // A connection that ends before it said anything, or was told what it is.
+            channel.closeFuture.whenComplete { _ in promise.fail(ChannelError.eof) }
             try channel.pipeline.syncOperations.addHandler(listener)
             return Value(channel: channel, connection: promise.futureResult)
         }
@@ -60,15 +60,13 @@ private final class PrefaceListener: ChannelInboundHandler, RemovableChannelHand
 
     private let patience: TimeAmount
     private let decide: (Bool) -> EventLoopFuture<Void>
-    private let onEnd: () -> Void
     private var held = ByteBuffer()
     private var isDecided = false
     private var timer: Scheduled<Void>?
 
-    init(patience: TimeAmount, decide: @escaping (Bool) -> EventLoopFuture<Void>, onEnd: @escaping () -> Void) {
+    init(patience: TimeAmount, decide: @escaping (Bool) -> EventLoopFuture<Void>) {
         self.patience = patience
         self.decide = decide
-        self.onEnd = onEnd
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -111,9 +109,7 @@ private final class PrefaceListener: ChannelInboundHandler, RemovableChannelHand
 
     private func end() {
         timer?.cancel()
-        guard !isDecided else { return }
         isDecided = true
-        onEnd()
     }
 }
 
