@@ -52,7 +52,8 @@ private func check(_ pattern: Pattern, _ text: [UInt8]) {
     let ranges = pattern.matches(in: text[...])
     var end = -1
     for range in ranges {
-        require(range.lowerBound > end && range.upperBound > range.lowerBound && range.upperBound <= text.count, "matches overlap")
+        require(
+            range.lowerBound > end && range.upperBound > range.lowerBound && range.upperBound <= text.count, "matches overlap")
         end = range.upperBound
     }
 }

@@ -62,6 +62,8 @@ package struct TransportConfiguration: Equatable, Sendable {
     /// Export requests under way at once, and the bytes that they hold.
     package var requestsMax = 512
     package var requestBytesInFlightMax = 96 << 20
+    /// Whether `/metrics` shows the metrics that clients send.
+    package var showsClientMetrics = true
     /// Digests of the tokens that let send, and of those that let read; without any the role is open.
     package var ingestTokens: [TokenDigest] = []
     package var readTokens: [TokenDigest] = []
@@ -120,7 +122,8 @@ extension Configuration {
             throw ConfigurationError("tls.certificate and tls.private_key go together: set both or neither")
         }
         if transport.tlsClientAuthorities != nil && transport.tlsCertificate == nil {
-            throw ConfigurationError("tls.client_ca asks clients for certificates, which needs tls.certificate and tls.private_key")
+            throw ConfigurationError(
+                "tls.client_ca asks clients for certificates, which needs tls.certificate and tls.private_key")
         }
         guard !listensOnLoopback && !allowsInsecureListen else { return }
         let hasTokens = !transport.ingestTokens.isEmpty && !transport.readTokens.isEmpty

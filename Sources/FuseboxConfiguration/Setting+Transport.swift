@@ -11,7 +11,9 @@ extension Setting {
                 configuration.transport.grpcPort =
                     text == "none" ? .some(nil) : .some(try integer(text, "grpc_port", 0...65535))
             }, show: { $0.grpcPort.map { "\($0)" } ?? "none" }),
-        words("allowed_hosts", "FUSEBOX_ALLOWED_HOSTS", "Host names, beside localhost, that browsers may reach us by.", \.allowedHosts),
+        words(
+            "allowed_hosts", "FUSEBOX_ALLOWED_HOSTS", "Host names, beside localhost, that browsers may reach us by.",
+            \.allowedHosts),
         words("cors_origins", "FUSEBOX_CORS_ORIGINS", "Origins of web pages that may send and read.", \.corsOrigins),
         count("connections_max", "FUSEBOX_CONNECTIONS_MAX", "Connections open at once.", \.connectionsMax, 8...1_000_000),
         count(
@@ -20,6 +22,11 @@ extension Setting {
         count(
             "inflight_bytes_max", "FUSEBOX_INFLIGHT_BYTES_MAX", "Bytes that export requests under way may hold.",
             \.requestBytesInFlightMax, (1 << 20)...(1 << 36)),
+        Setting(
+            key: "client_metrics", environment: "FUSEBOX_CLIENT_METRICS", help: "Show the metrics that clients send on /metrics.",
+            read: { text, configuration throws(ConfigurationError) in
+                configuration.transport.showsClientMetrics = try flag(text, "client_metrics")
+            }, show: { "\($0.transport.showsClientMetrics)" }),
         tokens(
             "auth.ingest_tokens", "FUSEBOX_INGEST_TOKENS", "Digests of the tokens that let send; none: anyone may.",
             \.ingestTokens),
@@ -28,7 +35,8 @@ extension Setting {
         path("tls.certificate", "FUSEBOX_TLS_CERTIFICATE", "PEM file of the server's certificate chain.", \.tlsCertificate),
         path("tls.private_key", "FUSEBOX_TLS_PRIVATE_KEY", "PEM file of its private key.", \.tlsPrivateKey),
         path(
-            "tls.client_ca", "FUSEBOX_TLS_CLIENT_CA", "PEM file of those who issue clients' certificates; with it, each must show one.",
+            "tls.client_ca", "FUSEBOX_TLS_CLIENT_CA",
+            "PEM file of those who issue clients' certificates; with it, each must show one.",
             \.tlsClientAuthorities),
         redaction(
             "redaction.keys", "FUSEBOX_REDACT_KEYS", "Attribute keys whose values are not stored; * stands for any text.", \.keys),
@@ -53,12 +61,14 @@ extension Setting {
                 _ = try configuration.redaction.rules()
             },
             show: { configuration in
-                "[" + configuration.redaction[keyPath: path].map { "'\($0.replacing("'", with: "''"))'" }.joined(separator: ", ") + "]"
+                "[" + configuration.redaction[keyPath: path].map { "'\($0.replacing("'", with: "''"))'" }.joined(separator: ", ")
+                    + "]"
             }, separator: separator)
     }
 
     private static func words(
-        _ key: String, _ environment: String, _ help: String, _ path: any WritableKeyPath<TransportConfiguration, [String]> & Sendable
+        _ key: String, _ environment: String, _ help: String,
+        _ path: any WritableKeyPath<TransportConfiguration, [String]> & Sendable
     ) -> Setting {
         Setting(
             key: key, environment: environment, help: help,
@@ -80,7 +90,8 @@ extension Setting {
     }
 
     private static func path(
-        _ key: String, _ environment: String, _ help: String, _ path: any WritableKeyPath<TransportConfiguration, String?> & Sendable
+        _ key: String, _ environment: String, _ help: String,
+        _ path: any WritableKeyPath<TransportConfiguration, String?> & Sendable
     ) -> Setting {
         Setting(
             key: key, environment: environment, help: help,

@@ -150,7 +150,7 @@ package struct Setting: Sendable {
         return value
     }
 
-    private static func flag(_ text: String, _ key: String) throws(ConfigurationError) -> Bool {
+    static func flag(_ text: String, _ key: String) throws(ConfigurationError) -> Bool {
         switch text.lowercased() {
         case "true", "1", "yes", "on": return true
         case "false", "0", "no", "off": return false

@@ -23,7 +23,8 @@ package struct GRPCResponder: HTTPResponder {
 
     package func respond(to request: Request, context: FuseboxRequestContext) async throws -> Response {
         let type = request.headers[.contentType]?.lowercased() ?? ""
-        guard request.method == .post, type == "application/grpc" || type.hasPrefix("application/grpc+") || type.hasPrefix("application/grpc;")
+        guard request.method == .post,
+            type == "application/grpc" || type.hasPrefix("application/grpc+") || type.hasPrefix("application/grpc;")
         else {
             return StatusTable.response(
                 Refusal(
@@ -67,7 +68,8 @@ package struct GRPCResponder: HTTPResponder {
         try permit.start()
         guard !message.isCompressed || request.headers[.grpcEncoding] != nil else {
             throw Refusal(
-                status: .badRequest, code: .internal, message: "the message is marked as compressed, but grpc-encoding is missing")
+                status: .badRequest, code: .internal, message: "the message is marked as compressed, but grpc-encoding is missing"
+            )
         }
         let coding = message.isCompressed ? encoding : .identity
         pipeline.metrics.requestBytes.increment("grpc", coding.rawValue, by: Int64(message.bytes.count))

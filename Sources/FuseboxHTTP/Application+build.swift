@@ -36,6 +36,7 @@ package func buildApplication(
         exports: ExportRoutes(pipeline: pipeline),
         operators: OperatorRoutes(
             writer: pipeline.writer, metrics: pipeline.metrics, admission: pipeline.admission,
+            clientMetrics: pipeline.clientMetrics,
             constantFamilies: configuration.constantFamilies, pageText: configuration.pageText),
         access: pipeline.access)
     return Application(

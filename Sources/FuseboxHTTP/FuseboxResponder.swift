@@ -30,6 +30,8 @@ package struct FuseboxResponder: HTTPResponder {
         }
         SecurityHeaders.mark(&response.headers)
         access.origins.mark(&response.headers, for: request.head)
+        // The HTTP parser reads nothing behind a request that asks for another protocol, as some clients do with their first one.
+        if request.headers[.upgrade] != nil { response.headers[.connection] = "close" }
         if response.headers[.connection] == "close" { context.closeSoon() }
         return response
     }

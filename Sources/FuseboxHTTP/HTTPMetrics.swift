@@ -33,7 +33,7 @@ package final class HTTPMetrics: Sendable {
         droppedRecords = registry.register(
             LabeledCounterMetric(
                 "fusebox_records_dropped_total",
-                help: "Log records and metrics that were accepted and not stored, since this version stores spans only.",
+                help: "Log records, profiles, and metrics that are not shown, which were accepted and not stored.",
                 labels: ["signal"], labelSetsMax: 4))
         expositionDuration = registry.register(
             LabeledHistogramMetric(

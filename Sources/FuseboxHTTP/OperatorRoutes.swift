@@ -8,6 +8,7 @@ struct OperatorRoutes: Sendable {
     let writer: IngestWriter
     let metrics: HTTPMetrics
     let admission: Admission
+    let clientMetrics: ClientMetrics?
     let constantFamilies: [MetricFamily]
     let pageText: String
 
@@ -15,6 +16,7 @@ struct OperatorRoutes: Sendable {
         let start = ContinuousClock.now
         let (format, echoesEscaping) = ExpositionFormat.negotiate(accept: request.headers[.accept])
         var families = try await writer.families()
+        families += clientMetrics?.families() ?? []
         families += constantFamilies
         families += ProcessMetrics.families()
         families.append(Self.saturationFamily(saturation))

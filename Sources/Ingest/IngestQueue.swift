@@ -59,7 +59,9 @@ final class IngestQueue: Sendable {
     func add(_ request: Request) -> IngestError? {
         let refusal: IngestError? = state.withLock { state in
             if state.isClosed { return .stopping }
-            if let oldest = state.requests.first, request.enqueued - oldest.enqueued > limits.queueWaitMax { return .waitedTooLong }
+            if let oldest = state.requests.first, request.enqueued - oldest.enqueued > limits.queueWaitMax {
+                return .waitedTooLong
+            }
             let spans = state.spans + request.batch.spans.count
             let bytes = state.bytes + request.bytes
             if !state.requests.isEmpty && (spans > limits.queueSpansMax || bytes > limits.queueBytesMax) { return .queueFull }

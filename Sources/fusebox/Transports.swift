@@ -19,7 +19,9 @@ struct Transports {
         let pipeline = ExportPipeline(
             writer: writer, metrics: HTTPMetrics(registry: metrics.registry),
             admission: Admission(limits: limits, registry: metrics.registry), access: Self.access(configuration),
-            redaction: try configuration.redaction.rules(), bodyBytesMax: configuration.requestBytesMax)
+            redaction: try configuration.redaction.rules(),
+            clientMetrics: transport.showsClientMetrics ? ClientMetrics(registry: metrics.registry) : nil,
+            bodyBytesMax: configuration.requestBytesMax)
         let connections = ConnectionLedger(
             connectionsMax: ConnectionLedger.connectionsMax(wanted: transport.connectionsMax), registry: metrics.registry)
         var files: TLSFiles?

@@ -69,7 +69,9 @@ struct JSONTranscoderTests {
     func lenience() throws {
         let plain = try span(#""startTimeUnixNano":"5","droppedEventsCount":3"#)
         #expect(try span(#""start_time_unix_nano":5,"dropped_events_count":"3""#) == plain)
-        #expect(try span(#" "start\u0054imeUnixNano" : 5 , "x":{"y":[1,{"z":null}]} , "name":null,"droppedEventsCount":3.0e0"#) == plain)
+        #expect(
+            try span(#" "start\u0054imeUnixNano" : 5 , "x":{"y":[1,{"z":null}]} , "name":null,"droppedEventsCount":3.0e0"#)
+                == plain)
         #expect(try span(#""name":"","kind":0,"startTimeUnixNano":"5","flags":0,"droppedEventsCount":3"#) == plain)
         #expect(try protobuf("{}") == [])
         #expect(try protobuf(#"{"resourceSpans":[]} "#) == [])
@@ -105,7 +107,8 @@ struct JSONTranscoderTests {
     @Test(
         "What is no JSON, or of another type than the field, refuses the request",
         arguments: [
-            "", " ", "null", "[]", #""x""#, "1", "{", #"{"a""#, "{}x", "{}{}", #"{"a":1,}"#, #"{"a":01}"#, #"{"a":+1}"#, #"{"a":.5}"#,
+            "", " ", "null", "[]", #""x""#, "1", "{", #"{"a""#, "{}x", "{}{}", #"{"a":1,}"#, #"{"a":01}"#, #"{"a":+1}"#,
+            #"{"a":.5}"#,
             #"{"a":"\#u{1}"}"#, #"{"a":nul}"#, #"{"resourceSpans":{}}"#, #"{"resourceSpans":[1]}"#, #"{"resourceSpans":[[]]}"#,
             #"{"resourceSpans":[{}"#, "{'a':1}", #"{a:1}"#, #"{"a":"\x"}"#, #"{"a":"\u12"}"#, "\u{FEFF}{}",
         ])
@@ -121,7 +124,8 @@ struct JSONTranscoderTests {
             #""kind":"NOPE""#, #""kind":1.5"#, #""kind":4294967296"#, #""name":5"#, #""attributes":{}"#, #""traceId":5"#,
             #""attributes":[{"key":"k","value":{"intValue":"9223372036854775808"}}]"#,
             #""attributes":[{"key":"k","value":{"bytesValue":"*"}}]"#, #""attributes":[{"key":"k","value":{"bytesValue":"a"}}]"#,
-            #""attributes":[{"key":"k","value":{"boolValue":1}}]"#, #""attributes":[{"key":"k","value":{"doubleValue":"0x1p3"}}]"#,
+            #""attributes":[{"key":"k","value":{"boolValue":1}}]"#,
+            #""attributes":[{"key":"k","value":{"doubleValue":"0x1p3"}}]"#,
             #""attributes":[{"key":"k","value":"v"}]"#, #""droppedAttributesCount":-1"#, #""flags":4294967296"#,
         ])
     func wrongValues(members: String) {
@@ -164,7 +168,8 @@ struct JSONTranscoderTests {
 
     @Test func anOutputPastTheLimitIsRefused() {
         let bounds = String(repeating: "1,", count: 1000) + "1"
-        let json = #"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"explicitBounds":[\#(bounds)]}]}}]}]}]}"#
+        let json =
+            #"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"explicitBounds":[\#(bounds)]}]}}]}]}]}"#
         #expect(throws: JSONDecodingError.tooLarge(limit: 4096)) {
             try JSONTranscoder.protobuf(Array(json.utf8), as: .metricsRequest, limit: 4096)
         }

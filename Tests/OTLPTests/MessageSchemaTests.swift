@@ -44,7 +44,8 @@ struct MessageSchemaTests {
         ]
     }
 
-    @Test("Every table has the fields of its message: number, name, type, and whether it repeats", arguments: MessageName.allCases)
+    @Test(
+        "Every table has the fields of its message: number, name, type, and whether it repeats", arguments: MessageName.allCases)
     func tableIsThatOfItsMessage(_ name: MessageName) throws {
         if name == .unknown { return }
         let descriptor = try #require(Self.descriptors[name])

@@ -35,7 +35,9 @@ package final class ConnectionLedger: Sendable {
         let isTaken = state.withLock { state in
             guard state.count < connectionsMax else { return false }
             if let address {
-                guard Self.isLoopback(address) || state.byAddress[address, default: 0] < max(connectionsMax / 2, 1) else { return false }
+                guard Self.isLoopback(address) || state.byAddress[address, default: 0] < max(connectionsMax / 2, 1) else {
+                    return false
+                }
                 state.byAddress[address, default: 0] += 1
             }
             state.count += 1

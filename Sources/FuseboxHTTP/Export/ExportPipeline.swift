@@ -36,13 +36,16 @@ package struct ExportPipeline: Sendable {
     package let access: AccessPolicy
     /// Of a body, before and after inflating.
     package let bodyBytesMax: Int
+    /// `nil` when clients' metrics are counted only.
+    let clientMetrics: ClientMetrics?
     private let redactor: Redactor?
     private let decoder = TraceDecoder()
 
     package init(
         writer: IngestWriter, metrics: HTTPMetrics, admission: Admission, access: AccessPolicy = AccessPolicy(),
-        redaction: RedactionRules = RedactionRules(), bodyBytesMax: Int
+        redaction: RedactionRules = RedactionRules(), clientMetrics: ClientMetrics? = nil, bodyBytesMax: Int
     ) {
+        self.clientMetrics = clientMetrics
         redactor = redaction.isEmpty ? nil : Redactor(redaction)
         self.writer = writer
         self.metrics = metrics
@@ -76,6 +79,7 @@ package struct ExportPipeline: Sendable {
             outcome.rejected = result.rejections.total
             outcome.message = Self.explanation(result.rejections)
             return outcome
+        case .metrics where clientMetrics != nil: return try await show(body, encoding)
         case .metrics, .logs, .profiles:
             let records = try await offLoop(body.count) { [self] in
                 try RecordCounter.records(in: protobuf(body, encoding, signal))
@@ -83,6 +87,30 @@ package struct ExportPipeline: Sendable {
             metrics.droppedRecords.increment(signal.rawValue, by: Int64(records))
             return ExportOutcome()
         }
+    }
+
+    /// Takes the points of a metrics request for `/metrics`.
+    private func show(_ body: [UInt8], _ encoding: OTLPMessage.Encoding) async throws -> ExportOutcome {
+        guard let clientMetrics else { return ExportOutcome() }
+        let rejected = try await offLoop(body.count) { [self] in
+            let refused = Counted()
+            let unsupported = try MetricsDecoder.decode(protobuf(body, encoding, .metrics)) { point in
+                if !clientMetrics.take(point) { refused.count += 1 }
+            }
+            clientMetrics.drop(unsupported: unsupported)
+            return refused.count + unsupported
+        }
+        var outcome = ExportOutcome()
+        outcome.rejected = rejected
+        if rejected > 0 {
+            outcome.message =
+                "points that are not shown: summaries, past \(ClientMetrics.seriesMax) series, of a name that is taken"
+        }
+        return outcome
+    }
+
+    private final class Counted {
+        var count = 0
     }
 
     /// The body in protobuf, without what is not to be stored.

@@ -21,7 +21,8 @@ package struct OriginPolicy: Sendable {
         }
         throw Refusal(
             status: .forbidden, code: .permissionDenied,
-            message: "pages of \(headers[.origin] ?? "other sites") may not do this; if they should, add their origin to cors_origins")
+            message:
+                "pages of \(headers[.origin] ?? "other sites") may not do this; if they should, add their origin to cors_origins")
     }
 
     func isAllowed(_ origin: String) -> Bool {

@@ -1,8 +1,9 @@
 package import Logging
-package import NIOSSL
 import NIOPosix
+package import NIOSSL
 import ServiceLifecycle
 import Synchronization
+import TelemetryModel
 
 #if canImport(Glibc)
     import Glibc
@@ -40,7 +41,7 @@ package final class TLSContexts: Sendable {
 
     private struct State {
         var context: NIOSSLContext
-        var stamp: String
+        var stamp: [[UInt8]]
     }
 
     private let files: TLSFiles
@@ -104,17 +105,18 @@ package final class TLSContexts: Sendable {
         }
     }
 
-    /// What tells a changed file: its identity, size and time of change.
-    private static func stamp(_ files: TLSFiles) -> String {
-        [files.certificate, files.privateKey, files.clientAuthorities ?? ""].map { path in
-            var status = stat()
-            guard stat(path, &status) == 0 else { return "-" }
-            #if canImport(Glibc)
-                let changed = status.st_mtim
-            #else
-                let changed = status.st_mtimespec
-            #endif
-            return "\(status.st_ino) \(status.st_size) \(changed.tv_sec) \(changed.tv_nsec)"
-        }.joined(separator: ";")
+    /// What tells changed files: the digest of what is in them.
+    private static func stamp(_ files: TLSFiles) -> [[UInt8]] {
+        [files.certificate, files.privateKey, files.clientAuthorities].map { path in path.map { SHA256.digest(content($0)) } ?? []
+        }
+    }
+
+    /// The bytes of a file, the first 1 MiB; none when it cannot be read.
+    private static func content(_ path: String) -> [UInt8] {
+        guard let file = fopen(path, "r") else { return [] }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return Array(bytes.prefix(count))
     }
 }

@@ -12,7 +12,8 @@ package final class Admission: Sendable {
         ledger = Mutex(AdmissionLedger(limits: limits))
         refusals = registry.register(
             LabeledCounterMetric(
-                "fusebox_admission_refusals_total", help: "Export requests that were told to come again before they were taken in.",
+                "fusebox_admission_refusals_total",
+                help: "Export requests that were told to come again before they were taken in.",
                 labels: ["cause"], labelSetsMax: 4))
         for cause in ["requests", "bytes", "share"] { _ = refusals.cell(cause) }
     }

@@ -273,7 +273,9 @@ extension JSONReader {
         _ field: FieldSchema, _ names: EnumerationNames
     ) throws(JSONDecodingError) -> UInt64 {
         let range = try numberText(field, "an integer of its enumeration")
-        if let value = JSONNumber.integer(bytes, range)?.signed.flatMap({ Int32(exactly: $0) }) ?? names.value(of: bytes.text(range)) {
+        if let value = JSONNumber.integer(bytes, range)?.signed.flatMap({ Int32(exactly: $0) })
+            ?? names.value(of: bytes.text(range))
+        {
             return UInt64(bitPattern: Int64(value))
         }
         throw wrongType(field, "an integer of its enumeration")

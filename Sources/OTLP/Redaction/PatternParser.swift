@@ -132,7 +132,9 @@ struct PatternParser {
                 let minimum = try number()
                 var maximum: Int? = minimum
                 if take(UInt8(ascii: ",")) { maximum = next == UInt8(ascii: "}") ? nil : try number() }
-                guard next == UInt8(ascii: "}"), maximum ?? minimum >= minimum else { throw error("a repetition that does not end") }
+                guard next == UInt8(ascii: "}"), maximum ?? minimum >= minimum else {
+                    throw error("a repetition that does not end")
+                }
                 node = .repeated(node, minimum: minimum, maximum: maximum)
             default: return node
             }

@@ -70,7 +70,9 @@ package struct RedactionRules: Sendable {
     private static func matches(_ name: String, _ parts: [Substring]) -> Bool {
         guard let head = parts.first, let tail = parts.last else { return false }
         if parts.count == 1 { return name == head }
-        guard name.hasPrefix(head), name.hasSuffix(tail), name.utf8.count >= head.utf8.count + tail.utf8.count else { return false }
+        guard name.hasPrefix(head), name.hasSuffix(tail), name.utf8.count >= head.utf8.count + tail.utf8.count else {
+            return false
+        }
         var rest = name.dropFirst(head.count).dropLast(tail.count)
         for part in parts.dropFirst().dropLast() where !part.isEmpty {
             guard let found = rest.firstRange(of: part) else { return false }
