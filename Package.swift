@@ -4,11 +4,15 @@ import PackageDescription
 // Rows of the architecture, bottom to top; a target imports only targets of rows below its own (docs/ARCHITECTURE.md).
 
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdHTTP2 = Target.Dependency.product(name: "HummingbirdHTTP2", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -26,6 +30,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -61,18 +67,24 @@ let package = Package(
         .target(
             name: "FuseboxHTTP",
             dependencies: [
-                "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1,
-                nioHTTPTypes, logging,
+                "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, hummingbirdCore, hummingbirdHTTP2, httpTypes, nioCore,
+                nioPosix, nioHTTP1, nioHTTP2, nioHTTPTypes, nioSSL, lifecycle, logging,
+            ]),
+        .target(
+            name: "FuseboxGRPC",
+            dependencies: [
+                "FuseboxHTTP", "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, hummingbirdCore, hummingbirdHTTP2,
+                httpTypes, nioCore, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
-        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
+        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "OTLP", "TelemetryModel", yams]),
 
         // Row 5: the composition root.
         .executableTarget(
             name: "fusebox",
             dependencies: [
                 "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "FuseboxHTTP",
-                "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
+                "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),
 

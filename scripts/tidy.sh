@@ -44,7 +44,7 @@ allow CZstd 'OTLP|SpanStore'
 allow CSQLite 'SQLite|SpanStore|fusebox'
 allow CEditline 'fusebox'
 allow Foundation 'FuseboxConfiguration|fusebox'
-allow Hummingbird 'FuseboxHTTP|fusebox'
+allow Hummingbird 'FuseboxHTTP|FuseboxGRPC|fusebox'
 
 # Rule: the repository speaks of the product alone.
 while read -r line; do breach "a path or name from outside: $line"; done < <(

@@ -1,4 +1,6 @@
 package import Derivations
+package import OTLP
+package import TelemetryModel
 
 /// The effective configuration: defaults, then `fusebox.yaml`, then the environment, then flags, each over the one before.
 package struct Configuration: Equatable, Sendable {
@@ -12,6 +14,8 @@ package struct Configuration: Equatable, Sendable {
     package var retentionDays: Double? = 30
     /// Bytes of spans that are kept in the data file; `nil` for as many as the disk holds.
     package var retentionBytes: Int? = 10 << 30
+    package var transport = TransportConfiguration()
+    package var redaction = RedactionConfiguration()
     package var policy = FusePolicy()
 
     /// For `fusebox config print`: where each setting that is not a default came from, by key.
@@ -48,4 +52,89 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     }
 
     package var isRetryable: Bool { false }
+}
+
+/// What is configured of the way in: ports, limits, who may come.
+package struct TransportConfiguration: Equatable, Sendable {
+    /// `nil` switches gRPC off. Without a word of it: 4317, or any free one when the HTTP port is any free one.
+    package var grpcPort: Int??
+    /// Names beside localhost and addresses that browsers may reach us by.
+    package var allowedHosts: [String] = []
+    /// Origins of web pages that may send and read.
+    package var corsOrigins: [String] = []
+    package var connectionsMax = 4096
+    /// Export requests under way at once, and the bytes that they hold.
+    package var requestsMax = 512
+    package var requestBytesInFlightMax = 96 << 20
+    /// Whether `/metrics` shows the metrics that clients send.
+    package var showsClientMetrics = true
+    /// Digests of the tokens that let send, and of those that let read; without any the role is open.
+    package var ingestTokens: [TokenDigest] = []
+    package var readTokens: [TokenDigest] = []
+    /// PEM files; both or neither.
+    package var tlsCertificate: String?
+    package var tlsPrivateKey: String?
+    /// PEM file of those who issue clients' certificates.
+    package var tlsClientAuthorities: String?
+
+    package init() {}
+}
+
+/// What is not to be stored.
+package struct RedactionConfiguration: Equatable, Sendable {
+    /// Attribute keys whose values are taken out; `*` stands for any text.
+    package var keys: [String] = []
+    /// Names of `RedactionRules.detectors`.
+    package var detectors: [String] = []
+    /// Further patterns.
+    package var patterns: [String] = []
+
+    package init() {}
+
+    /// The rules, made ready.
+    package func rules() throws(ConfigurationError) -> RedactionRules {
+        var rules = RedactionRules()
+        for key in keys { rules.add(key: key) }
+        do throws(PatternError) {
+            for detector in detectors { try rules.add(detector: detector) }
+        } catch {
+            throw ConfigurationError("redaction.detectors: \(error.message)")
+        }
+        for pattern in patterns {
+            do throws(PatternError) {
+                try rules.add(pattern: pattern)
+            } catch {
+                throw ConfigurationError("redaction.patterns has '\(pattern)': \(error.message)")
+            }
+        }
+        return rules
+    }
+}
+
+extension Configuration {
+    /// The port for gRPC, `nil` when it is off.
+    package var grpcPort: Int? {
+        switch transport.grpcPort {
+        case .some(let port): port
+        case .none: httpPort == 0 ? 0 : 4317
+        }
+    }
+
+    /// What cannot be served as configured.
+    package func checkTransport() throws(ConfigurationError) {
+        if (transport.tlsCertificate == nil) != (transport.tlsPrivateKey == nil) {
+            throw ConfigurationError("tls.certificate and tls.private_key go together: set both or neither")
+        }
+        if transport.tlsClientAuthorities != nil && transport.tlsCertificate == nil {
+            throw ConfigurationError(
+                "tls.client_ca asks clients for certificates, which needs tls.certificate and tls.private_key")
+        }
+        guard !listensOnLoopback && !allowsInsecureListen else { return }
+        let hasTokens = !transport.ingestTokens.isEmpty && !transport.readTokens.isEmpty
+        guard !hasTokens && transport.tlsClientAuthorities == nil else { return }
+        throw ConfigurationError(
+            "listening on \(listenAddress) would let anyone on the network write and read spans; set auth.ingest_tokens and "
+                + "auth.read_tokens (`fusebox token` makes them), or tls.client_ca, or stay on 127.0.0.1 behind a proxy, "
+                + "or say --insecure-listen if the network is yours")
+    }
 }

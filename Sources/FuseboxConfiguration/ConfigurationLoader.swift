@@ -75,7 +75,7 @@ package struct ConfigurationLoader: Sendable {
                 configuration.origins[key] = path
             } else if let setting = Setting.all.first(where: { $0.key == key }) {
                 do {
-                    try setting.read(try scalar(value, key), &configuration)
+                    try setting.read(try scalar(value, key, separator: setting.separator), &configuration)
                 } catch {
                     throw ConfigurationError("\(path)\(line): \(error.message)")
                 }
@@ -99,13 +99,13 @@ package struct ConfigurationLoader: Sendable {
         }
     }
 
-    /// One value as text; a list as words with commas between.
-    private func scalar(_ node: Node, _ key: String) throws(ConfigurationError) -> String {
+    /// One value as text; a list as its elements with the separator between.
+    private func scalar(_ node: Node, _ key: String, separator: Character) throws(ConfigurationError) -> String {
         if node.null != nil { return "none" }
         if let text = node.scalar?.string { return text }
         if let sequence = node.sequence {
             let words = sequence.compactMap { $0.scalar?.string }
-            if words.count == sequence.count { return words.joined(separator: ",") }
+            if words.count == sequence.count { return words.joined(separator: String(separator)) }
         }
         throw ConfigurationError("\(key) must be one value")
     }

@@ -8,9 +8,13 @@ package struct Setting: Sendable {
     package let help: String
     let read: @Sendable (String, inout Configuration) throws(ConfigurationError) -> Void
     package let show: @Sendable (Configuration) -> String
+    /// What stands between the elements of a list.
+    var separator: Character = ","
 
     /// Every setting with one value, in the order of docs/configuration.md.
-    package static let all: [Setting] = [
+    package static let all: [Setting] = general + transport + policy
+
+    private static let general: [Setting] = [
         Setting(
             key: "data_dir", environment: "FUSEBOX_DATA_DIR", help: "Folder of the data file.",
             read: { text, configuration in configuration.dataFolder = text }, show: { $0.dataFolder }),
@@ -47,6 +51,9 @@ package struct Setting: Sendable {
             read: { text, configuration throws(ConfigurationError) in
                 configuration.retentionBytes = text == "none" ? nil : try integer(text, "retention.bytes", (1 << 20)...(1 << 50))
             }, show: { $0.retentionBytes.map { "\($0)" } ?? "none" }),
+    ]
+
+    private static let policy: [Setting] = [
         seconds(
             "fuses.http_tool_timeout_s", "HTTP_TOOL_TIMEOUT_S", "Longest an HTTP tool may take.",
             \.httpToolTimeoutNanoseconds),
@@ -147,7 +154,7 @@ package struct Setting: Sendable {
         return value
     }
 
-    private static func integer(_ text: String, _ key: String, _ range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
+    static func integer(_ text: String, _ key: String, _ range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
         guard let value = Int(text), range.contains(value) else {
             throw ConfigurationError(
                 "\(key) is '\(text)', but must be a whole number from \(range.lowerBound) to \(range.upperBound)")
@@ -155,7 +162,7 @@ package struct Setting: Sendable {
         return value
     }
 
-    private static func flag(_ text: String, _ key: String) throws(ConfigurationError) -> Bool {
+    static func flag(_ text: String, _ key: String) throws(ConfigurationError) -> Bool {
         switch text.lowercased() {
         case "true", "1", "yes", "on": return true
         case "false", "0", "no", "off": return false

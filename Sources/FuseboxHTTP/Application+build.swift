@@ -1,5 +1,6 @@
 package import Hummingbird
-package import Ingest
+import HummingbirdCore
+import Ingest
 package import Logging
 import NIOCore
 package import PrometheusText
@@ -9,10 +10,11 @@ package struct HTTPConfiguration: Sendable {
     package var host = "127.0.0.1"
     /// 0 takes any free port.
     package var port = 4318
-    /// Bodies of export requests, before and after inflating. The protocol recommends 64 MiB.
-    package var bodyBytesMax = 64 << 20
+    /// For the hint to those who speak gRPC to the HTTP port; `nil` when gRPC is off.
+    package var grpcPort: Int?
     /// A connection without traffic for this long is closed. Common clients drop theirs after 90 s.
     package var idleTimeoutSeconds: Int64 = 75
+    package var deadlines = DeadlineLimits()
     /// Families that never change, such as the build's.
     package var constantFamilies: [MetricFamily] = []
     /// What `/` shows.
@@ -23,24 +25,27 @@ package struct HTTPConfiguration: Sendable {
 
 /// The HTTP application, as `serve` and the tests run it.
 ///
-/// - Parameter onRunning: called with the port once the server listens.
+/// - Parameters:
+///   - contexts: of TLS; `nil` for plain HTTP.
+///   - onRunning: called with the port once the server listens.
 package func buildApplication(
-    _ configuration: HTTPConfiguration, writer: IngestWriter, metrics: HTTPMetrics, logger: Logger,
-    onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    _ configuration: HTTPConfiguration, pipeline: ExportPipeline, connections: ConnectionLedger, contexts: TLSContexts? = nil,
+    logger: Logger, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
 ) -> some ApplicationProtocol {
     let responder = FuseboxResponder(
-        otlp: OTLPRoutes(writer: writer, metrics: metrics, bodyBytesMax: configuration.bodyBytesMax),
+        exports: ExportRoutes(pipeline: pipeline),
         operators: OperatorRoutes(
-            writer: writer, metrics: metrics, constantFamilies: configuration.constantFamilies,
-            pageText: configuration.pageText))
+            writer: pipeline.writer, metrics: pipeline.metrics, admission: pipeline.admission,
+            clientMetrics: pipeline.clientMetrics,
+            constantFamilies: configuration.constantFamilies, pageText: configuration.pageText),
+        access: pipeline.access)
     return Application(
         responder: responder,
-        // The parser's own limits answer without a body; they stand far above ours, which say what is wrong.
-        server: .http1(
-            configuration: .init(
-                idleTimeout: .seconds(configuration.idleTimeoutSeconds),
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: 256 << 10, maxHeaderListSize: 256 << 10, maxHeaderFieldCount: 8192))),
+        server: HTTPServerBuilder { responder in
+            ServerChannels.wrapped(
+                ServerChannels.http1(configuration, responder: responder, logger: logger), connections: connections,
+                contexts: contexts)
+        },
         configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "fusebox"),
         onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? configuration.port) },
         logger: logger)

@@ -14,19 +14,24 @@ package struct FuseboxResponder: HTTPResponder {
     /// Header fields of a request, names and values together.
     private static let headerBytesMax = 16 << 10
 
-    let otlp: OTLPRoutes
+    let exports: ExportRoutes
     let operators: OperatorRoutes
+    let access: AccessPolicy
 
     package func respond(to request: Request, context: FuseboxRequestContext) async throws -> Response {
-        let response: Response
+        var response: Response
         do {
             try Self.checkHeaders(request)
             response = try await route(request, context)
         } catch let error as ChannelError {
             throw error
         } catch {
-            response = OTLPRoutes.response(StatusTable.refusal(for: error), RequestContent.answerEncoding(request))
+            response = StatusTable.response(StatusTable.refusal(for: error), RequestContent.answerEncoding(request))
         }
+        SecurityHeaders.mark(&response.headers)
+        access.origins.mark(&response.headers, for: request.head)
+        // The HTTP parser reads nothing behind a request that asks for another protocol, as some clients do with their first one.
+        if request.headers[.upgrade] != nil { response.headers[.connection] = "close" }
         if response.headers[.connection] == "close" { context.closeSoon() }
         return response
     }
@@ -48,16 +53,28 @@ package struct FuseboxResponder: HTTPResponder {
         case "/v1/metrics": return try await export(request, .metrics, context)
         case "/v1/logs": return try await export(request, .logs, context)
         case "/v1development/profiles": return try await export(request, .profiles, context)
-        case "/metrics":
-            try allow(request, [.get, .head])
-            return try await operators.exposition(request)
         case "/-/healthy":
             try allow(request, [.get, .head])
             return operators.text("healthy\n")
         case "/-/ready":
             try allow(request, [.get, .head])
-            guard await operators.writer.isTaking else { throw StatusTable.unavailable("spans cannot be stored now") }
-            return operators.text("ready\n")
+            return try await operators.readiness()
+        default: return try await read(request)
+        }
+    }
+
+    /// What is asked rather than sent: the metrics, and all that shows what is stored.
+    private func read(_ request: Request) async throws -> Response {
+        if let fields = try access.origins.preflight(request.head, methods: "GET, HEAD, POST") {
+            return Response(status: .noContent, headers: fields)
+        }
+        // Who shows a token is no page that a browser was tricked into loading.
+        if try !access.authorize(request.headers, .read) { try access.hosts.check(request.head.authority) }
+        try access.origins.check(request.head)
+        switch request.uri.path {
+        case "/metrics":
+            try allow(request, [.get, .head])
+            return try await operators.exposition(request)
         case "/" where request.method == .get || request.method == .head:
             return operators.text(operators.pageText)
         default: throw notFound(request)
@@ -65,11 +82,17 @@ package struct FuseboxResponder: HTTPResponder {
     }
 
     private func export(
-        _ request: Request, _ signal: OTLPRoutes.Signal, _ context: FuseboxRequestContext
+        _ request: Request, _ signal: Signal, _ context: FuseboxRequestContext
     ) async throws -> Response {
+        if let fields = try access.origins.preflight(request.head, methods: "POST") {
+            return Response(status: .noContent, headers: fields)
+        }
         try allow(request, [.post])
-        if request.headers[.expect]?.lowercased() == "100-continue" { try await context.sendContinue() }
-        return try await otlp.respond(to: request, signal: signal)
+        try access.origins.check(request.head)
+        let hasToken = try access.authorize(request.headers, .ingest)
+        // Exporters may reach us by any name; pages in a browser, which tell their origin, may not.
+        if !hasToken && request.headers[.origin] != nil { try access.hosts.check(request.head.authority) }
+        return try await exports.respond(to: request, signal: signal, context: context)
     }
 
     private func allow(_ request: Request, _ methods: [HTTPRequest.Method]) throws {
@@ -102,13 +125,20 @@ package struct FuseboxRequestContext: RequestContext {
 
     package var maxUploadSize: Int { .max }
 
+    /// Whose request it is, for fair shares: the machine that it came from, and the connection when that is this machine.
+    package var client: String {
+        guard let address = channel.remoteAddress?.ipAddress else { return "local" }
+        let isLoopback = address.hasPrefix("127.") || address == "::1"
+        return isLoopback ? "\(address):\(channel.remoteAddress?.port ?? 0)" : address
+    }
+
     /// Tells a client that waits with its body to send it.
     func sendContinue() async throws {
         try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
     }
 
     /// Closes the connection a moment later, when the client has had time to read the answer; what it still sends is thrown away.
-    func closeSoon() {
+    package func closeSoon() {
         let channel = channel
         channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
     }

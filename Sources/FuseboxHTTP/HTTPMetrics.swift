@@ -2,14 +2,14 @@ package import PrometheusText
 
 /// The collector's own counters about HTTP.
 package final class HTTPMetrics: Sendable {
-    let requests: LabeledCounterMetric
-    let requestDuration: LabeledHistogramMetric
-    let requestBytes: LabeledCounterMetric
-    let inflight: GaugeMetric
-    let backpressure: LabeledCounterMetric
-    let droppedRecords: LabeledCounterMetric
-    let expositionDuration: LabeledHistogramMetric
-    let exposedSeries: GaugeMetric
+    package let requests: LabeledCounterMetric
+    package let requestDuration: LabeledHistogramMetric
+    package let requestBytes: LabeledCounterMetric
+    package let inflight: GaugeMetric
+    package let backpressure: LabeledCounterMetric
+    package let droppedRecords: LabeledCounterMetric
+    package let expositionDuration: LabeledHistogramMetric
+    package let exposedSeries: GaugeMetric
 
     package init(registry: MetricRegistry) {
         requests = registry.register(
@@ -33,7 +33,7 @@ package final class HTTPMetrics: Sendable {
         droppedRecords = registry.register(
             LabeledCounterMetric(
                 "fusebox_records_dropped_total",
-                help: "Log records and metrics that were accepted and not stored, since this version stores spans only.",
+                help: "Log records, profiles, and metrics that are not shown, which were accepted and not stored.",
                 labels: ["signal"], labelSetsMax: 4))
         expositionDuration = registry.register(
             LabeledHistogramMetric(

@@ -1,7 +1,7 @@
 import HTTPTypes
 import Hummingbird
+import Ingest
 import NIOCore
-import NIOPosix
 import OTLP
 
 /// What a request's headers say of its body, and the body itself.
@@ -15,13 +15,19 @@ enum RequestContent {
         return type.filter { $0 != " " && $0 != "\t" }.lowercased()
     }
 
-    /// The encoding for answers: the request's own, and JSON for those who sent neither of OTLP's.
+    /// Whether the media type is one of OTLP's.
+    static func isExport(_ request: Request) -> Bool {
+        let type = mediaType(request)
+        return type == "application/x-protobuf" || type == "application/json"
+    }
+
+    /// The encoding of an export request, and so of its answer: its own, and JSON for those who sent neither of OTLP's.
     static func answerEncoding(_ request: Request) -> OTLPMessage.Encoding {
         mediaType(request) == "application/x-protobuf" ? .protobuf : .json
     }
 
-    /// Reads the whole body, inflated, at most `limit` bytes before and after inflating.
-    static func body(_ request: Request, limit: Int) async throws -> (body: [UInt8], wireBytes: Int, encoding: ContentEncoding) {
+    /// The compression of the body.
+    static func coding(_ request: Request) throws -> ContentEncoding {
         if request.headers[.contentEncoding]?.contains(",") == true {
             throw Refusal(status: .badRequest, code: .invalidArgument, message: "a body may be compressed once, not twice")
         }
@@ -31,23 +37,29 @@ enum RequestContent {
                 message: "Content-Encoding must be one of: \(ContentEncoding.accepted)",
                 headers: [.acceptEncoding: ContentEncoding.accepted])
         }
-        let bytes = try await collect(request, limit: limit)
-        if encoding == .identity { return (bytes, bytes.count, encoding) }
-        // Inflating is bounded work, but a few kilobytes may become the whole limit: not for the threads that serve others.
-        let inflated = try await NIOThreadPool.singleton.runIfActive { try Inflation.inflate(bytes, encoding, limit: limit) }
-        return (inflated, bytes.count, encoding)
+        return encoding
     }
 
-    private static func collect(_ request: Request, limit: Int) async throws -> [UInt8] {
+    /// The length that the body says it has, 0 when it says none. Refused before it is read when that is too much.
+    static func announcedBytes(_ request: Request, limit: Int) throws -> Int {
         let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
-        // Refused before it is read.
         guard announced <= limit else { throw StatusTable.tooLarge("the body has \(announced) bytes, the limit is \(limit)") }
+        return announced
+    }
+
+    private static let reservedBytesMax = 1 << 20
+
+    /// Reads the body as it came, at most `limit` bytes.
+    static func collect(
+        _ request: Request, announced: Int, limit: Int, permit: AdmissionPermit
+    ) async throws -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(announced)
+        // What is announced is not there yet: a large body gets its memory as it comes.
+        bytes.reserveCapacity(min(announced, reservedBytesMax))
         for try await buffer in request.body {
-            guard bytes.count + buffer.readableBytes <= limit else {
-                throw StatusTable.tooLarge("the body has more than \(limit) bytes")
-            }
+            let count = bytes.count + buffer.readableBytes
+            guard count <= limit else { throw StatusTable.tooLarge("the body has more than \(limit) bytes") }
+            try permit.hold(count)
             buffer.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
         }
         return bytes

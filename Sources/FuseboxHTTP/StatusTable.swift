@@ -1,17 +1,28 @@
-import HTTPTypes
-import Hummingbird
+package import HTTPTypes
+package import Hummingbird
 import Ingest
+import NIOCore
 import NIOHTTP1
-import OTLP
+package import OTLP
 
 /// An answer that is no success: what HTTP says, what the `google.rpc.Status` in its body says, and headers that go with it.
-struct Refusal: Error {
-    var status: HTTPResponse.Status
-    var code: RPCCode
-    var message: String
-    var headers: HTTPFields = [:]
+package struct Refusal: Error, Sendable {
+    package var status: HTTPResponse.Status
+    package var code: RPCCode
+    package var message: String
+    package var headers: HTTPFields = [:]
     /// The rest of the request's body is not worth reading.
-    var closesConnection = false
+    package var closesConnection = false
+
+    package init(
+        status: HTTPResponse.Status, code: RPCCode, message: String, headers: HTTPFields = [:], closesConnection: Bool = false
+    ) {
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+        self.closesConnection = closesConnection
+    }
 }
 
 /// The one place where errors become status codes.
@@ -21,23 +32,36 @@ struct Refusal: Error {
 /// | the body is not the message, or the request not HTTP | 400 | no |
 /// | the body is too large, inflated or not | 413 | no |
 /// | the content type or encoding is not ours | 415 | no |
+/// | no token, or an unknown one | 401 | no |
+/// | a token of another role, or a page of another origin | 403 | no |
+/// | a host name that is not ours | 421 | no |
+/// | the body came too slowly (`ConnectionDeadlines`) | 408 | no |
 /// | too many or too long header fields | 431 | no |
 /// | the spans cannot be stored now | 503, `Retry-After: 1` | yes |
 ///
 /// 500 and 429 are never answered: clients drop a batch for good on 500, and 503 says all that 429 would.
-enum StatusTable {
-    static func refusal(for error: any Error) -> Refusal {
+package enum StatusTable {
+    package static func refusal(for error: any Error) -> Refusal {
         switch error {
         case let refusal as Refusal: refusal
         case let error as OTLPDecodingError:
             Refusal(status: .badRequest, code: .invalidArgument, message: error.message)
+        case let error as JSONDecodingError: json(error)
         case let error as InflationError: inflation(error)
         case is HTTPParserError:
             Refusal(
                 status: .badRequest, code: .invalidArgument, message: "the request is not HTTP/1.1: its framing is broken",
                 closesConnection: true)
         case let error as IngestError: unavailable(error.message)
+        case let error as AdmissionRefusal: unavailable(error.message)
         default: unavailable("\(error)")
+        }
+    }
+
+    private static func json(_ error: JSONDecodingError) -> Refusal {
+        switch error {
+        case .tooLarge: tooLarge(error.message)
+        default: Refusal(status: .badRequest, code: .invalidArgument, message: error.message)
         }
     }
 
@@ -48,7 +72,7 @@ enum StatusTable {
         }
     }
 
-    static func tooLarge(_ message: String) -> Refusal {
+    package static func tooLarge(_ message: String) -> Refusal {
         Refusal(
             status: .contentTooLarge, code: .resourceExhausted,
             message: message + "; send smaller batches, or raise --request-bytes-max", closesConnection: true)
@@ -57,5 +81,14 @@ enum StatusTable {
     static func unavailable(_ message: String) -> Refusal {
         // Clients give up ten seconds after their first try: a longer wait would lose the batch.
         Refusal(status: .serviceUnavailable, code: .unavailable, message: message, headers: [.retryAfter: "1"])
+    }
+
+    /// A refusal as `google.rpc.Status` in the request's encoding.
+    package static func response(_ refusal: Refusal, _ encoding: OTLPMessage.Encoding) -> Response {
+        let body = OTLPMessage.status(code: refusal.code, message: refusal.message, as: encoding)
+        var headers = refusal.headers
+        headers[.contentType] = encoding.contentType
+        if refusal.closesConnection { headers[.connection] = "close" }
+        return Response(status: refusal.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
     }
 }

@@ -5,19 +5,22 @@ package import TelemetryModel
 package enum IngestError: Error, Sendable {
     /// More spans or bytes wait than the limits allow.
     case queueFull
+    /// The disk was slower than the clients' patience.
+    case waitedTooLong
     /// The server is going down.
     case stopping
     case store(StoreError)
 
     package var isRetryable: Bool {
         switch self {
-        case .queueFull, .stopping, .store: true
+        case .queueFull, .waitedTooLong, .stopping, .store: true
         }
     }
 
     package var message: String {
         switch self {
         case .queueFull: "too many spans are waiting to be stored; send again in a moment"
+        case .waitedTooLong: "the spans waited too long to be stored; send again in a moment"
         case .stopping: "the server is shutting down; send again in a moment"
         case .store(let error): "the spans could not be stored: \(error.message)"
         }

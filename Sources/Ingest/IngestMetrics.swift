@@ -86,7 +86,7 @@ package final class IngestMetrics: Sendable {
         pendingObservations = registry.register(
             GaugeMetric("fusebox_pending_observations", help: "Breaker observations waiting to settle."))
         for reason in Self.rejectionReasons { _ = rejected.cell(reason) }
-        for reason in ["queue_full", "shutdown", "disk_full", "error"] { _ = dropped.cell(reason) }
+        for reason in ["queue_full", "queue_timeout", "shutdown", "disk_full", "error"] { _ = dropped.cell(reason) }
         for kind in ["identical", "conflict"] { _ = duplicates.cell(kind) }
         for result in ["ok", "busy", "full", "error"] { _ = commits.cell(result) }
     }

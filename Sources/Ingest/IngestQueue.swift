@@ -6,6 +6,8 @@ import TelemetryModel
 package struct IngestLimits: Sendable {
     package var queueSpansMax = 500_000
     package var queueBytesMax = 256 << 20
+    /// A request that waited longer than this is refused rather than stored: its client has given up or is about to, and sends again.
+    package var queueWaitMax = Duration.seconds(6)
 
     package init() {}
 }
@@ -29,6 +31,8 @@ final class IngestQueue: Sendable {
     struct Work {
         var requests: [Request] = []
         var tasks: [Task] = []
+        /// Waited too long.
+        var expired: [Request] = []
         var isClosed = false
     }
 
@@ -57,6 +61,9 @@ final class IngestQueue: Sendable {
     func add(_ request: Request) -> IngestError? {
         let refusal: IngestError? = state.withLock { state in
             if state.isClosed { return .stopping }
+            if let oldest = state.requests.first, request.enqueued - oldest.enqueued > limits.queueWaitMax {
+                return .waitedTooLong
+            }
             let spans = state.spans + request.batch.spans.count
             let bytes = state.bytes + request.bytes
             if !state.requests.isEmpty && (spans > limits.queueSpansMax || bytes > limits.queueBytesMax) { return .queueFull }
@@ -78,6 +85,20 @@ final class IngestQueue: Sendable {
         }
         if added { wake() }
         return added
+    }
+
+    /// Takes out what has waited too long; the oldest come first.
+    private func expire(_ state: inout State, into work: inout Work) {
+        guard let oldest = state.requests.first else { return }
+        let now = ContinuousClock.now
+        guard now - oldest.enqueued > limits.queueWaitMax else { return }
+        let count = state.requests.firstIndex { now - $0.enqueued <= limits.queueWaitMax } ?? state.requests.count
+        work.expired = Array(state.requests.prefix(count))
+        state.requests.removeFirst(count)
+        for request in work.expired {
+            state.spans -= request.batch.spans.count
+            state.bytes -= request.bytes
+        }
     }
 
     /// Lets nothing more in; what is in is still served.
@@ -103,6 +124,7 @@ final class IngestQueue: Sendable {
             if isEmpty { state.isWaking = false }
             var work = Work()
             swap(&work.tasks, &state.tasks)
+            expire(&state, into: &work)
             var spans = 0
             var count = 0
             var bytes = 0

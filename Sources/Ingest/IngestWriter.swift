@@ -97,6 +97,15 @@ package final class IngestWriter: Sendable {
         return derived + metrics.registry.families()
     }
 
+    /// How full the queue is, by what fills it: 0 empty, 1 full.
+    package var saturation: [(cause: String, level: Double)] {
+        let depth = queue.depth
+        return [
+            ("queue_spans", Double(depth.spans) / Double(max(limits.queueSpansMax, 1))),
+            ("queue_bytes", Double(depth.bytes) / Double(max(limits.queueBytesMax, 1))),
+        ]
+    }
+
     /// Whether spans would be stored now: the writer answers, and its last commit succeeded.
     package var isTaking: Bool {
         get async { ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false }
@@ -123,6 +132,7 @@ package final class IngestWriter: Sendable {
     private func run(_ state: WriterState) {
         while true {
             var work = queue.take(spansMax: state.room, deadline: .now() + .seconds(1))
+            for request in work.expired { request.finish(.failure(.waitedTooLong)) }
             let isIdle = work.requests.isEmpty && work.tasks.isEmpty
             // From the back, so that each request has one owner: what is appended to its bytes must not copy them.
             work.requests.reverse()
@@ -148,6 +158,7 @@ extension IngestError {
     fileprivate var dropReason: String {
         switch self {
         case .queueFull: "queue_full"
+        case .waitedTooLong: "queue_timeout"
         case .stopping: "shutdown"
         case .store(let error): error.isDiskFull ? "disk_full" : "error"
         }

@@ -38,7 +38,10 @@ struct SQLRowWriter {
     mutating func write(_ row: [SQLValue]) {
         defer { count += 1 }
         switch format {
-        case .csv: emit(row.map { Self.csvField(escapes ? Terminal.escaped(Self.plain($0)) : Self.plain($0)) }.joined(separator: ",") + "\r\n")
+        case .csv:
+            emit(
+                row.map { Self.csvField(escapes ? Terminal.escaped(Self.plain($0)) : Self.plain($0)) }.joined(separator: ",")
+                    + "\r\n")
         case .json: emit((count > 0 ? ",\n" : "\n") + object(row))
         case .jsonl: emit(object(row) + "\n")
         case .table, .markdown:

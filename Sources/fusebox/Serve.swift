@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import FuseboxConfiguration
+import FuseboxGRPC
 import FuseboxHTTP
 import Hummingbird
 import Ingest
@@ -23,6 +24,9 @@ struct Serve: AsyncParsableCommand {
 
     @Option(help: "Port of everything over HTTP; 0 takes a free one (FUSEBOX_HTTP_PORT, 4318).")
     var httpPort: String?
+
+    @Option(help: "Port of OTLP over gRPC; 0 takes a free one, none switches it off (FUSEBOX_GRPC_PORT, 4317).")
+    var grpcPort: String?
 
     @Option(help: "Address to listen on (FUSEBOX_LISTEN, 127.0.0.1).")
     var listen: String?
@@ -49,14 +53,15 @@ struct Serve: AsyncParsableCommand {
             throw error.failure
         }
         defer { writer.stop() }
-        let application = buildApplication(
-            httpConfiguration(configuration), writer: writer, metrics: HTTPMetrics(registry: metrics.registry), logger: logger,
-            onRunning: { port in Self.greet(configuration, port: port) })
-        var group = ServiceGroupConfiguration(
-            services: [.init(service: application)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        group.maximumGracefulShutdownDuration = Self.shutdownMax
         do {
+            var group = ServiceGroupConfiguration(
+                services: try Transports(configuration, writer: writer, metrics: metrics, logger: logger).services.map {
+                    .init(service: $0)
+                }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            group.maximumGracefulShutdownDuration = Self.shutdownMax
             try await ServiceGroup(configuration: group).run()
+        } catch let error as TLSError {
+            throw CommandFailure(.usage, error.message)
         } catch {
             throw CommandFailure(.failed, Self.explain(error, configuration))
         }
@@ -65,15 +70,15 @@ struct Serve: AsyncParsableCommand {
     private func effectiveConfiguration() throws -> Configuration {
         var flags: [String: String] = [:]
         flags["http_port"] = httpPort
+        flags["grpc_port"] = grpcPort
         flags["listen"] = listen
         flags["request_bytes_max"] = requestBytesMax
         if insecureListen { flags["insecure_listen"] = "true" }
         let configuration = try common.configuration(flags: flags)
-        guard configuration.listensOnLoopback || configuration.allowsInsecureListen else {
-            throw CommandFailure(
-                .usage,
-                "listening on \(configuration.listenAddress) would let anyone on the network write and read spans; "
-                    + "stay on 127.0.0.1 behind a proxy, or say --insecure-listen if the network is yours")
+        do throws(ConfigurationError) {
+            try configuration.checkTransport()
+        } catch {
+            throw CommandFailure(.usage, error.message)
         }
         return configuration
     }
@@ -85,50 +90,14 @@ struct Serve: AsyncParsableCommand {
         return limits
     }
 
-    private func httpConfiguration(_ configuration: Configuration) -> HTTPConfiguration {
-        var http = HTTPConfiguration()
-        http.host = configuration.listenAddress
-        http.port = configuration.httpPort
-        http.bodyBytesMax = configuration.requestBytesMax
-        http.constantFamilies = [BuildInfo.family]
-        http.pageText = """
-            \(BuildInfo.versionText)
-
-            POST /v1/traces   OTLP over HTTP, protobuf
-            GET  /metrics     Prometheus
-            GET  /-/healthy   /-/ready
-
-            Ask about the spans:  fusebox sql 'SELECT * FROM tools'
-            Breakers and fuses:   fusebox fuses
-
-            """
-        return http
-    }
-
-    private static func greet(_ configuration: Configuration, port: Int) {
-        let host = configuration.listenAddress.contains(":") ? "[\(configuration.listenAddress)]" : configuration.listenAddress
-        let url = "http://\(host):\(port)"
-        Terminal.write(
-            """
-            fusebox \(BuildInfo.version) listens on \(url)
-            data folder: \(configuration.dataFolder)
-
-            In the agent's environment:
-              export OTEL_EXPORTER_OTLP_ENDPOINT=\(url)
-              export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
-              export OTEL_TRACES_EXPORTER=otlp
-
-            Then: fusebox sql 'SELECT * FROM tools'   or   \(url)/metrics
-
-            """)
-    }
-
     private static func explain(_ error: any Error, _ configuration: Configuration) -> String {
         let text = "\(error)"
         guard text.contains("Address already in use") || text.contains("errno: 98") || text.contains("errno: 48") else {
             return "the server ended: \(text)"
         }
-        return "port \(configuration.httpPort) is taken, perhaps by another collector; stop it, or choose one with --http-port"
+        let grpc = configuration.grpcPort.map { " or \($0)" } ?? ""
+        return "port \(configuration.httpPort)\(grpc) is taken, perhaps by another collector; stop it, or choose others with "
+            + "--http-port and --grpc-port"
     }
 }
 

@@ -70,6 +70,7 @@ class Fusebox:
             [self.binary, "serve", "--data-dir", str(self.folder), "--http-port", "0", *self.arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment)
         self._stderr = []
+        self.grpc_port = None
         urls = queue.Queue()
         threading.Thread(target=self._read_output, args=(self.process.stdout, urls), daemon=True).start()
         self._error_reader = threading.Thread(target=self._read_errors, args=(self.process.stderr,), daemon=True)
@@ -83,6 +84,8 @@ class Fusebox:
             self.process.wait()
             raise AssertionError(f"the server did not say where it listens: {self.stderr}")
         self.port = int(self.url.rsplit(":", 1)[1])
+        if "none" not in self.arguments:
+            poll("gRPC listens", lambda: self.grpc_port, seconds)
         poll("ready", lambda: self.get("/-/ready").status == 200, seconds)
         return self
 
@@ -121,10 +124,12 @@ class Fusebox:
             self._error_reader.join(timeout=5)
         return b"".join(self._stderr).decode(errors="replace")
 
-    @staticmethod
-    def _read_output(stream, urls):
+    def _read_output(self, stream, urls):
         for line in stream:
-            found = re.search(rb"listens on (http://\S+)", line)
+            grpc = re.search(rb"^OTLP over gRPC: port (\d+)", line)
+            if grpc:
+                self.grpc_port = int(grpc[1])
+            found = re.search(rb"listens on (https?://\S+)", line)
             if found:
                 urls.put(found[1].decode())
         urls.put(None)

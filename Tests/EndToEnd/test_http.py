@@ -83,14 +83,13 @@ def test_post_to_metrics_page(shared):
 
 
 @pytest.mark.parametrize("media_type", [
-    None, "text/plain", "application/x-www-form-urlencoded", "application/octet-stream", "application/json",
-    "application/json; charset=utf-8", "APPLICATION/JSON", "application/grpc", "application/grpc+proto", "", "nonsense",
+    None, "text/plain", "application/x-www-form-urlencoded", "application/octet-stream", "application/grpc", "application/grpc+proto", "", "nonsense",
 ])
 def test_media_types_that_are_not_taken(shared, media_type):
     trace, body = good()
     answer = shared.request("POST", "/v1/traces", body, {} if media_type is None else {"Content-Type": media_type})
     message = check_refusal(answer, 415, "json")
-    if media_type and media_type.lower().startswith(("application/grpc", "application/json")):
+    if media_type and media_type.lower().startswith("application/grpc"):
         assert "http/protobuf" in message
     assert stored(shared, trace) == []
 
@@ -108,7 +107,7 @@ def test_spellings_of_protobuf(shared, media_type):
 def test_http2_preface(shared):
     with Bare(shared.port) as bare:
         bare.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\0\0\0\4\0\0\0\0\0")
-        assert bare.is_closed(10)
+        assert bare.is_closed(15)
 
 
 @pytest.mark.parametrize("path", [

@@ -158,3 +158,72 @@ def test_program_configured_by_environment_alone(fusebox, compression):
     assert fusebox.sql("SELECT service_name, name, tool_name FROM spans") == [
         {"service_name": "by-environment", "name": "once", "tool_name": "t"}]
     assert json.loads(fusebox.scalar("SELECT resource_attributes FROM spans"))["deployment.environment"] == "test"
+
+
+# gRPC, the zero-code default, and the other signals
+
+
+def test_exports_over_grpc(fusebox, clean_log):
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+    import grpc
+    for compression in grpc.Compression.NoCompression, grpc.Compression.Gzip:
+        agent = Agent(fusebox.url)
+        agent.provider.shutdown()
+        agent.provider = TracerProvider(resource=Resource.create({"service.name": "sdk-agent"}), shutdown_on_exit=False)
+        exporter = GrpcSpanExporter(f"http://127.0.0.1:{fusebox.grpc_port}", insecure=True, compression=compression)
+        agent.provider.add_span_processor(BatchSpanProcessor(exporter))
+        agent.provider.add_span_processor(BatchSpanProcessor(agent.recorder))
+        agent.tracer = agent.provider.get_tracer("tests", "1.0")
+        agent.work(300)
+        agent.finish()
+        assert len(agent.recorder.spans) == 1200
+        stored = fusebox.sql("SELECT count(*) AS spans FROM spans")[0]["spans"]
+        assert stored % 1200 == 0
+    assert stored == 2400
+    metrics = fusebox.metrics()
+    assert metrics.total("fusebox_ingest_requests_total", transport="grpc", code="0") >= 2
+    assert metrics.value("agent_workflow_runs_total", workflow="triage", outcome="ok") == 600
+
+
+SIGNALS = textwrap.dedent("""
+    import logging
+    from opentelemetry import metrics, trace
+    with trace.get_tracer("program").start_as_current_span("once", attributes={"tool_name": "t"}):
+        logging.getLogger("program").warning("inside the span")
+        metrics.get_meter("program").create_counter("program.turns").add(3, {"kind": "chat"})
+        metrics.get_meter("program").create_histogram("program.latency", unit="s").record(0.2)
+""")
+
+
+def instrumented(environment):
+    """A program under `opentelemetry-instrument`, without a line of its own about exporting."""
+    tool = os.path.join(os.path.dirname(sys.executable), "opentelemetry-instrument")
+    return subprocess.run([tool, sys.executable, "-c", SIGNALS], capture_output=True, timeout=90, env={
+        "PATH": os.environ["PATH"], "OTEL_SERVICE_NAME": "zero-code", "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true",
+        **environment})
+
+
+@pytest.mark.parametrize("protocol", [None, "grpc", "http/protobuf"], ids=str)
+def test_zero_code(fusebox, protocol):
+    """Only the endpoint is set; what the distribution chooses by itself is gRPC, and traces, metrics and logs."""
+    port = fusebox.port if protocol == "http/protobuf" else fusebox.grpc_port
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_LOGS_EXPORTER": "otlp"}
+    if protocol:
+        environment["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
+    done = instrumented(environment)
+    assert done.returncode == 0, done.stderr.decode()
+    complaints = [line for line in done.stderr.decode().splitlines() if "inside the span" not in line]
+    assert complaints == []
+    assert fusebox.sql("SELECT service_name, name, tool_name FROM spans") == [
+        {"service_name": "zero-code", "name": "once", "tool_name": "t"}]
+    metrics = fusebox.metrics()
+    transport = "http" if protocol == "http/protobuf" else "grpc"
+    assert metrics.total("fusebox_ingest_requests_total", transport=transport) >= 2
+    assert metrics.value("program_turns_total", kind="chat", job="zero-code") == 3
+    assert metrics.types["program_latency_seconds"] == "histogram"
+
+
+def test_grpc_client_at_the_http_port_is_told(fusebox):
+    done = instrumented({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{fusebox.port}", "OTEL_EXPORTER_OTLP_TIMEOUT": "3"})
+    assert "UNIMPLEMENTED" in done.stderr.decode()
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in fusebox.stderr

@@ -1,0 +1,122 @@
+package import HummingbirdCore
+package import Logging
+package import NIOCore
+package import PrometheusText
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// How many connections are open, and whose.
+package final class ConnectionLedger: Sendable {
+    private struct State {
+        var count = 0
+        var byAddress: [String: Int] = [:]
+    }
+
+    private let connectionsMax: Int
+    private let state = Mutex(State())
+    private let open: GaugeMetric
+    private let refused: CounterMetric
+
+    /// - Parameter connectionsMax: open at once, of which another machine may have half.
+    package init(connectionsMax: Int, registry: MetricRegistry) {
+        self.connectionsMax = connectionsMax
+        open = registry.register(GaugeMetric("fusebox_open_connections", help: "Connections that are open."))
+        refused = registry.register(
+            CounterMetric("fusebox_connections_refused_total", help: "Connections closed at once, past a limit."))
+    }
+
+    /// Counts a connection in; `false` when it is one too many.
+    func enter(_ address: String?) -> Bool {
+        let isTaken = state.withLock { state in
+            guard state.count < connectionsMax else { return false }
+            if let address {
+                guard Self.isLoopback(address) || state.byAddress[address, default: 0] < max(connectionsMax / 2, 1) else {
+                    return false
+                }
+                state.byAddress[address, default: 0] += 1
+            }
+            state.count += 1
+            return true
+        }
+        if isTaken { open.add(1) } else { refused.increment() }
+        return isTaken
+    }
+
+    func leave(_ address: String?) {
+        open.add(-1)
+        state.withLock { state in
+            state.count -= 1
+            guard let address, let count = state.byAddress[address] else { return }
+            state.byAddress[address] = count > 1 ? count - 1 : nil
+        }
+    }
+
+    private static func isLoopback(_ address: String) -> Bool {
+        address.hasPrefix("127.") || address == "::1"
+    }
+
+    /// As many as the process may have open, once its limit is as high as it may set it: file descriptors for the store and what
+    /// else is open are left out.
+    package static func connectionsMax(wanted: Int) -> Int {
+        let reserved = 48
+        var limit = rlimit()
+        #if canImport(Glibc)
+            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        #else
+            let resource = RLIMIT_NOFILE
+        #endif
+        guard getrlimit(resource, &limit) == 0 else { return wanted }
+        let needed = rlim_t(wanted + reserved)
+        if limit.rlim_cur < needed {
+            limit.rlim_cur = min(needed, limit.rlim_max)
+            _ = setrlimit(resource, &limit)
+            _ = getrlimit(resource, &limit)
+        }
+        return min(wanted, max(Int(clamping: limit.rlim_cur) - reserved, 8))
+    }
+}
+
+/// Closes connections past the limit as soon as they are accepted, so that no backlog of them can build up.
+package struct CountedChildChannel<Base: ServerChildChannel>: ServerChildChannel {
+    package typealias Value = Base.Value
+
+    private let base: Base
+    private let ledger: ConnectionLedger
+
+    package init(_ base: Base, ledger: ConnectionLedger) {
+        self.base = base
+        self.ledger = ledger
+    }
+
+    package func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        let address = channel.remoteAddress?.ipAddress
+        if ledger.enter(address) {
+            channel.closeFuture.whenComplete { [ledger] _ in ledger.leave(address) }
+        } else {
+            // A failed setup would end the server's own channel: it is set up, and closed as soon as it lives.
+            return channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(ClosesAtOnce())
+            }.flatMap { base.setup(channel: channel, logger: logger) }
+        }
+        return base.setup(channel: channel, logger: logger)
+    }
+
+    package func handle(value: Value, logger: Logger) async {
+        await base.handle(value: value, logger: logger)
+    }
+}
+
+/// Closes its connection once it is active, so that all handlers see its whole life.
+private final class ClosesAtOnce: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        context.close(promise: nil)
+    }
+}

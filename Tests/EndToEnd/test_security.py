@@ -1,0 +1,354 @@
+"""Who may come in, and what stays out: TLS, tokens, hosts, origins, redaction, slow clients."""
+
+import http.client
+import random
+import shutil
+import socket
+import ssl
+import string
+import threading
+import time
+
+import grpc
+import pytest
+
+from certificates import Authority
+from doors import SERVICES, Json, Protobuf
+from exposition import Metrics
+from server import PROTOBUF, Fusebox, poll
+from wire import Bare, attribute, batch, data, nested, post_head, span, trace_id
+
+
+def made_token(fusebox_or_binary):
+    made = fusebox_or_binary.run("token").stdout.decode().split()
+    return made[1], made[3]
+
+
+class Secured(Fusebox):
+    """A server whose kit brings what it asks for: TLS settings and a token for reading."""
+
+    context = None
+    token = None
+
+    def connect(self, timeout=60):
+        if self.context is None:
+            return super().connect(timeout)
+        return http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=self.context)
+
+    def request(self, method, path, body=None, headers=None, timeout=60):
+        if self.token is not None:
+            headers = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        return super().request(method, path, body, headers, timeout)
+
+
+# Tokens
+
+
+def test_roles(launch):
+    plain = launch()
+    ingest, ingest_digest = made_token(plain)
+    read, read_digest = made_token(plain)
+    assert ingest != read and ingest.startswith("fbx_") and len(ingest) == 68
+    server = launch({"FUSEBOX_INGEST_TOKENS": ingest_digest, "FUSEBOX_READ_TOKENS": f"{read_digest}"})
+    body = batch(span())
+
+    def status(method, path, token, body=None):
+        headers = {"Content-Type": PROTOBUF}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return server.request(method, path, body, headers).status
+    for path in "/v1/traces", "/v1/metrics", "/v1/logs":
+        assert [status("POST", path, token, b"") for token in (ingest, read, "wrong", None)] == [200, 403, 401, 401]
+    for path in "/metrics", "/":
+        assert [status("GET", path, token) for token in (ingest, read, "wrong", None)] == [403, 200, 401, 401]
+    for path in "/-/healthy", "/-/ready":
+        assert status("GET", path, None) == 200
+    assert status("POST", "/v1/traces", ingest, body) == 200
+    # Nothing of a token is kept or shown.
+    shown = server.run("config", "print").stdout.decode()
+    assert "FUSEBOX_INGEST_TOKENS" in shown
+    for secret in ingest, read, ingest_digest[7:], read_digest[7:]:
+        assert secret not in shown
+    for path in server.folder.iterdir():
+        if path.is_file():
+            assert ingest.encode() not in path.read_bytes()
+
+
+def test_a_token_itself_is_refused_and_not_repeated(launch):
+    server = launch()
+    done = server.run("config", "check", "--data-dir", str(server.folder))
+    assert done.returncode == 0
+    server.environment["FUSEBOX_INGEST_TOKENS"] = "hunter2-in-the-clear"
+    done = server.run("config", "check")
+    assert done.returncode == 2
+    assert b"fusebox token" in done.stderr and b"hunter2" not in done.stderr + done.stdout
+
+
+def test_listening_beyond_loopback_needs_tokens(launch, binary, tmp_path):
+    plain = launch()
+    _, digest = made_token(plain)
+
+    def run(**environment):
+        server = Fusebox(binary, tmp_path / "beyond", environment)
+        return server.run("serve", "--listen", "0.0.0.0", "--http-port", "0", timeout=20)
+    for environment in {}, {"FUSEBOX_INGEST_TOKENS": digest}, {"FUSEBOX_READ_TOKENS": digest}:
+        done = run(**environment)
+        assert done.returncode == 2 and b"auth." in done.stderr, done
+    server = launch({"FUSEBOX_INGEST_TOKENS": digest, "FUSEBOX_READ_TOKENS": digest}, ["--listen", "0.0.0.0"])
+    assert server.get("/metrics").status == 401
+
+
+# TLS
+
+
+@pytest.fixture
+def authority(tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    return Authority(folder, "authority")
+
+
+def start_with_tls(binary, folder, environment, context):
+    server = Secured(binary, folder, environment)
+    server.context = context
+    return server.start()
+
+
+def serial(port, context):
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as secured:
+            return int(secured.getpeercert()["serialNumber"], 16)
+
+
+def test_tls_and_new_certificates(binary, tmp_path, authority):
+    certificate, key = authority.issue("server", 1001)
+    context = ssl.create_default_context(cafile=authority.certificate)
+    server = start_with_tls(binary, tmp_path / "data", {
+        "FUSEBOX_TLS_CERTIFICATE": str(certificate), "FUSEBOX_TLS_PRIVATE_KEY": str(key)}, context)
+    try:
+        trace = trace_id()
+        assert server.post(batch(span(trace))).status == 200
+        credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
+        with grpc.secure_channel(f"localhost:{server.grpc_port}", credentials) as channel:
+            channel.unary_unary(SERVICES["traces"])(batch(span(trace)), timeout=20)
+        assert len(server.sql("SELECT * FROM spans")) == 2
+        # Plain HTTP gets nothing.
+        with Bare(server.port) as bare:
+            bare.send(post_head(0))
+            assert bare.is_closed(15)
+        assert serial(server.port, context) == 1001
+        # A damaged file changes nothing; a new pair is used without a restart.
+        good = certificate.read_text()
+        certificate.write_text("nonsense")
+        poll("the damage is logged", lambda: "cannot be used" in server.stderr, 20)
+        assert serial(server.port, context) == 1001
+        certificate.write_text(good)
+        authority.issue("server", 1002)
+        poll("the new certificate", lambda: serial(server.port, context) == 1002, 20)
+    finally:
+        server.stop()
+
+
+def test_mutual_tls(binary, tmp_path, authority):
+    certificate, key = authority.issue("server", 1)
+    clients = Authority(authority.folder, "clients")
+    client_certificate, client_key = clients.issue("client", 2)
+    foreign_certificate, foreign_key = authority.issue("foreign", 3)
+
+    def context(certificate=None, key=None):
+        made = ssl.create_default_context(cafile=authority.certificate)
+        if certificate:
+            made.load_cert_chain(certificate, key)
+        return made
+    server = start_with_tls(binary, tmp_path / "data", {
+        "FUSEBOX_TLS_CERTIFICATE": str(certificate), "FUSEBOX_TLS_PRIVATE_KEY": str(key),
+        "FUSEBOX_TLS_CLIENT_CA": str(clients.certificate)}, context(client_certificate, client_key))
+    try:
+        assert server.post(batch(span())).status == 200
+        for other in context(), context(foreign_certificate, foreign_key):
+            server.context = other
+            with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
+                server.post(batch(span()))
+        server.context = context(client_certificate, client_key)
+        assert len(server.sql("SELECT * FROM spans")) == 1
+    finally:
+        server.stop()
+
+
+def test_tls_files_that_cannot_be_used(launch, binary, tmp_path):
+    server = Fusebox(binary, tmp_path / "data", {"FUSEBOX_TLS_CERTIFICATE": "/nowhere.pem", "FUSEBOX_TLS_PRIVATE_KEY": "/nowhere.key"})
+    done = server.run("serve", "--http-port", "0", timeout=20)
+    assert done.returncode == 2 and b"/nowhere.pem" in done.stderr
+    server = Fusebox(binary, tmp_path / "data", {"FUSEBOX_TLS_CERTIFICATE": "/nowhere.pem"})
+    assert b"tls.private_key" in server.run("serve", timeout=20).stderr
+
+
+# Browsers
+
+
+@pytest.mark.parametrize("host, status", [
+    ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:4318", 200), ("a.localhost", 200), ("fusebox.test:80", 200), ("evil.com", 421),
+    ("evil.com:4318", 421), ("127.0.0.1.evil.com", 421), ("localhost.evil.com", 421), ("plain", 421), ("", 421), ("127.0.0.256", 421),
+])
+def test_hosts(launch, host, status, request):
+    server = request.getfixturevalue("guarded")
+    for path in "/metrics", "/":
+        answer = server.request("GET", path, headers={"Host": host})
+        # Some are refused as no HTTP at all.
+        assert answer.status in ({status} if status == 200 else {status, 400}), answer
+    # Exporters reach us by whatever name, pages do not.
+    if host:
+        assert server.post(batch(span()), headers={"Host": host}).status == 200
+        origin = server.post(batch(span()), headers={"Host": host, "Origin": f"http://{host}"})
+        assert origin.status == status, origin
+
+
+@pytest.fixture(scope="module")
+def guarded(binary, tmp_path_factory):
+    server = Fusebox(binary, tmp_path_factory.mktemp("guarded") / "data", {"FUSEBOX_ALLOWED_HOSTS": "fusebox.test"}).start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("headers, status", [
+    ({}, 200), ({"Origin": "http://evil.com"}, 403), ({"Origin": "null"}, 403), ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "same-origin"}, 200), ({"Sec-Fetch-Site": "none"}, 200),
+    ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200), ({"Origin": "http://localhost:1", "Host": "localhost:1"}, 200),
+    ({"Origin": "http://localhost:2", "Host": "localhost:1"}, 403),
+])
+def test_origins(guarded, headers, status):
+    answer = guarded.request("GET", "/metrics", headers=headers)
+    assert answer.status == status, answer
+    assert answer.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_security_headers(guarded):
+    for path in "/", "/metrics", "/nowhere", "/-/healthy":
+        headers = guarded.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Referrer-Policy"] == "no-referrer"
+
+
+# Redaction
+
+
+def secrets(count, seed=11):
+    """Secrets of many kinds, none like another."""
+    choose = random.Random(seed)
+    letters = string.ascii_letters + string.digits
+
+    def text(length, alphabet=letters):
+        return "".join(choose.choice(alphabet) for _ in range(length))
+    kinds = [
+        lambda: f"{text(8)}@{text(9)}.example", lambda: "sk-proj-" + text(40), lambda: "AKIA" + text(16), lambda: "ghp_" + text(36),
+        lambda: f"eyJ{text(20)}.{text(30)}.{text(30)}", lambda: "4" + text(15, string.digits),
+        lambda: "-".join("5" + text(3, "12345") if index == 0 else text(4, string.digits) for index in range(4)),
+        lambda: "CUSTOMER-" + text(12, string.digits),
+    ]
+    return [choose.choice(kinds)() for _ in range(count)]
+
+
+def test_seeded_secrets_are_nowhere(launch):
+    server = launch({
+        "FUSEBOX_REDACT_DETECTORS": "email,card,jwt,api_key,bearer,assignment", "FUSEBOX_REDACT_PATTERNS": r"CUSTOMER-\d+",
+        "FUSEBOX_REDACT_KEYS": "*.password,card_number"})
+    seeded = secrets(500)
+    hidden = ["plain secret %d of a key" % index for index in range(40)]
+    supply = iter(seeded)
+    spans = []
+    while True:
+        try:
+            some = [next(supply) for _ in range(10)]
+        except StopIteration:
+            break
+        say = [f"look: {secret} ends" for secret in some]
+        event = data(11, data(2, say[0]) + data(3, attribute("exception.message", say[1])))
+        link = data(13, data(1, b"\1" * 16) + data(2, b"\1" * 8) + data(3, say[2]) + data(4, attribute("k", say[3])))
+        status = data(15, data(2, say[4]))
+        spans.append(span(name=say[5], attributes=[
+            ("gen_ai.prompt", say[6]), ("bytes", data(7, say[7])), (say[8], 1), ("nested", nested(3, data(1, say[9]))),
+            ("db.password", hidden[len(spans) % 40]), ("tool_name", some[0]), ("workflow_name", some[1])],
+            extra=event + link + status + data(3, some[2])))
+    resource = [("service.name", seeded[0]), ("owner", seeded[1])]
+    half = len(spans) // 2
+    assert Protobuf(server).send_batch(batch(*spans[:half], resource=resource)).status == 200
+    assert Json(server).send_batch(batch(*spans[half:], resource=resource)).status == 200
+    found = server.sql("SELECT * FROM spans")
+    shown = str(found) + server.get("/metrics").body.decode()
+    assert len(found) == len(spans) and "[redacted]" in shown and "look: [redacted] ends" in shown
+    files = {path: path.read_bytes() for path in server.folder.rglob("*") if path.is_file()}
+    server.stop()
+    files |= {path: path.read_bytes() for path in server.folder.rglob("*") if path.is_file()}
+    assert files
+    exported = Fusebox(server.binary, server.folder).sql("SELECT * FROM spans")
+    for secret in seeded + hidden:
+        assert secret not in shown and secret not in str(exported)
+        assert not [path for path, content in files.items() if secret.encode() in content], secret
+
+
+def test_redaction_that_is_none(launch):
+    server = launch()
+    for name, value in ("FUSEBOX_REDACT_PATTERNS", "(a"), ("FUSEBOX_REDACT_DETECTORS", "nonsense"):
+        server.environment[name] = value
+        done = server.run("config", "check")
+        del server.environment[name]
+        assert done.returncode == 2 and b"redaction" in done.stderr or name.encode() in done.stderr, done
+
+
+# Slow clients
+
+
+def test_many_slow_clients(launch):
+    server = launch()
+    body = batch(span())
+    slow = []
+    for _ in range(500):
+        bare = Bare(server.port)
+        bare.send(post_head(100_000)[:-2] if len(slow) % 2 else post_head(100_000) + b"x")
+        slow.append(bare)
+    took = []
+    good = 0
+    for _ in range(200):
+        started = time.monotonic()
+        good += server.post(body, timeout=10).status == 200
+        took.append(time.monotonic() - started)
+    assert good >= 180, good
+    assert sorted(took)[100] < 1
+    poll("their connections end", lambda: server.metrics().value("fusebox_open_connections") < 10, 60)
+    for bare in slow:
+        bare.close()
+    poll("no request left over", lambda: server.metrics().value("fusebox_ingest_inflight_requests") == 0)
+    assert server.post(body).status == 200
+
+
+def test_few_file_descriptors(binary, tmp_path):
+    """Past the connections that the process may hold, new ones are closed; those that are open are served."""
+    import resource
+    server = Fusebox(binary, tmp_path / "data")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (96, limits[1]))
+    server.environment["FUSEBOX_CONNECTIONS_MAX"] = "20"
+    try:
+        server.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    held = [Bare(server.port) for _ in range(100)]
+    try:
+        body = batch(span())
+
+        def refused():
+            held[0].send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return Metrics(held[0].answer().body.decode()).value("fusebox_connections_refused_total") >= 75
+        poll("the rest is refused", refused)
+        held[0].send(post_head(len(body)) + body)
+        assert held[0].answer().status == 200
+    finally:
+        for bare in held:
+            bare.close()
+    poll("it serves again", lambda: server.metrics().value("fusebox_open_connections") < 5)
+    assert server.post(batch(span())).status == 200
+    server.stop()
