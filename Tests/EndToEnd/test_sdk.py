@@ -188,6 +188,8 @@ def test_exports_over_grpc(fusebox, clean_log):
 SIGNALS = textwrap.dedent("""
     import logging
     from opentelemetry import metrics, trace
+    # What the exporters complain about goes to standard error, beside where the instrumentation sends it.
+    logging.getLogger().addHandler(logging.StreamHandler())
     with trace.get_tracer("program").start_as_current_span("once", attributes={"tool_name": "t"}):
         logging.getLogger("program").warning("inside the span")
         metrics.get_meter("program").create_counter("program.turns").add(3, {"kind": "chat"})

@@ -50,11 +50,11 @@ struct ClientMetricsTests {
         #expect(metrics.take(point("c", -1, kind: .gauge, at: 2)))
         #expect(
             text(metrics) == """
-                # HELP a_total \n# TYPE a_total counter
+                # TYPE a_total counter
                 a_total 5
-                # HELP b_total \n# TYPE b_total counter
+                # TYPE b_total counter
                 b_total{k_x="v\\""} 9
-                # HELP c \n# TYPE c gauge
+                # TYPE c gauge
                 c -1
 
                 """)
