@@ -1,6 +1,6 @@
 # `make run` and `make test` are all that a fresh machine needs; the rest is for those who work on it.
 
-.PHONY: run test demo build release check format lint fuzz clean
+.PHONY: run test demo build release check format lint bench fuzz clean
 
 DEBIAN = libsqlite3-dev zlib1g-dev libzstd-dev libprotobuf-c-dev libedit-dev pkg-config
 
@@ -32,6 +32,10 @@ format:
 
 lint:
 	scripts/tidy.sh
+
+# Sections and flags: make bench ARGS="ingest queries --spans 500000"; scripts/bench.py --help tells them.
+bench: release
+	scripts/bench.py $(ARGS)
 
 fuzz:
 	scripts/fuzz.sh
