@@ -18,7 +18,10 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let package = Package(
     name: "fusebox",
     platforms: [.macOS(.v26)],
-    products: [.executable(name: "fusebox", targets: ["fusebox"])],
+    products: [
+        .executable(name: "fusebox", targets: ["fusebox"]),
+        .library(name: "FuseboxSQLite", type: .dynamic, targets: ["FuseboxSQLite"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -65,6 +68,8 @@ let package = Package(
                 nioHTTPTypes, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
+        // The loadable SQLite extension: the store's reading side for other programs.
+        .target(name: "FuseboxSQLite", dependencies: ["SpanStore", "CSQLite"]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
 
         // Row 5: the composition root.
@@ -75,6 +80,10 @@ let package = Package(
                 "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),
+
+        // What scripts/instructions.sh counts the instructions of.
+        .executableTarget(
+            name: "instructions", dependencies: ["OTLP", "SemanticColumns", "SpanStore", "TelemetryModel"], path: "Tests/Instructions"),
 
         // Tests: the kit that they share, and one target for each above.
         .target(name: "TelemetryTesting", dependencies: ["TelemetryModel", "COTLP"], path: "Tests/TelemetryTesting"),

@@ -13,6 +13,13 @@ package final class Connection: @unchecked Sendable {
 
     /// The handle, for registering modules and functions. Valid as long as the connection.
     package let handle: OpaquePointer
+    private let closesHandle: Bool
+
+    /// A connection that another program opened, and closes.
+    package init(borrowing handle: OpaquePointer) {
+        self.handle = handle
+        closesHandle = false
+    }
 
     package init(path: String, access: Access, busyTimeoutMilliseconds: Int32 = 5000) throws(SQLiteError) {
         let flags: Int32 =
@@ -29,11 +36,12 @@ package final class Connection: @unchecked Sendable {
             throw SQLiteError(extendedCode: result, message: message, operation: "open \(path)")
         }
         handle = opened
+        closesHandle = true
         sqlite3_busy_timeout(handle, busyTimeoutMilliseconds)
     }
 
     deinit {
-        sqlite3_close_v2(handle)
+        if closesHandle { sqlite3_close_v2(handle) }
     }
 
     package func error(_ result: Int32, _ operation: String) -> SQLiteError {

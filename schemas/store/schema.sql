@@ -1,6 +1,19 @@
 -- The tables of a Fusebox data file. Spans lie in `segment` and `segment_stream` (their format: docs/storage.md); read them
 -- through the virtual table `spans` of `fusebox sql`.
 
+-- For whoever opens the file with another program.
+CREATE TABLE IF NOT EXISTS README (
+    line INTEGER PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT;
+
+INSERT OR IGNORE INTO README (line, text) VALUES
+    (1, 'This is a Fusebox data file. Its spans lie in segment and segment_stream as compressed columns.'),
+    (2, 'In sqlite3: .load /path/to/libFuseboxSQLite, then: SELECT * FROM spans; SELECT * FROM tools;'),
+    (3, 'In Python: connection.enable_load_extension(True); connection.load_extension("/path/to/libFuseboxSQLite")'),
+    (4, 'Without it: fusebox sql --data-dir FOLDER "SELECT * FROM spans"'),
+    (5, 'As plain tables in a new file: fusebox export --data-dir FOLDER --format sqlite spans.db');
+
 CREATE TABLE IF NOT EXISTS meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -7,9 +7,12 @@ enum SpansModule {
     /// What the module's callbacks are given; lives as long as the connection.
     final class Context {
         let catalog: SegmentCatalog
+        /// Of a connection that nobody else holds.
+        private let keptConnection: Connection?
 
-        init(_ connection: Connection) {
+        init(_ connection: Connection, keepsConnection: Bool) {
             catalog = SegmentCatalog(connection)
+            keptConnection = keepsConnection ? connection : nil
         }
     }
 
@@ -23,8 +26,10 @@ enum SpansModule {
         var scan: Unmanaged<SpansScan>
     }
 
-    static func register(on connection: Connection) throws(SQLiteError) {
-        let context = Unmanaged.passRetained(Context(connection))
+    /// - Parameter keepsConnection: the module keeps the value, for a handle that another program owns. For one of our own that would
+    ///   be a circle: it is closed when its last owner lets go, and the module goes with it.
+    static func register(on connection: Connection, keepsConnection: Bool = false) throws(SQLiteError) {
+        let context = Unmanaged.passRetained(Context(connection, keepsConnection: keepsConnection))
         let result = sqlite3_create_module_v2(connection.handle, "spans", Self.module.pointer, context.toOpaque()) {
             $0.map { Unmanaged<Context>.fromOpaque($0).release() }
         }
