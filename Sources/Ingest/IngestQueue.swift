@@ -6,6 +6,10 @@ import TelemetryModel
 package struct IngestLimits: Sendable {
     package var queueSpansMax = 500_000
     package var queueBytesMax = 256 << 20
+    /// Below this many free bytes on the data folder's disk nothing is stored: checkpoints and deletions still have room then.
+    package var diskReserveBytes = 64 << 20
+    /// A write-ahead log longer than this takes no more; a reader that stays on an old state keeps it from being emptied.
+    package var logBytesMax = 256 << 20
 
     package init() {}
 }

@@ -15,6 +15,9 @@ package final class IngestWriter: Sendable {
     private let limits: IngestLimits
     private let folder: StoreFolder
     private let clock: @Sendable () -> Int64
+    private let health = StorageHealth()
+    private let recovery: StorageRecovery
+    private let budget: StorageBudget
     private let finished = DispatchSemaphore(value: 0)
 
     /// Opens the store in `folder` and starts the writer's threads. They end with `stop`.
@@ -29,16 +32,19 @@ package final class IngestWriter: Sendable {
         let state = try WriterState(store: store, policy: policy, table: .standard, metrics: metrics)
         let checkpointer = try Checkpointer(folder: folder, gate: gate)
         queue = IngestQueue(limits: limits)
+        recovery = StorageRecovery(folder: folder, gate: gate)
+        budget = StorageBudget(folder, limits)
         self.metrics = metrics
         self.limits = limits
         self.folder = folder
         self.clock = clock
         metrics.queueCapacity.set(limits.queueSpansMax)
         metrics.storedSpans.set(Double(store.storedSpans))
-        let checkpoints = CheckpointLoop(checkpointer, metrics: metrics)
+        let checkpoints = CheckpointLoop(checkpointer, metrics: metrics) { [self] in note($0) }
         DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
             run(state)
             checkpoints.stop()
+            recovery.stop()
             state.store.emptyLog()
             finished.signal()
         }
@@ -50,6 +56,7 @@ package final class IngestWriter: Sendable {
     package func store(_ batch: SpanBatch) async throws(IngestError) -> IngestResult {
         metrics.received.increment(by: Int64(batch.spans.count + batch.rejections.total))
         let result: Result<IngestResult, IngestError> = await withCheckedContinuation { continuation in
+            if let reason = health.reason { return continuation.resume(returning: .failure(.storageSuspect(reason))) }
             let request = IngestQueue.Request(
                 batch: batch, bytes: batch.byteCost, enqueued: ContinuousClock.now, finish: { continuation.resume(returning: $0) }
             )
@@ -77,7 +84,10 @@ package final class IngestWriter: Sendable {
 
     /// Whether spans would be stored now: the writer answers, and its last commit succeeded.
     package var isTaking: Bool {
-        get async { ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false }
+        get async {
+            if health.isSuspect { return false }
+            return ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false
+        }
     }
 
     private func onWriter<Value: Sendable>(_ body: @escaping @Sendable (WriterState) -> Value) async throws(IngestError) -> Value
@@ -105,7 +115,7 @@ package final class IngestWriter: Sendable {
             for task in work.tasks { task(state) }
             if work.requests.isEmpty {
                 // A tick that cannot be committed is tried again with the next; its error shows in the metrics.
-                do { try state.tick(nowUnixNano: clock()) } catch { count(error) }
+                do throws(StoreError) { try state.tick(nowUnixNano: clock()) } catch { count(error) }
             }
             metrics.storedSpans.set(Double(state.store.storedSpans))
             metrics.pendingObservations.set(state.derivations.pendingObservations)
@@ -114,6 +124,10 @@ package final class IngestWriter: Sendable {
     }
 
     private func store(_ requests: inout [IngestQueue.Request], _ state: WriterState) {
+        if let refusal = health.reason.map(IngestError.storageSuspect) ?? budget.refusal {
+            for request in requests { request.finish(.failure(refusal)) }
+            return
+        }
         let start = ContinuousClock.now
         for request in requests { metrics.queueWait.record(start - request.enqueued) }
         do throws(StoreError) {
@@ -146,6 +160,29 @@ package final class IngestWriter: Sendable {
 
     private func count(_ error: StoreError) {
         metrics.commits.increment(error.commitResult)
+        note(error)
+    }
+
+    // MARK: On any thread of the store
+
+    /// Latches when the error makes the disk suspect, and starts to bring it back.
+    private func note(_ error: StoreError) {
+        guard health.note(error) else { return }
+        metrics.storageSuspect.set(1)
+        _ = queue.add { $0.isSuspended = true }
+        recovery.start { [self] in
+            _ = queue.add { [self] state in
+                do throws(StoreError) {
+                    try state.resume()
+                    health.clear()
+                    metrics.storageSuspect.set(0)
+                } catch {
+                    // What could be read a moment ago cannot be now: from the start again.
+                    health.clear()
+                    note(error)
+                }
+            }
+        }
     }
 }
 
@@ -164,6 +201,9 @@ extension IngestError {
         case .queueFull: "queue_full"
         case .stopping: "shutdown"
         case .store(let error): error.isDiskFull ? "disk_full" : "error"
+        case .storageSuspect: "suspect"
+        case .diskReserve: "disk_full"
+        case .logTooLong: "log_full"
         }
     }
 }

@@ -17,6 +17,10 @@ final class WriterState: @unchecked Sendable {
     private var annotations = SpanAnnotations()
     /// The latest time that the derivations were told; receipt times never go back, whatever the wall clock does.
     private(set) var clockUnixNano: Int64 = 0
+    /// While the disk is suspect nothing is committed, counters included.
+    var isSuspended = false
+    /// Whether the derivations hold what was not committed, because reading back what was has failed.
+    private var isAhead = false
     /// Whether the last try to commit failed.
     private(set) var lastCommitFailed = false
 
@@ -35,6 +39,7 @@ final class WriterState: @unchecked Sendable {
     /// Stores the requests' spans in one transaction, or more when one request is larger than a segment. Gives a result for each
     /// request; when it throws, none may be acknowledged.
     func store(_ requests: inout [IngestQueue.Request], nowUnixNano: Int64) throws(StoreError) -> [IngestResult] {
+        if isAhead { try restore() }
         let received = advance(to: nowUnixNano)
         var results: [IngestResult] = []
         do {
@@ -44,10 +49,25 @@ final class WriterState: @unchecked Sendable {
             try commit()
         } catch {
             builder.removeAll()
-            derivations = try restorer.restored()
+            try restore()
             throw error
         }
         return results
+    }
+
+    /// Goes back to what is committed.
+    private func restore() throws(StoreError) {
+        isAhead = true
+        derivations = try restorer.restored()
+        isAhead = false
+    }
+
+    /// The disk is trusted again: goes on from what is committed.
+    func resume() throws(StoreError) {
+        builder.removeAll()
+        try restore()
+        isSuspended = false
+        lastCommitFailed = false
     }
 
     private func append(_ batch: inout SpanBatch, received: Int64) throws(StoreError) -> IngestResult {
@@ -128,11 +148,13 @@ final class WriterState: @unchecked Sendable {
 
     /// Lets observations settle and breakers expire, and commits what that changed.
     func tick(nowUnixNano: Int64) throws(StoreError) {
+        if isSuspended { return }
+        if isAhead { try restore() }
         advance(to: nowUnixNano)
         do {
             try commit()
         } catch {
-            derivations = try restorer.restored()
+            try restore()
             throw error
         }
     }

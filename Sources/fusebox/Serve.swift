@@ -38,6 +38,8 @@ struct Serve: AsyncParsableCommand {
         for warning in configuration.warnings { Terminal.error("warning: \(warning)") }
         var logger = Logger(label: "fusebox") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .warning
+        // A limit on file sizes is an error of the write then, and not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         let metrics = IngestMetrics()
         let writer: IngestWriter
         do {

@@ -41,20 +41,23 @@ CREATE TABLE IF NOT EXISTS segment_stream (
     data BLOB NOT NULL
 ) STRICT;
 
--- Derived counters: they never fall, whatever restarts or is deleted. Seconds are kept as nanoseconds.
+-- Derived counters: they never fall, whatever restarts or is deleted. Seconds are kept as nanoseconds. Here and below, `checksum` is
+-- the SQL function row_checksum of the row's other columns, in order, without a row id that means nothing.
 CREATE TABLE IF NOT EXISTS counter (
     id INTEGER PRIMARY KEY,
     family TEXT NOT NULL,
     labels TEXT NOT NULL,
     value INTEGER NOT NULL,
-    created_unix_nano INTEGER NOT NULL
+    created_unix_nano INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 
 -- What commits changed of `counter` and `derivation_state` since the last fold, at most about a second ago: packed, in order
 -- (docs/storage.md). What is committed is the tables with the journal on top.
 CREATE TABLE IF NOT EXISTS derivation_journal (
     id INTEGER PRIMARY KEY,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 
 -- Label values that were admitted under their caps, first come.
@@ -63,6 +66,7 @@ CREATE TABLE IF NOT EXISTS label_value (
     scope TEXT NOT NULL,
     value TEXT NOT NULL,
     first_seen_unix_nano INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (label, scope, value)
 ) STRICT, WITHOUT ROWID;
 
@@ -71,6 +75,7 @@ CREATE TABLE IF NOT EXISTS derivation_state (
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
     value TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -85,7 +90,8 @@ CREATE TABLE IF NOT EXISTS breaker_transition (
     from_state TEXT NOT NULL,
     to_state TEXT NOT NULL,
     trace_id TEXT NOT NULL,
-    span_id TEXT NOT NULL
+    span_id TEXT NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 
 -- Offline evals.

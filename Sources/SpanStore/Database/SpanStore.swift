@@ -18,14 +18,17 @@ package final class SpanStore {
 
     package let folder: StoreFolder
     private let lock: StoreLock
-    private let connection: Connection
-    private let gate: CommitGate
-    private var identities = IdentityIndex()
+    let connection: Connection
+    let gate: CommitGate
+    var identities = IdentityIndex()
     private var nextSegmentID: Int64 = 1
     /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
-    package private(set) var retentionFloorUnixNano: Int64?
-    package private(set) var storedSpans: Int64 = 0
+    package internal(set) var retentionFloorUnixNano: Int64?
+    package internal(set) var storedSpans: Int64 = 0
     private var lastFoldUnixNano: Int64 = 0
+    private let mark: AcknowledgedMark
+    /// What the mark beside the file says of commits that the file does not have; `nil` when all is there.
+    package let lostCommits: AcknowledgedMark.Loss?
 
     private let insertSegment: Statement
     private let insertStream: Statement
@@ -52,6 +55,8 @@ package final class SpanStore {
             selectDirectory = try connection.prepare("SELECT directory FROM segment WHERE id = ?1", persistent: true)
             selectStream = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1", persistent: true)
             derivations = try DerivationTables(connection)
+            mark = AcknowledgedMark(folder)
+            lostCommits = try mark.loss(connection)
             try loadIdentities()
             retentionFloorUnixNano = try connection.integer(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'")
@@ -137,6 +142,7 @@ package final class SpanStore {
         }
         if folds { lastFoldUnixNano = nowUnixNano }
         guard let segment else { return }
+        mark.advance(to: segment.statistics.receivedMaximum)
         identities.add(id: id, filter: segment.traceFilter)
         storedSpans += Int64(segment.spanCount)
         nextSegmentID += 1

@@ -33,6 +33,12 @@ struct IdentityIndex {
         segments.append(Segment(id: id, filter: filter))
     }
 
+    /// Forgets segments that were dropped. The filter still knows their spans, and the exact check says that they are gone.
+    mutating func remove(_ ids: Set<Int64>) {
+        segments.removeAll { ids.contains($0.id) }
+        decoded.removeAll { ids.contains($0.id) }
+    }
+
     /// The content hash of the stored span with this identity; `nil` when there is none.
     mutating func contentHash(
         _ trace: TraceID, _ span: SpanID, open: (Int64) throws -> SegmentReader

@@ -1,0 +1,145 @@
+import CSQLite
+import SQLite
+import TelemetryModel
+
+/// Checks a whole data file: SQLite's structures, every checksum, every count.
+///
+/// It reads one state of the file, beside a running server or without one, and changes nothing.
+package struct StoreVerification {
+    private let connection: Connection
+    private let mark: AcknowledgedMark?
+    private var report = VerificationReport()
+
+    /// Checks the data file of a folder, and that no acknowledged commit is missing from it.
+    ///
+    /// - Parameter progress: told now and then how many of how many segments are done.
+    /// - Throws: when the file cannot be opened at all; damage is in the report.
+    package static func run(
+        folder: StoreFolder, progress: (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
+    ) throws(StoreError) -> VerificationReport {
+        guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+        return try run(path: folder.databasePath, mark: AcknowledgedMark(folder), progress: progress)
+    }
+
+    /// Checks a data file by itself, such as a backup.
+    package static func run(
+        path: String, progress: (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
+    ) throws(StoreError) -> VerificationReport {
+        try run(path: path, mark: nil, progress: progress)
+    }
+
+    private static func run(
+        path: String, mark: AcknowledgedMark?, progress: (Int64, Int64) -> Void
+    ) throws(StoreError) -> VerificationReport {
+        var verification: StoreVerification
+        do throws(SQLiteError) {
+            let connection = try Connection.reading(path)
+            try RowChecksum.register(on: connection)
+            try connection.execute("PRAGMA cache_size = -4096")
+            verification = StoreVerification(connection, mark)
+        } catch {
+            guard error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB else { throw .database(error) }
+            var report = VerificationReport()
+            report.add("SQLite cannot read the file: \(error.message)")
+            return report
+        }
+        verification.checkAll(progress)
+        return verification.report
+    }
+
+    private init(_ connection: Connection, _ mark: AcknowledgedMark?) {
+        self.connection = connection
+        self.mark = mark
+    }
+
+    // MARK: Parts
+
+    private mutating func checkAll(_ progress: (Int64, Int64) -> Void) {
+        part("the file cannot be read") { verification throws in
+            let found = try verification.connection.integer("PRAGMA user_version") ?? 0
+            guard found <= StoreSettings.schemaVersion else {
+                throw StoreError.schemaVersion(found: found, known: StoreSettings.schemaVersion)
+            }
+            // One state of the file for all that follows.
+            try verification.connection.execute("BEGIN")
+        }
+        guard report.isSound else { return }
+        part("SQLite's structures cannot be checked") { try $0.checkStructures() }
+        part("the tables cannot be read") { try $0.checkSchema() }
+        part("the segments cannot be read") { try $0.checkSegments(progress) }
+        for table in RowChecksum.tables {
+            part("the table \(table.name) cannot be read") { try $0.checkRows(of: table.name, table.columns) }
+        }
+        part("the mark of acknowledged commits cannot be compared") { verification throws in
+            guard let loss = try verification.mark?.loss(verification.connection) else { return }
+            verification.report.add(loss.message)
+        }
+    }
+
+    /// Runs a part; an error of it is a finding, and the other parts are still checked.
+    private mutating func part(_ what: String, _ body: (inout StoreVerification) throws -> Void) {
+        do {
+            try body(&self)
+        } catch {
+            report.add("\(what): \(SpanStore.storeError(error).message)")
+        }
+    }
+
+    private mutating func checkStructures() throws {
+        let statement = try connection.prepare("PRAGMA integrity_check(100)")
+        while try statement.step() {
+            if let line = statement.text(0), line != "ok" { report.add("SQLite: \(line)") }
+        }
+    }
+
+    /// The tables must be as this program makes them: a bit in their declaration would change what rows mean.
+    private mutating func checkSchema() throws {
+        let fresh = try Connection(path: ":memory:", access: .memory)
+        try RowChecksum.register(on: fresh)
+        try fresh.execute(String(decoding: PackageResources.schema_sql, as: UTF8.self))
+        let query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+        let expected = try fresh.prepare(query)
+        var found: [String: String] = [:]
+        let statement = try connection.prepare(query)
+        while try statement.step() { found[statement.text(0) ?? ""] = statement.text(1) ?? "" }
+        while try expected.step() {
+            let name = expected.text(0) ?? ""
+            if found[name] != expected.text(1) { report.add("the declaration of the table \(name) is not as it was made") }
+        }
+        let lines = "SELECT group_concat(line || text, char(10)) FROM README"
+        if try connection.text(lines) != fresh.text(lines) { report.add("the table README is not as it was made") }
+    }
+
+    private mutating func checkRows(of table: String, _ columns: String) throws {
+        let statement = try connection.prepare("SELECT count(*) FROM \(table) WHERE checksum IS NOT row_checksum(\(columns))")
+        guard try statement.step(), statement.integer(0) > 0 else { return }
+        report.add("\(statement.integer(0)) rows of the table \(table) are damaged: their checksums are wrong")
+    }
+
+    // MARK: Segments
+
+    private mutating func checkSegments(_ progress: (Int64, Int64) -> Void) throws {
+        let total = try connection.integer("SELECT count(*) FROM segment") ?? 0
+        let streams = try connection.prepare("SELECT id, data FROM segment_stream ORDER BY id")
+        var next = try streams.step() ? streams.integer(0) : nil
+        let rows = try connection.prepare("SELECT \(SegmentCheck.columns) FROM segment ORDER BY id")
+        while try rows.step() {
+            var check = SegmentCheck(rows)
+            while let stream = next, stream < check.firstStream {
+                report.add("stream \(stream) belongs to no segment")
+                next = try streams.step() ? streams.integer(0) : nil
+            }
+            while let stream = next, stream < check.firstStream + Int64(SegmentFormat.streamsMax) {
+                check.streams[stream] = streams.blob(1)
+                next = try streams.step() ? streams.integer(0) : nil
+            }
+            if let problem = check.problem() { report.add(problem, segment: check.id, startUnixNano: check.startUnixNano) }
+            report.segments += 1
+            report.spans += check.spanCount
+            report.checkedBytes += check.storedBytes
+            progress(report.segments, max(total, report.segments))
+        }
+        if let next { report.add("stream \(next) and what follows belong to no segment") }
+        if report.segments != total { report.add("the table segment has \(report.segments) rows, not the \(total) that it counts") }
+    }
+}
