@@ -18,6 +18,8 @@ package final class IngestWriter: Sendable {
     private let health = StorageHealth()
     private let recovery: StorageRecovery
     private let budget: StorageBudget
+    /// What is missing of earlier commits, found at the start; `nil` when all is there.
+    package let lostCommits: AcknowledgedMark.Loss?
     private let finished = DispatchSemaphore(value: 0)
 
     /// Opens the store in `folder` and starts the writer's threads. They end with `stop`.
@@ -30,6 +32,7 @@ package final class IngestWriter: Sendable {
         let gate = CommitGate()
         let store = try SpanStore(folder: folder, gate: gate)
         let state = try WriterState(store: store, policy: policy, table: .standard, metrics: metrics)
+        lostCommits = store.lostCommits
         let checkpointer = try Checkpointer(folder: folder, gate: gate)
         queue = IngestQueue(limits: limits)
         recovery = StorageRecovery(folder: folder, gate: gate)

@@ -130,9 +130,11 @@ final class WriterState: @unchecked Sendable {
             throw .segment(error)
         }
         let rows = DerivationRows(derivations.takeChanges())
-        lastCommitFailed = true
+        // A commit of nothing succeeds whatever the disk is like, and says nothing about it.
+        let isTelling = segment != nil || !rows.isEmpty
+        if isTelling { lastCommitFailed = true }
         try store.commit(segment, rows, nowUnixNano: clockUnixNano)
-        lastCommitFailed = false
+        if isTelling { lastCommitFailed = false }
         if let segment { metrics.commitSpans.record(Double(segment.spanCount)) }
     }
 
@@ -153,6 +155,11 @@ final class WriterState: @unchecked Sendable {
         advance(to: nowUnixNano)
         do {
             try commit()
+            if lastCommitFailed {
+                // Nobody may be sending while readiness says that nothing is taken.
+                try store.probe(nowUnixNano: clockUnixNano)
+                lastCommitFailed = false
+            }
         } catch {
             try restore()
             throw error

@@ -26,8 +26,9 @@ struct ProgressLine {
     }
 
     /// Wipes the line away.
-    func end() {
+    mutating func end() {
         guard isShown, !shown.isEmpty else { return }
+        shown = ""
         Terminal.write("\r\u{1B}[K", to: .standardError)
     }
 }

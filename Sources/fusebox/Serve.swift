@@ -50,6 +50,7 @@ struct Serve: AsyncParsableCommand {
             throw error.failure
         }
         defer { writer.stop() }
+        if let loss = writer.lostCommits { Terminal.error("warning: \(loss.message)") }
         let application = buildApplication(
             httpConfiguration(configuration), writer: writer, metrics: HTTPMetrics(registry: metrics.registry), logger: logger,
             onRunning: { port in Self.greet(configuration, port: port) })

@@ -53,7 +53,8 @@ package struct AcknowledgedMark: Sendable {
         close(descriptor)
     }
 
-    private func received() -> Int64? {
+    /// What the mark says now; `nil` without a sound mark.
+    var receivedUnixNano: Int64? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -66,12 +67,14 @@ package struct AcknowledgedMark: Sendable {
         return Int64(bitPattern: value)
     }
 
-    /// What the mark says of commits that the database does not have.
-    func loss(_ connection: Connection) throws(SQLiteError) -> Loss? {
-        guard let acknowledged = received() else { return nil }
+    /// What a mark says of commits that the database does not have.
+    ///
+    /// - Parameter acknowledged: the mark as it was before the connection's view of the database began.
+    static func loss(_ acknowledged: Int64?, _ connection: Connection) throws(SQLiteError) -> Loss? {
+        guard let acknowledged else { return nil }
         let stored = try connection.integer("SELECT max(received_max) FROM segment") ?? 0
         let dropped =
-            try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(Self.droppedKey)'") ?? 0
+            try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(droppedKey)'") ?? 0
         guard acknowledged > max(stored, dropped) else { return nil }
         return Loss(storedUntilUnixNano: stored, acknowledgedUntilUnixNano: acknowledged)
     }

@@ -56,7 +56,7 @@ package final class SpanStore {
             selectStream = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1", persistent: true)
             derivations = try DerivationTables(connection)
             mark = AcknowledgedMark(folder)
-            lostCommits = try mark.loss(connection)
+            lostCommits = try AcknowledgedMark.loss(mark.receivedUnixNano, connection)
             try loadIdentities()
             retentionFloorUnixNano = try connection.integer(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'")

@@ -7,7 +7,8 @@ import TelemetryModel
 /// It reads one state of the file, beside a running server or without one, and changes nothing.
 package struct StoreVerification {
     private let connection: Connection
-    private let mark: AcknowledgedMark?
+    /// Until when spans were acknowledged, by the mark beside the file.
+    private let acknowledged: Int64?
     private var report = VerificationReport()
 
     /// Checks the data file of a folder, and that no acknowledged commit is missing from it.
@@ -32,11 +33,13 @@ package struct StoreVerification {
         path: String, mark: AcknowledgedMark?, progress: (Int64, Int64) -> Void
     ) throws(StoreError) -> VerificationReport {
         var verification: StoreVerification
+        // Before the view of the file begins: the server goes on.
+        let acknowledged = mark?.receivedUnixNano
         do throws(SQLiteError) {
             let connection = try Connection.reading(path)
             try RowChecksum.register(on: connection)
             try connection.execute("PRAGMA cache_size = -4096")
-            verification = StoreVerification(connection, mark)
+            verification = StoreVerification(connection, acknowledged)
         } catch {
             guard error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB else { throw .database(error) }
             var report = VerificationReport()
@@ -47,9 +50,9 @@ package struct StoreVerification {
         return verification.report
     }
 
-    private init(_ connection: Connection, _ mark: AcknowledgedMark?) {
+    private init(_ connection: Connection, _ acknowledged: Int64?) {
         self.connection = connection
-        self.mark = mark
+        self.acknowledged = acknowledged
     }
 
     // MARK: Parts
@@ -71,7 +74,7 @@ package struct StoreVerification {
             part("the table \(table.name) cannot be read") { try $0.checkRows(of: table.name, table.columns) }
         }
         part("the mark of acknowledged commits cannot be compared") { verification throws in
-            guard let loss = try verification.mark?.loss(verification.connection) else { return }
+            guard let loss = try AcknowledgedMark.loss(verification.acknowledged, verification.connection) else { return }
             verification.report.add(loss.message)
         }
     }
