@@ -16,10 +16,19 @@ deps:
 	@scripts/install.sh $(DEBIAN)
 
 deps-test: deps
-	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl
+	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl valgrind
 
 release:
 	swift build -c release --product fusebox
+
+# The loadable SQLite extension: .build/release/libFuseboxSQLite.so
+.PHONY: extension nightly
+extension: deps
+	swift build -c release --product FuseboxSQLite
+
+# What takes hours: thousands of kills, losses of power and bit flips.
+nightly: deps-test
+	scripts/nightly.sh
 
 build:
 	swift build

@@ -69,7 +69,12 @@ let package = Package(
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
         // The loadable SQLite extension: the store's reading side for other programs.
-        .target(name: "FuseboxSQLite", dependencies: ["SpanStore", "CSQLite"]),
+        // Swift's own libraries go into it: whoever loads it has no Swift.
+        .target(
+            name: "FuseboxSQLite", dependencies: ["SpanStore", "CSQLite"],
+            linkerSettings: [
+                .unsafeFlags(["-static-stdlib"], .when(platforms: [.linux], configuration: .release))
+            ]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
 
         // Row 5: the composition root.
