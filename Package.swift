@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "FuseboxSQLite", dependencies: ["SpanStore", "CSQLite"],
             linkerSettings: [
-                .unsafeFlags(["-static-stdlib"], .when(platforms: [.linux], configuration: .release))
+                .unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux], configuration: .release))
             ]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
 

@@ -83,7 +83,7 @@ class Bench:
         self.results = {}
         self.load_binary = str(self.scratch / "load")
         sources = [str(ROOT / "Tests/Load" / name) for name in ("load.c", "payload.c")]
-        subprocess.run(["cc", "-O2", "-pthread", "-o", self.load_binary, *sources, "-lz"], check=True)
+        subprocess.run([shutil.which("cc") or "clang", "-O2", "-pthread", "-o", self.load_binary, *sources, "-lz"], check=True)
 
     def folder(self, name):
         return str(self.scratch / name)

@@ -3,6 +3,7 @@
 import mmap
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 
@@ -17,8 +18,9 @@ RULES = 8
 def build(folder):
     """The library, compiled into a folder."""
     library = pathlib.Path(folder) / "faults.so"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(ROOT / "Tests/Faults/faults.c"), "-ldl", "-pthread"],
-                   check=True)
+    compiler = shutil.which("cc") or "clang"
+    source = str(ROOT / "Tests/Faults/faults.c")
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(library), source, "-ldl", "-pthread"], check=True)
     return library
 
 

@@ -17,6 +17,8 @@ from wire import BASE_TIME, batch, span, span_id, trace_id
 
 FAILED = 1
 LOG = "fusebox.db-wal"
+# Each span a run of a workflow, as the counters count them.
+WORK = [("tool_name", "hammer"), ("workflow_name", "load")]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_a_storm_of_restarts(launch):
     cycles = int(os.environ.get("FUSEBOX_RESTARTS", "20"))
     traces, waits = [], []
     for _ in range(cycles):
-        trace, answer = post(fusebox)
+        trace, answer = post(fusebox, attributes=WORK)
         assert answer.status == 200
         traces.append(trace)
         fusebox.kill()
@@ -137,15 +139,15 @@ def test_a_clock_that_jumps(library, launch, tmp_path, days):
     """Nothing is lost, nothing is dropped as too old, and counters stay in step, across a jump, a restart and the way back."""
     faults = Faults(library, tmp_path)
     fusebox = launch(faults.environment())
-    traces = [post(fusebox, attributes=[("tool_name", "hammer")])[0] for _ in range(3)]
+    traces = [post(fusebox, attributes=WORK)[0] for _ in range(3)]
     faults.move_clock(days)
-    traces += [post(fusebox, attributes=[("tool_name", "hammer")])[0] for _ in range(3)]
+    traces += [post(fusebox, attributes=WORK)[0] for _ in range(3)]
     # Work that the server does now and then comes round.
     poll("ticks", lambda: fusebox.metrics().value("fusebox_stored_spans") == 18)
     fusebox.restart()
-    traces += [post(fusebox)[0] for _ in range(3)]
+    traces += [post(fusebox, attributes=WORK)[0] for _ in range(3)]
     faults.move_clock(0)
-    traces += [post(fusebox)[0] for _ in range(3)]
+    traces += [post(fusebox, attributes=WORK)[0] for _ in range(3)]
     fusebox.restart()
     assert set(stored(fusebox)) == set(traces)
     assert fusebox.metrics().total("fusebox_spans_rejected_total") == 0
