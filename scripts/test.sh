@@ -5,7 +5,7 @@
 #
 # The Python packages of Tests/EndToEnd/requirements.txt go to .venv, made once and again when that file changes.
 # FUSEBOX_KILL_ROUNDS sets how often the durability test kills the server (300), FUSEBOX_POWER_STATES how many losses of power are replayed
-# (1000), FUSEBOX_FLIPS how many bits are flipped (200), FUSEBOX_FUZZ_EXECUTIONS how much is fuzzed (20000). scripts/nightly.sh sets all higher.
+# (1000), FUSEBOX_FLIPS how many bits are flipped (500), FUSEBOX_FUZZ_EXECUTIONS how much is fuzzed (20000). scripts/nightly.sh sets all higher.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 

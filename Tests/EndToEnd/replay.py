@@ -20,7 +20,8 @@ TORN = 0.3
 class Disk:
     """The record up to some point: for each file what is certain, and what came after its last sync."""
 
-    def __init__(self, record):
+    def __init__(self, record, trusts_syncs=True):
+        self.trusts_syncs = trusts_syncs
         self.record = pathlib.Path(record).read_bytes()
         self.position = 0
         self.certain = {}
@@ -43,6 +44,8 @@ class Disk:
         pending = self.unsynced.setdefault(name, [])
         if kind != SYNC:
             pending.append((kind, offset, data))
+            return
+        if not self.trusts_syncs:
             return
         image = self.certain.setdefault(name, bytearray())
         for entry in pending:

@@ -13,7 +13,7 @@ import pytest
 import captures
 from server import Fusebox
 
-FLIPS = int(os.environ.get("FUSEBOX_FLIPS", "200"))
+FLIPS = int(os.environ.get("FUSEBOX_FLIPS", "500"))
 OK, FAILED, INTEGRITY = 0, 1, 4
 SERVE_EVERY = 20
 # All that the file says: spans with everything, and what the derivations keep.

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import subprocess
 import tempfile
 import time
@@ -98,6 +97,49 @@ def points(recording, count, chance):
     return sorted(chance.randrange(recording.first_point, size + 1) for _ in range(count))
 
 
+class Reader:
+    """Tells what is in a folder, by READER."""
+
+    def __init__(self, binary):
+        self.process = subprocess.Popen([PYTHON, "-c", READER, str(binary.parent / "libFuseboxSQLite.so")], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+
+    def read(self, folder):
+        self.process.stdin.write(folder + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        assert self.process.wait() == 0
+        self.process.stdout.close()
+
+
+def empty(folder):
+    for path in pathlib.Path(folder).iterdir():
+        path.unlink()
+
+
+def test_the_method_finds_a_loss(recordings, binary, tmp_path):
+    """On a disk that only says that it synced, acknowledged traces are lost, and this is seen."""
+    if not pathlib.Path(PYTHON).exists():
+        pytest.skip("there is no system Python here")
+    recording = recordings[0]
+    disk = Disk(recording.record, trusts_syncs=False)
+    reader = Reader(binary)
+    chance = random.Random(1)
+    losses = 0
+    for point in points(recording, 20, chance):
+        disk.advance(point)
+        empty(tmp_path)
+        disk.state(tmp_path, chance)
+        found = reader.read(str(tmp_path))
+        there = {trace for trace, _, _ in found.get("rows", [])}
+        losses += any(trace not in there for length, trace, _ in recording.acknowledged if length <= point)
+    reader.close()
+    assert losses >= 10
+
+
 @pytest.mark.parametrize("number, share", [(0, 0.85), (1, 0.15)], ids=["lives", "checkpoints"])
 def test_power_loss(recordings, binary, capsys, number, share):
     if not pathlib.Path(PYTHON).exists():
@@ -107,8 +149,7 @@ def test_power_loss(recordings, binary, capsys, number, share):
     chance = random.Random(f"{seed}/{number}")
     started = time.monotonic()
     disk = Disk(recording.record)
-    reader = subprocess.Popen([PYTHON, "-c", READER, str(binary.parent / "libFuseboxSQLite.so")], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True)
+    reader = Reader(binary)
     states = max(1, int(STATES * share))
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     checked = 0
@@ -116,8 +157,7 @@ def test_power_loss(recordings, binary, capsys, number, share):
         for state, point in enumerate(points(recording, states, chance)):
             disk.advance(point)
             where = f"state {state} at byte {point} of the record, seed {seed}"
-            for path in pathlib.Path(folder).iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            empty(folder)
             disk.state(folder, chance)
             expected = {trace: count for length, trace, count in recording.acknowledged if length <= point}
             everything = {trace: count for _, trace, count in recording.acknowledged}
@@ -128,18 +168,14 @@ def test_power_loss(recordings, binary, capsys, number, share):
             if state % SERVE_EVERY == 1:
                 server = Fusebox(binary, folder).start()
                 server.kill()
-            reader.stdin.write(folder + "\n")
-            reader.stdin.flush()
-            found = json.loads(reader.stdout.readline())
+            found = reader.read(folder)
             assert found.get("ok"), (where, found)
             there = {trace: rows for trace, rows, distinct in found["rows"] if rows == distinct}
             lost = {trace for trace in expected if there.get(trace) != expected[trace]}
             assert not lost, f"{where}: {len(lost)} of {len(expected)} acknowledged traces are lost"
             assert all(everything.get(trace) == count for trace, count in there.items()), f"{where}: a request in part"
             checked += len(expected)
-    reader.stdin.close()
-    assert reader.wait() == 0
-    reader.stdout.close()
+    reader.close()
     with capsys.disabled():
         print(f"\n{states} states after a loss of power in {time.monotonic() - started:.0f} s: "
               f"{checked} acknowledged traces looked for, 0 lost")

@@ -18,7 +18,7 @@ import Testing
             text == """
                 {"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"svc"}}]},\
                 "scopeSpans":[{"scope":{"name":"tests"},"spans":[{"traceId":"00000000000000010000000000000002",\
-                "spanId":"0000000000000003","name":"work \\"1\\"","startTimeUnixNano":"1767225600000000001",\
+                "spanId":"0000000000000003","name":"work \\"1\\"","kind":1,"startTimeUnixNano":"1767225600000000001",\
                 "endTimeUnixNano":"1767225600000000002","attributes":[{"key":"tokens","value":{"intValue":"-5"}}]}]}]}]}
                 """)
     }
