@@ -88,7 +88,8 @@ let package = Package(
 
         // What scripts/instructions.sh counts the instructions of.
         .executableTarget(
-            name: "instructions", dependencies: ["OTLP", "SemanticColumns", "SpanStore", "TelemetryModel"], path: "Tests/Instructions"),
+            name: "instructions", dependencies: ["OTLP", "SemanticColumns", "SpanStore", "TelemetryModel"],
+            path: "Tests/Instructions"),
 
         // Tests: the kit that they share, and one target for each above.
         .target(name: "TelemetryTesting", dependencies: ["TelemetryModel", "COTLP"], path: "Tests/TelemetryTesting"),

@@ -32,7 +32,9 @@ package func loadFuseboxExtension(
 private func fail(_ message: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?, _ text: String) -> Int32 {
     guard let message else { return SQLITE_ERROR }
     let bytes = Array(text.utf8CString)
-    guard let copy = sqlite3_malloc(Int32(clamping: bytes.count))?.assumingMemoryBound(to: CChar.self) else { return SQLITE_NOMEM }
+    guard let copy = sqlite3_malloc(Int32(clamping: bytes.count))?.assumingMemoryBound(to: CChar.self) else {
+        return SQLITE_NOMEM
+    }
     for (offset, byte) in bytes.enumerated() { copy[offset] = byte }
     message.pointee = copy
     return SQLITE_ERROR

@@ -31,7 +31,8 @@ struct Export: AsyncParsableCommand {
     @Option(help: "otlp-json or sqlite.")
     var format: Format = .otlpJSON
 
-    @Option(help: "Only spans that started at or after this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds, or an age such as 7d.")
+    @Option(
+        help: "Only spans that started at or after this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds, or an age such as 7d.")
     var since: TimeArgument?
 
     @Option(help: "Only spans that started at or before this.")

@@ -30,7 +30,8 @@ struct Import: AsyncParsableCommand {
 
     mutating func run() async throws {
         let configuration = try common.configuration()
-        var sink = try endpoint.map { ImportSink.collector(TraceClient(address: try CollectorAddress($0))) } ?? .folder(configuration)
+        var sink =
+            try endpoint.map { ImportSink.collector(TraceClient(address: try CollectorAddress($0))) } ?? .folder(configuration)
         var progress = ProgressLine("importing")
         var counts = ImportCounts()
         do {

@@ -17,7 +17,9 @@ enum ImportSource {
     /// Gives each batch of a file to `consume`, with how much of it is done in some unit; the total is 0 when it is not known.
     static func forEach(_ path: String, _ consume: Consumer) async throws {
         if path == "-" { return try await forEachLine(of: .standardInput, total: 0, name: "standard input", consume) }
-        guard let handle = FileHandle(forReadingAtPath: path) else { throw CommandFailure(.usage, "cannot read the file \(path)") }
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw CommandFailure(.usage, "cannot read the file \(path)")
+        }
         defer { try? handle.close() }  // It was only read.
         let head = try handle.read(upToCount: databaseHead.count) ?? Data()
         if head == databaseHead { return try await forEachSegment(of: path, consume) }

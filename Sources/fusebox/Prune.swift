@@ -41,7 +41,8 @@ struct Prune: AsyncParsableCommand {
             let dropped = try store.dropSegments(endingAtOrBefore: bound)
             store.emptyLog()
             Terminal.write(
-                "deleted \(dropped.spans) spans in \(dropped.segments) segments, \(dropped.bytes >> 10) KiB, that ended before \(time)\n")
+                "deleted \(dropped.spans) spans in \(dropped.segments) segments, \(dropped.bytes >> 10) KiB, that ended before \(time)\n"
+            )
         } catch {
             throw error.failure
         }

@@ -17,7 +17,8 @@ struct CollectorAddress: Sendable {
             throw CommandFailure(.usage, "'\(text)' is no address; it should be like http://127.0.0.1:4318")
         }
         guard scheme == "http" else {
-            throw CommandFailure(.usage, "this client speaks plain http only, not \(scheme); give it the address behind the proxy")
+            throw CommandFailure(
+                .usage, "this client speaks plain http only, not \(scheme); give it the address behind the proxy")
         }
         self.host = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
         port = url.port ?? 80

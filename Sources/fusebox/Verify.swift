@@ -47,7 +47,9 @@ struct Verify: AsyncParsableCommand {
 
     private static func text(_ report: VerificationReport) -> String {
         var lines = report.findings.map { finding in
-            guard let id = finding.segmentID, let times = finding.startUnixNano else { return "damaged: \(Terminal.escaped(finding.message))" }
+            guard let id = finding.segmentID, let times = finding.startUnixNano else {
+                return "damaged: \(Terminal.escaped(finding.message))"
+            }
             let (from, to) = (TimeText.iso8601(unixNano: times.lowerBound), TimeText.iso8601(unixNano: times.upperBound))
             return "damaged: segment \(id), spans that started from \(from) to \(to): \(Terminal.escaped(finding.message))"
         }

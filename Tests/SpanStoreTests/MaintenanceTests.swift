@@ -72,7 +72,8 @@ import Testing
         let connection = try Connection(path: ":memory:", access: .memory)
         try RowChecksum.register(on: connection)
         let rows = [
-            "0", "1", "NULL", "''", "'0'", "x''", "x'30'", "0.0", "0, 0", "0, NULL", "NULL, 0", "'a', 'b'", "'ab', ''", "'b', 'a'", "1, 0",
+            "0", "1", "NULL", "''", "'0'", "x''", "x'30'", "0.0", "0, 0", "0, NULL", "NULL, 0", "'a', 'b'", "'ab', ''",
+            "'b', 'a'", "1, 0",
             "0, 1",
         ]
         let sums = try rows.map { try connection.integer("SELECT row_checksum(\($0))") }

@@ -55,7 +55,8 @@ final class DerivationTables {
     }
 
     init(_ connection: Connection) throws(SQLiteError) {
-        updateCounter = try connection.prepare("""
+        updateCounter = try connection.prepare(
+            """
             UPDATE counter SET value = ?2, checksum = row_checksum(id, family, labels, ?2, created_unix_nano) WHERE id = ?1
             """, persistent: true)
         insertCounter = try connection.prepare(

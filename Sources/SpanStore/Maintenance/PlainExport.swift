@@ -24,7 +24,9 @@ package enum PlainExport {
         reader: SQLReader, to target: String, startUnixNano times: ClosedRange<Int64>,
         progress: (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
     ) throws(StoreError) -> Int64 {
-        guard FileSize.bytes(target) == 0 else { throw .folder("\(target) is there already; name a new file, or remove it first") }
+        guard FileSize.bytes(target) == 0 else {
+            throw .folder("\(target) is there already; name a new file, or remove it first")
+        }
         try StoreFolder.createFile(target)
         do {
             let writer = try Connection(path: target, access: .readWrite)

@@ -143,6 +143,8 @@ package struct StoreVerification {
             progress(report.segments, max(total, report.segments))
         }
         if let next { report.add("stream \(next) and what follows belong to no segment") }
-        if report.segments != total { report.add("the table segment has \(report.segments) rows, not the \(total) that it counts") }
+        if report.segments != total {
+            report.add("the table segment has \(report.segments) rows, not the \(total) that it counts")
+        }
     }
 }
