@@ -1,6 +1,6 @@
 # `make run` and `make test` are all that a fresh machine needs; the rest is for those who work on it.
 
-.PHONY: run test demo build release check format lint fuzz clean
+.PHONY: run test demo build release check format lint bench fuzz clean
 
 DEBIAN = libsqlite3-dev zlib1g-dev libzstd-dev libprotobuf-c-dev libedit-dev pkg-config
 
@@ -16,10 +16,19 @@ deps:
 	@scripts/install.sh $(DEBIAN)
 
 deps-test: deps
-	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl
+	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl valgrind
 
 release:
 	swift build -c release --product fusebox
+
+# The loadable SQLite extension: .build/release/libFuseboxSQLite.so
+.PHONY: extension nightly
+extension: deps
+	swift build -c release --product FuseboxSQLite
+
+# What takes hours: thousands of kills, losses of power and bit flips.
+nightly: deps-test
+	scripts/nightly.sh
 
 build:
 	swift build
@@ -32,6 +41,10 @@ format:
 
 lint:
 	scripts/tidy.sh
+
+# Sections and flags: make bench ARGS="ingest queries --spans 500000"; scripts/bench.py --help tells them.
+bench: release
+	scripts/bench.py $(ARGS)
 
 fuzz:
 	scripts/fuzz.sh

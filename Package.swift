@@ -22,7 +22,10 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let package = Package(
     name: "fusebox",
     platforms: [.macOS(.v26)],
-    products: [.executable(name: "fusebox", targets: ["fusebox"])],
+    products: [
+        .executable(name: "fusebox", targets: ["fusebox"]),
+        .library(name: "FuseboxSQLite", type: .dynamic, targets: ["FuseboxSQLite"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -77,6 +80,13 @@ let package = Package(
                 httpTypes, nioCore, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
+        // The loadable SQLite extension: the store's reading side for other programs.
+        // Swift's own libraries go into it: whoever loads it has no Swift.
+        .target(
+            name: "FuseboxSQLite", dependencies: ["SpanStore", "CSQLite"],
+            linkerSettings: [
+                .unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux], configuration: .release))
+            ]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "OTLP", "TelemetryModel", yams]),
 
         // Row 5: the composition root.
@@ -87,6 +97,11 @@ let package = Package(
                 "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),
+
+        // What scripts/instructions.sh counts the instructions of.
+        .executableTarget(
+            name: "instructions", dependencies: ["OTLP", "SemanticColumns", "SpanStore", "TelemetryModel"],
+            path: "Tests/Instructions"),
 
         // Tests: the kit that they share, and one target for each above.
         .target(name: "TelemetryTesting", dependencies: ["TelemetryModel", "COTLP"], path: "Tests/TelemetryTesting"),

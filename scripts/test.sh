@@ -4,7 +4,8 @@
 #   scripts/test.sh
 #
 # The Python packages of Tests/EndToEnd/requirements.txt go to .venv, made once and again when that file changes.
-# FUSEBOX_KILL_ROUNDS sets how often the durability test kills the server (5), FUSEBOX_FUZZ_EXECUTIONS how much is fuzzed (20000).
+# FUSEBOX_KILL_ROUNDS sets how often the durability test kills the server (300), FUSEBOX_POWER_STATES how many losses of power are replayed
+# (1000), FUSEBOX_FLIPS how many bits are flipped (500), FUSEBOX_FUZZ_EXECUTIONS how much is fuzzed (20000). scripts/nightly.sh sets all higher.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,12 +61,15 @@ fi
 part 'generated protobuf code' scripts/generate-otlp.sh --check
 part 'release build' swift build -c release --product fusebox
 built=$?
+part 'SQLite extension' swift build -c release --product FuseboxSQLite || built=1
+part 'instruction counts' scripts/instructions.sh
 part 'Python environment' make_environment
 python=$?
 if [ "$python" -eq 0 ]; then
     part 'protobuf schema' .venv/bin/python scripts/check-proto.py
 fi
 if [ "$built" -eq 0 ] && [ "$python" -eq 0 ]; then
+    export FUSEBOX_KILL_ROUNDS=${FUSEBOX_KILL_ROUNDS:-300}
     part 'end-to-end tests' .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini Tests/EndToEnd
 fi
 if [ ! -x scripts/fuzz.sh ]; then

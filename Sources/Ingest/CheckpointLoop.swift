@@ -9,12 +9,13 @@ final class CheckpointLoop: Sendable {
     private let wake = DispatchSemaphore(value: 0)
     private let finished = DispatchSemaphore(value: 0)
 
-    init(_ checkpointer: Checkpointer, metrics: IngestMetrics) {
+    /// - Parameter failed: told of every checkpoint that failed.
+    init(_ checkpointer: Checkpointer, metrics: IngestMetrics, failed: @escaping @Sendable (StoreError) -> Void) {
         let owned = Owned(checkpointer)
         DispatchQueue(label: "fusebox.checkpoints", qos: .utility).async { [self] in
             while !isStopping.load(ordering: .acquiring) {
                 _ = wake.wait(timeout: .now() + .milliseconds(200))
-                Self.run(owned.checkpointer, metrics)
+                Self.run(owned.checkpointer, metrics, failed)
             }
             finished.signal()
         }
@@ -29,9 +30,11 @@ final class CheckpointLoop: Sendable {
         }
     }
 
-    private static func run(_ checkpointer: Checkpointer, _ metrics: IngestMetrics) {
+    private static func run(
+        _ checkpointer: Checkpointer, _ metrics: IngestMetrics, _ failed: (StoreError) -> Void
+    ) {
         let start = ContinuousClock.now
-        do {
+        do throws(StoreError) {
             switch try checkpointer.runIfNeeded() {
             case .idle: return
             case .done: metrics.checkpoints.increment("passive", "ok")
@@ -41,6 +44,7 @@ final class CheckpointLoop: Sendable {
         } catch {
             // The log stays as it is and is tried again; commits go on and say so themselves when the disk is full.
             metrics.checkpoints.increment("passive", "error")
+            failed(error)
         }
     }
 

@@ -9,8 +9,14 @@ final class GroupCommitter: @unchecked Sendable {
     private var encoder = SegmentEncoder(derivedColumns: Column.storedNames, annotations: .derived)
     private let metrics: IngestMetrics
     private let clock: @Sendable () -> Int64
+    private let onError: @Sendable (StoreError) -> Void
 
-    init(store: SpanStore, metrics: IngestMetrics, clock: @escaping @Sendable () -> Int64) {
+    /// - Parameter onError: is told of each commit that failed, before anybody is answered.
+    init(
+        store: SpanStore, metrics: IngestMetrics, clock: @escaping @Sendable () -> Int64,
+        onError: @escaping @Sendable (StoreError) -> Void = { _ in }
+    ) {
+        self.onError = onError
         self.store = store
         self.metrics = metrics
         self.clock = clock
@@ -21,10 +27,12 @@ final class GroupCommitter: @unchecked Sendable {
     func commit(_ pending: PendingCommit) -> Result<Void, StoreError> {
         do throws(StoreError) {
             try store.commit(try encoded(pending.group), pending.rows, nowUnixNano: pending.nowUnixNano)
+            if pending.probes { try store.probe(nowUnixNano: pending.nowUnixNano) }
             note(pending)
             return .success(())
         } catch {
             metrics.commits.increment(error.commitResult)
+            onError(error)
             return .failure(error)
         }
     }

@@ -10,10 +10,14 @@ package enum IngestError: Error, Sendable {
     /// The server is going down.
     case stopping
     case store(StoreError)
+    /// An earlier read, write or fsync failed, and the file has not been checked since.
+    case storageSuspect(String)
+    case diskReserve(freeBytes: Int64, reserveBytes: Int)
+    case logTooLong(bytes: Int64)
 
     package var isRetryable: Bool {
         switch self {
-        case .queueFull, .waitedTooLong, .stopping, .store: true
+        case .queueFull, .waitedTooLong, .stopping, .store, .storageSuspect, .diskReserve, .logTooLong: true
         }
     }
 
@@ -23,6 +27,12 @@ package enum IngestError: Error, Sendable {
         case .waitedTooLong: "the spans waited too long to be stored; send again in a moment"
         case .stopping: "the server is shutting down; send again in a moment"
         case .store(let error): "the spans could not be stored: \(error.message)"
+        case .storageSuspect(let reason):
+            "the disk failed (\(reason)); nothing is stored until the data file has been checked, which is tried by itself"
+        case .diskReserve(let free, let reserve):
+            "the disk of the data folder has \(free >> 20) MiB left, and \(reserve >> 20) MiB are kept; make room on it"
+        case .logTooLong(let bytes):
+            "the write-ahead log has \(bytes >> 20) MiB because a reader holds an old state; end long queries on the data file"
         }
     }
 }

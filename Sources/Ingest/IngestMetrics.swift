@@ -23,6 +23,7 @@ package final class IngestMetrics: Sendable {
     package let logBytes: GaugeMetric
     package let diskFreeBytes: GaugeMetric
     package let pendingObservations: GaugeMetric
+    package let storageSuspect: GaugeMetric
 
     /// Reasons of `fusebox_spans_rejected_total`.
     package static let rejectionReasons = ["invalid", "too_old", "too_large", "decode"]
@@ -85,8 +86,14 @@ package final class IngestMetrics: Sendable {
                 "fusebox_disk_free_bytes", help: "Free space on the data folder's disk.", unit: .bytes, initially: nil))
         pendingObservations = registry.register(
             GaugeMetric("fusebox_pending_observations", help: "Breaker observations waiting to settle."))
+        storageSuspect = registry.register(
+            GaugeMetric(
+                "fusebox_storage_suspect",
+                help: "1 from a failed read, write or fsync until the data file has been checked; nothing is stored meanwhile."))
         for reason in Self.rejectionReasons { _ = rejected.cell(reason) }
-        for reason in ["queue_full", "queue_timeout", "shutdown", "disk_full", "error"] { _ = dropped.cell(reason) }
+        for reason in ["queue_full", "queue_timeout", "shutdown", "disk_full", "suspect", "log_full", "error"] {
+            _ = dropped.cell(reason)
+        }
         for kind in ["identical", "conflict"] { _ = duplicates.cell(kind) }
         for result in ["ok", "busy", "full", "error"] { _ = commits.cell(result) }
     }

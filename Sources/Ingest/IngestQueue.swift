@@ -8,6 +8,10 @@ package struct IngestLimits: Sendable {
     package var queueBytesMax = 256 << 20
     /// A request that waited longer than this is refused rather than stored: its client has given up or is about to, and sends again.
     package var queueWaitMax = Duration.seconds(6)
+    /// Below this many free bytes on the data folder's disk nothing is stored: checkpoints and deletions still have room then.
+    package var diskReserveBytes = 64 << 20
+    /// A write-ahead log longer than this takes no more; a reader that stays on an old state keeps it from being emptied.
+    package var logBytesMax = 256 << 20
 
     package init() {}
 }

@@ -18,6 +18,9 @@ package final class IngestWriter: Sendable {
     private let limits: IngestLimits
     private let folder: StoreFolder
     private let clock: @Sendable () -> Int64
+    private let storage: StorageGuard
+    /// What is missing of earlier commits, found at the start; `nil` when all is there.
+    package let lostCommits: AcknowledgedMark.Loss?
     private let finished = DispatchSemaphore(value: 0)
 
     /// Opens the store in `folder` and starts the writer's threads. They end with `stop`.
@@ -33,8 +36,9 @@ package final class IngestWriter: Sendable {
         let presence = try SpanPresence(store)
         let checkpointer = try Checkpointer(folder: folder, gate: gate)
         let maintenance = try store.maintenance()
-        let committer = GroupCommitter(store: store, metrics: metrics, clock: clock)
         let queue = IngestQueue(limits: limits)
+        let storage = StorageGuard(folder: folder, gate: gate, queue: queue, metrics: metrics, limits: limits)
+        let committer = GroupCommitter(store: store, metrics: metrics, clock: clock, onError: storage.note)
         let commits = CommitLoop(committer, wake: queue.wake)
         do {
             let state = try WriterState(presence: presence, lane: commits, policy: policy, table: .standard)
@@ -45,17 +49,20 @@ package final class IngestWriter: Sendable {
                     clock: clock),
                 metrics: MaintenanceMetrics(registry: metrics.registry))
             self.queue = queue
+            self.storage = storage
+            lostCommits = store.lostCommits
             self.metrics = metrics
             self.limits = limits
             self.folder = folder
             self.clock = clock
             metrics.queueCapacity.set(limits.queueSpansMax)
-            let checkpoints = CheckpointLoop(checkpointer, metrics: metrics)
+            let checkpoints = CheckpointLoop(checkpointer, metrics: metrics, failed: storage.note)
             DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
                 run(state)
                 commits.stop()
                 merging.stop()
                 checkpoints.stop()
+                storage.stop()
                 committer.finish()
                 finished.signal()
             }
@@ -71,6 +78,7 @@ package final class IngestWriter: Sendable {
     package func store(_ batch: SpanBatch) async throws(IngestError) -> IngestResult {
         metrics.received.increment(by: Int64(batch.spans.count + batch.rejections.total))
         let result: Result<IngestResult, IngestError> = await withCheckedContinuation { continuation in
+            if let suspicion = storage.suspicion { return continuation.resume(returning: .failure(suspicion)) }
             let request = IngestQueue.Request(
                 batch: batch, bytes: batch.byteCost, enqueued: ContinuousClock.now, finish: { continuation.resume(returning: $0) }
             )
@@ -108,7 +116,10 @@ package final class IngestWriter: Sendable {
 
     /// Whether spans would be stored now: the writer answers, and its last commit succeeded.
     package var isTaking: Bool {
-        get async { ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false }
+        get async {
+            if storage.suspicion != nil { return false }
+            return ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false
+        }
     }
 
     private func onWriter<Value: Sendable>(_ body: @escaping @Sendable (WriterState) -> Value) async throws(IngestError) -> Value
@@ -134,6 +145,10 @@ package final class IngestWriter: Sendable {
             var work = queue.take(spansMax: state.room, deadline: .now() + .seconds(1))
             for request in work.expired { request.finish(.failure(.waitedTooLong)) }
             let isIdle = work.requests.isEmpty && work.tasks.isEmpty
+            if !work.requests.isEmpty, let refusal = storage.refusal {
+                for request in work.requests { request.finish(.failure(refusal)) }
+                work.requests = []
+            }
             // From the back, so that each request has one owner: what is appended to its bytes must not copy them.
             work.requests.reverse()
             while let request = work.requests.popLast() {
@@ -161,6 +176,9 @@ extension IngestError {
         case .waitedTooLong: "queue_timeout"
         case .stopping: "shutdown"
         case .store(let error): error.isDiskFull ? "disk_full" : "error"
+        case .storageSuspect: "suspect"
+        case .diskReserve: "disk_full"
+        case .logTooLong: "log_full"
         }
     }
 }

@@ -14,6 +14,8 @@ struct PendingCommit: Sendable {
     var nowUnixNano: Int64 = 0
     /// When the first of it came to the writer.
     var started = ContinuousClock.now
+    /// Commit something even if there is nothing, to learn whether commits succeed.
+    var probes = false
 }
 
 /// Where the writer's state sends what is to be committed: one at a time. A thread of its own in the server; in tests, the caller's.

@@ -22,10 +22,12 @@ final class WriterState: @unchecked Sendable {
     private var pendingBytes = 0
     /// The group at the lane: its spans are known here until they are known to be stored.
     private var committing: SpanGroup?
-    /// The derivations hold what was given up.
+    /// The derivations hold what was given up, and reading back what is committed has failed.
     private var isStale = false
     /// The latest time that the derivations were told; receipt times never go back, whatever the wall clock does.
     private(set) var clockUnixNano: Int64 = 0
+    /// While the disk is suspect nothing is committed, counters included.
+    var isSuspended = false
     /// Whether the last try to commit failed.
     private(set) var lastCommitFailed = false
 
@@ -94,7 +96,7 @@ final class WriterState: @unchecked Sendable {
     /// Commits all that was gathered or derived, and learns what became of it.
     func drain() {
         settle(waits: true)
-        if !isStale {
+        if !isStale && !isSuspended {
             submit()
             settle(waits: true)
         }
@@ -105,7 +107,9 @@ final class WriterState: @unchecked Sendable {
         committing = group
         lane.submit(
             PendingCommit(
-                group: group, rows: DerivationRows(changes), answers: answers, nowUnixNano: clockUnixNano, started: started))
+                group: group, rows: DerivationRows(changes), answers: answers, nowUnixNano: clockUnixNano, started: started,
+                // Nobody may be sending while readiness says that nothing is taken, and a commit of nothing tells nothing.
+                probes: lastCommitFailed))
         answers = []
         pendingBytes = 0
     }
@@ -151,6 +155,14 @@ final class WriterState: @unchecked Sendable {
         isStale = false
     }
 
+    /// The disk is trusted again: goes on from what is committed.
+    func resume() throws(StoreError) {
+        isStale = true
+        try refresh()
+        isSuspended = false
+        lastCommitFailed = false
+    }
+
     // MARK: Time
 
     /// Moves the derivations' clock; it never goes back.
@@ -162,7 +174,7 @@ final class WriterState: @unchecked Sendable {
     /// Lets observations settle and breakers expire, and hands over what that changed.
     func tick(nowUnixNano: Int64) {
         settle(waits: false)
-        guard committing == nil, (try? refresh()) != nil else { return }
+        guard committing == nil, !isSuspended, (try? refresh()) != nil else { return }
         advance(to: nowUnixNano)
         submit()
     }

@@ -7,33 +7,57 @@ package final class Connection: @unchecked Sendable {
         /// Creates the file when it is not there.
         case readWrite
         case readOnly
+        /// Of a file that nobody writes to, without locks or a log.
+        case immutable
         /// A database of its own, in memory.
         case memory
     }
 
     /// The handle, for registering modules and functions. Valid as long as the connection.
     package let handle: OpaquePointer
+    private let closesHandle: Bool
+
+    /// A connection that another program opened, and closes.
+    package init(borrowing handle: OpaquePointer) {
+        self.handle = handle
+        closesHandle = false
+    }
 
     package init(path: String, access: Access, busyTimeoutMilliseconds: Int32 = 5000) throws(SQLiteError) {
         let flags: Int32 =
             switch access {
             case .readWrite: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
             case .readOnly: SQLITE_OPEN_READONLY
+            case .immutable: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
             case .memory: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY
             }
         var opened: OpaquePointer?
-        let result = sqlite3_open_v2(path, &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+        let name = access == .immutable ? "file:\(Self.escaped(path))?immutable=1" : path
+        let result = sqlite3_open_v2(name, &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
         guard result == SQLITE_OK, let opened else {
             let message = opened.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(result))
             sqlite3_close_v2(opened)
             throw SQLiteError(extendedCode: result, message: message, operation: "open \(path)")
         }
         handle = opened
+        closesHandle = true
         sqlite3_busy_timeout(handle, busyTimeoutMilliseconds)
     }
 
     deinit {
-        sqlite3_close_v2(handle)
+        if closesHandle { sqlite3_close_v2(handle) }
+    }
+
+    /// A path as it stands in a `file:` URI.
+    private static func escaped(_ path: String) -> String {
+        path.reduce(into: "") { text, character in
+            switch character {
+            case "%": text += "%25"
+            case "?": text += "%3f"
+            case "#": text += "%23"
+            default: text.append(character)
+            }
+        }
     }
 
     package func error(_ result: Int32, _ operation: String) -> SQLiteError {

@@ -15,7 +15,10 @@ struct FuseboxCommand: AsyncParsableCommand {
             Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 insufficient data, 4 damaged data.
             """,
         version: BuildInfo.versionText,
-        subcommands: [Serve.self, SQL.self, Fuses.self, ConfigurationCommand.self, TokenCommand.self, DemoCommand.self])
+        subcommands: [
+            Serve.self, SQL.self, Fuses.self, ConfigurationCommand.self, TokenCommand.self, DemoCommand.self, Verify.self, Backup.self,
+            Export.self, Import.self, Prune.self,
+        ])
 
     /// Tasks run on the event loops: a request's go on where its bytes were read, instead of to another thread and back for each
     /// step. That has to be said on the main thread before the first task; what blocks has threads of its own.

@@ -42,6 +42,8 @@ struct Serve: AsyncParsableCommand {
         for warning in configuration.warnings { Terminal.error("warning: \(warning)") }
         var logger = Logger(label: "fusebox") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .warning
+        // A limit on file sizes is an error of the write then, and not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         let metrics = IngestMetrics()
         let writer: IngestWriter
         do {
@@ -53,6 +55,7 @@ struct Serve: AsyncParsableCommand {
             throw error.failure
         }
         defer { writer.stop() }
+        if let loss = writer.lostCommits { Terminal.error("warning: \(loss.message)") }
         do {
             var group = ServiceGroupConfiguration(
                 services: try Transports(configuration, writer: writer, metrics: metrics, logger: logger).services.map {

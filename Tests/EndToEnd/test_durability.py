@@ -11,6 +11,7 @@ from wire import Bare, batch, data, number, post_head, span, span_id, trace_id
 
 KILL_ROUNDS = int(os.environ.get("FUSEBOX_KILL_ROUNDS", "5"))
 KILLS_PER_FOLDER = 10
+TERM_ROUNDS = int(os.environ.get("FUSEBOX_TERM_ROUNDS", "3"))
 CLIENTS = 6
 TRACES_PER_BATCH = 4
 TOOLS = ["web_search", "crm", "vector_store"]
@@ -142,7 +143,7 @@ def check_counters(fusebox):
 
 
 def test_kill_under_load(launch, capsys):
-    chance = random.Random(2026)
+    chance = random.Random(int(os.environ.get("FUSEBOX_SEED", "2026")))
     started = time.monotonic()
     rounds = 0
     traces = spans = unanswered_traces = stored_spans = 0
@@ -176,7 +177,7 @@ def test_kill_under_load(launch, capsys):
 
 def test_sigterm_under_load(launch):
     fusebox = launch()
-    for round_number in range(3):
+    for round_number in range(TERM_ROUNDS):
         before = fusebox.scalar("SELECT count(*) FROM spans")
         load = Load(fusebox.port, f"term {round_number}")
         poll("some load", lambda: load.acknowledged_spans > 500)

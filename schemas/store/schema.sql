@@ -1,6 +1,19 @@
 -- The tables of a Fusebox data file. Spans lie in `segment` and `segment_stream` (their format: docs/storage.md); read them
 -- through the virtual table `spans` of `fusebox sql`.
 
+-- For whoever opens the file with another program.
+CREATE TABLE IF NOT EXISTS README (
+    line INTEGER PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT;
+
+INSERT OR IGNORE INTO README (line, text) VALUES
+    (1, 'This is a Fusebox data file. Its spans lie in segment and segment_stream as compressed columns.'),
+    (2, 'In sqlite3: .load /path/to/libFuseboxSQLite, then: SELECT * FROM spans; SELECT * FROM tools;'),
+    (3, 'In Python: connection.enable_load_extension(True); connection.load_extension("/path/to/libFuseboxSQLite")'),
+    (4, 'Without it: fusebox sql --data-dir FOLDER "SELECT * FROM spans"'),
+    (5, 'As plain tables in a new file: fusebox export --data-dir FOLDER --format sqlite spans.db');
+
 CREATE TABLE IF NOT EXISTS meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -34,20 +47,23 @@ CREATE TABLE IF NOT EXISTS segment_leftover (
     stream_set INTEGER PRIMARY KEY
 ) STRICT;
 
--- Derived counters: they never fall, whatever restarts or is deleted. Seconds are kept as nanoseconds.
+-- Derived counters: they never fall, whatever restarts or is deleted. Seconds are kept as nanoseconds. Here and below, `checksum` is
+-- the SQL function row_checksum of the row's other columns, in order, without a row id that means nothing.
 CREATE TABLE IF NOT EXISTS counter (
     id INTEGER PRIMARY KEY,
     family TEXT NOT NULL,
     labels TEXT NOT NULL,
     value INTEGER NOT NULL,
-    created_unix_nano INTEGER NOT NULL
+    created_unix_nano INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 
 -- What commits changed of `counter` and `derivation_state` since the last fold, at most about a second ago: packed, in order
 -- (docs/storage.md). What is committed is the tables with the journal on top.
 CREATE TABLE IF NOT EXISTS derivation_journal (
     id INTEGER PRIMARY KEY,
-    data BLOB NOT NULL
+    data BLOB NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 
 -- Label values that were admitted under their caps, first come.
@@ -56,6 +72,7 @@ CREATE TABLE IF NOT EXISTS label_value (
     scope TEXT NOT NULL,
     value TEXT NOT NULL,
     first_seen_unix_nano INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (label, scope, value)
 ) STRICT, WITHOUT ROWID;
 
@@ -64,6 +81,7 @@ CREATE TABLE IF NOT EXISTS derivation_state (
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
     value TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 
@@ -78,7 +96,8 @@ CREATE TABLE IF NOT EXISTS breaker_transition (
     from_state TEXT NOT NULL,
     to_state TEXT NOT NULL,
     trace_id TEXT NOT NULL,
-    span_id TEXT NOT NULL
+    span_id TEXT NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT;
 
 -- Offline evals.

@@ -26,6 +26,9 @@ package final class Checkpointer {
     /// Above this many pages (64 MiB), commits wait for the rest of it.
     private static let pagesToHold = 4096
 
+    /// A log file of this many pages (128 MiB) is cut to nothing when no reader needs it.
+    private static let pagesToTruncate = 8192
+
     package enum Outcome: Sendable {
         /// The log was short.
         case idle
@@ -43,6 +46,8 @@ package final class Checkpointer {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
             try connection.execute("PRAGMA synchronous = FULL")
             try connection.execute("PRAGMA wal_autocheckpoint = 0")
+            // Commits wait meanwhile: it does not wait for readers.
+            sqlite3_busy_timeout(connection.handle, 0)
         } catch {
             throw SpanStore.storeError(error)
         }
@@ -59,6 +64,9 @@ package final class Checkpointer {
             guard first.log >= Self.pagesToHold else { return .busy }
             var second = first
             try gate.whileCheckpointsWait { () throws(SQLiteError) in second = try passive() }
+            if FileSize.bytes(logPath) / 16384 >= Self.pagesToTruncate {
+                try gate.whileCheckpointsWait { () throws(SQLiteError) in _ = try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) }
+            }
             return second.copied == second.log ? .done(pages: second.copied) : .busy
         } catch {
             throw .database(error)
@@ -66,9 +74,13 @@ package final class Checkpointer {
     }
 
     private func passive() throws(SQLiteError) -> (log: Int, copied: Int) {
+        try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
+    }
+
+    private func checkpoint(_ mode: Int32) throws(SQLiteError) -> (log: Int, copied: Int) {
         var log: Int32 = 0
         var copied: Int32 = 0
-        let result = sqlite3_wal_checkpoint_v2(connection.handle, nil, SQLITE_CHECKPOINT_PASSIVE, &log, &copied)
+        let result = sqlite3_wal_checkpoint_v2(connection.handle, nil, mode, &log, &copied)
         guard result == SQLITE_OK || result == SQLITE_BUSY else { throw connection.error(result, "checkpoint") }
         return (Int(log), Int(copied))
     }

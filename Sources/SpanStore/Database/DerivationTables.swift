@@ -72,24 +72,33 @@ final class DerivationTables {
     }
 
     init(_ connection: Connection) throws(SQLiteError) {
-        updateCounter = try connection.prepare("UPDATE counter SET value = ?2 WHERE id = ?1", persistent: true)
+        updateCounter = try connection.prepare(
+            """
+            UPDATE counter SET value = ?2, checksum = row_checksum(id, family, labels, ?2, created_unix_nano) WHERE id = ?1
+            """, persistent: true)
         insertCounter = try connection.prepare(
-            "INSERT INTO counter (id, family, labels, value, created_unix_nano) VALUES (?1, ?2, ?3, ?4, ?5)", persistent: true)
+            """
+            INSERT INTO counter (id, family, labels, value, created_unix_nano, checksum)
+            VALUES (?1, ?2, ?3, ?4, ?5, row_checksum(?1, ?2, ?3, ?4, ?5))
+            """, persistent: true)
         insertLabel = try connection.prepare(
-            "INSERT OR IGNORE INTO label_value (label, scope, value, first_seen_unix_nano) VALUES (?1, ?2, ?3, ?4)",
-            persistent: true)
+            """
+            INSERT OR IGNORE INTO label_value (label, scope, value, first_seen_unix_nano, checksum)
+            VALUES (?1, ?2, ?3, ?4, row_checksum(?1, ?2, ?3, ?4))
+            """, persistent: true)
         upsertState = try connection.prepare(
             """
-            INSERT INTO derivation_state (kind, key, value) VALUES (?1, ?2, ?3)
-            ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value
+            INSERT INTO derivation_state (kind, key, value, checksum) VALUES (?1, ?2, ?3, row_checksum(?1, ?2, ?3))
+            ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, checksum = excluded.checksum
             """, persistent: true)
         deleteState = try connection.prepare("DELETE FROM derivation_state WHERE kind = ?1 AND key = ?2", persistent: true)
         insertTransition = try connection.prepare(
             """
             INSERT INTO breaker_transition (time_unix_nano, service_name, scope, tool_name, machine, from_state, to_state,
-                trace_id, span_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                trace_id, span_id, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, row_checksum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))
             """, persistent: true)
-        insertJournal = try connection.prepare("INSERT INTO derivation_journal (data) VALUES (?1)", persistent: true)
+        insertJournal = try connection.prepare(
+            "INSERT INTO derivation_journal (data, checksum) VALUES (?1, row_checksum(?1))", persistent: true)
         clearJournal = try connection.prepare("DELETE FROM derivation_journal", persistent: true)
         counterCount = Int(try connection.integer("SELECT coalesce(max(id) + 1, 0) FROM counter") ?? 0)
         for journal in try Self.journals(connection) { note(journal) }

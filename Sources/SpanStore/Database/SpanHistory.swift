@@ -9,6 +9,17 @@ package struct SpanHistory {
         self.connection = connection
     }
 
+    /// The history in a data file that is not in a folder of its own, such as a backup.
+    package static func reading(path: String) throws(StoreError) -> SpanHistory {
+        do {
+            let connection = try Connection.reading(path)
+            try StoreSettings.checkOwnership(connection)
+            return SpanHistory(connection)
+        } catch {
+            throw SpanStore.storeError(error)
+        }
+    }
+
     /// Runs `body` on one state of the database, whatever is committed meanwhile.
     package func snapshot<Result>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
         if connection.isInTransaction { return try body() }
@@ -91,11 +102,27 @@ package struct SpanHistory {
         return segment
     }
 
+    /// How many segments, and spans in them, ended at or before a time as a whole: what dropping them would delete.
+    package func segments(endingAtOrBefore bound: Int64) throws(StoreError) -> (segments: Int64, spans: Int64) {
+        try translated { () throws(SQLiteError) in
+            let statement = try connection.prepare("SELECT count(*), total(span_count) FROM segment WHERE end_max <= ?1")
+            try statement.bind(1, bound)
+            guard try statement.step() else { return (0, 0) }
+            return (statement.integer(0), statement.integer(1))
+        }
+    }
+
     /// The spans of a stored segment as a batch again, with the time at which each was received.
     package func batch(ofSegment id: Int64) throws(StoreError) -> StoredBatch {
+        guard let batch = try batchIfStored(ofSegment: id) else { throw .segment(.damaged("segment \(id) is missing")) }
+        return batch
+    }
+
+    /// The same; `nil` when there is no such segment.
+    package func batchIfStored(ofSegment id: Int64) throws(StoreError) -> StoredBatch? {
         do {
-            let segment = try open(id)
-            return try StoredBatch(segment, rows: StoredBatch.rowsByArrival(segment))
+            let segment = try SegmentCatalog(connection).open(id)
+            return try segment.map { try StoredBatch($0, rows: StoredBatch.rowsByArrival($0)) }
         } catch {
             throw SpanStore.storeError(error)
         }

@@ -9,12 +9,15 @@ import TelemetryModel
 package final class SpanStore {
     package let folder: StoreFolder
     private let lock: StoreLock
-    private let connection: Connection
+    let connection: Connection
     let gate: CommitGate
     /// The segments that are stored, shared with merging, retention and `SpanPresence`.
     package let ledger = SegmentLedger()
     package var storedSpans: Int64 { ledger.storedSpans }
     private var lastFoldUnixNano: Int64 = 0
+    private let mark: AcknowledgedMark
+    /// What the mark beside the file says of commits that the file does not have; `nil` when all is there.
+    package let lostCommits: AcknowledgedMark.Loss?
 
     private let insertSegment: Statement
     private let insertStream: Statement
@@ -33,6 +36,8 @@ package final class SpanStore {
             insertSegment = try connection.prepare(SegmentRow.insertion, persistent: true)
             insertStream = try connection.prepare("INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
             derivations = try DerivationTables(connection)
+            mark = AcknowledgedMark(folder)
+            lostCommits = try AcknowledgedMark.loss(mark.receivedUnixNano, connection)
             try loadLedger()
             ledger.setRetentionFloor(
                 try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'") ?? .min)
@@ -91,6 +96,7 @@ package final class SpanStore {
             throw .database(error)
         }
         if folds { lastFoldUnixNano = nowUnixNano }
+        if let segment { mark.advance(to: segment.statistics.receivedMaximum) }
     }
 
     private func insert(_ segment: EncodedSegment, id: Int64) throws(SQLiteError) {

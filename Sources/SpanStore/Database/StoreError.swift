@@ -28,6 +28,18 @@ package enum StoreError: Error, Sendable {
         return error.code == SQLITE_FULL
     }
 
+    /// After it, nobody knows what is on the disk: a read, a write or an fsync failed, or what was read back is damaged. A full disk
+    /// and a held lock are not among these.
+    package var isDiskSuspect: Bool {
+        switch self {
+        case .database(let error):
+            error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB
+                || error.code == SQLITE_IOERR && error.extendedCode != SQLITE_IOERR | (12 << 8)  // SQLITE_IOERR_NOMEM
+        case .segment: true
+        case .locked, .folder, .setting, .schemaVersion: false
+        }
+    }
+
     /// Another connection held the file for too long.
     package var isContention: Bool {
         guard case .database(let error) = self else { return false }

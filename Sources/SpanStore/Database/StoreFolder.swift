@@ -14,6 +14,11 @@ package struct StoreFolder: Sendable {
 
     package var databasePath: String { "\(path)/fusebox.db" }
 
+    /// Bytes of the write-ahead log; 0 when there is none.
+    package var logBytes: Int64 { FileSize.bytes(databasePath + "-wal") }
+
+    var markPath: String { "\(path)/fusebox.mark" }
+
     var lockPath: String { "\(path)/fusebox.lock" }
 
     package var databaseExists: Bool { access(databasePath, F_OK) == 0 }
@@ -31,9 +36,14 @@ package struct StoreFolder: Sendable {
 
     /// Makes the database file, readable by its owner alone; SQLite gives the files beside it the same mode.
     func createDatabaseFile() throws(StoreError) {
-        let descriptor = open(databasePath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        try Self.createFile(databasePath)
+    }
+
+    /// Makes a file that its owner alone may read, where there is none.
+    package static func createFile(_ path: String) throws(StoreError) {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw .folder("cannot make \(databasePath): \(String(cString: strerror(errno)))")
+            throw .folder("cannot make \(path): \(String(cString: strerror(errno)))")
         }
         close(descriptor)
     }

@@ -9,6 +9,7 @@ enum StoreSettings {
     /// Prepares the writer's connection and makes the tables.
     static func prepareWriter(_ connection: Connection) throws(StoreError) {
         do {
+            try checkOwnership(connection)
             // A page size takes effect only before the first table; segments are large, and appended.
             try connection.execute("PRAGMA page_size = 16384")
             try connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -20,6 +21,7 @@ enum StoreSettings {
             try connection.execute("PRAGMA cache_size = -8192")
             try connection.execute("PRAGMA foreign_keys = OFF")
             try checkDurability(connection)
+            try RowChecksum.register(on: connection)
             let found = try connection.integer("PRAGMA user_version") ?? 0
             guard found <= schemaVersion else { throw StoreError.schemaVersion(found: found, known: schemaVersion) }
             try connection.execute(String(decoding: PackageResources.schema_sql, as: UTF8.self))
@@ -50,6 +52,14 @@ enum StoreSettings {
         try connection.execute("PRAGMA wal_autocheckpoint = 0")
         try connection.execute("PRAGMA cache_size = -4096")
         try connection.execute("PRAGMA foreign_keys = OFF")
+    }
+
+    /// A database of another program is left as it is: nothing of ours goes into it.
+    static func checkOwnership(_ connection: Connection) throws {
+        guard try connection.integer("SELECT count(*) FROM sqlite_master") ?? 0 > 0 else { return }
+        guard try connection.integer("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'segment_stream'") != nil else {
+            throw StoreError.folder("the data file is a database of another program; give fusebox another folder with --data-dir")
+        }
     }
 
     static func prepareReader(_ connection: Connection) throws(SQLiteError) {

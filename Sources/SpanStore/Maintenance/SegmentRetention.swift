@@ -25,6 +25,8 @@ package final class SegmentRetention {
     private let maintenance: StoreMaintenance
     private var clock: RetentionClock?
     private var savedClock: Int64?
+    /// The latest receipt among the spans that were ever deleted: that they are gone is no loss (`AcknowledgedMark`).
+    private var droppedReceived: Int64
     private let deleteSegment: Statement
     private let setMeta: Statement
     package private(set) var removed = Removed()
@@ -37,6 +39,9 @@ package final class SegmentRetention {
                 "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", persistent: true)
             savedClock = try maintenance.connection.integer(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_clock_unix_nano'")
+            droppedReceived =
+                try maintenance.connection.integer(
+                    "SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(AcknowledgedMark.droppedKey)'") ?? 0
         } catch {
             throw .database(error)
         }
@@ -122,11 +127,13 @@ package final class SegmentRetention {
             let batch = doomed[start..<min(start + Self.segmentsPerTransaction, doomed.count)]
             try maintenance.commit({ () throws(SQLiteError) in
                 try set("retention_floor_unix_nano", floor)
+                try set(AcknowledgedMark.droppedKey, batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) })
                 for entry in batch {
                     try deleteSegment.run(binding: entry.id)
                     try maintenance.leave(entry.streamSet)
                 }
             }, then: { ledger.remove(Set(batch.map(\.id))) })
+            droppedReceived = batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) }
             removed.segments += batch.count
             removed.spans += batch.reduce(0) { $0 + Int64($1.spanCount) }
             removed.bytes += batch.reduce(0) { $0 + Int64($1.storedBytes) }

@@ -22,7 +22,8 @@ package final class SQLReader: @unchecked Sendable {
                 "there is no data file in \(folder.path); start `fusebox serve`, or name its folder with --data-dir")
         }
         do {
-            connection = try Connection(path: folder.databasePath, access: .readOnly)
+            connection = try Connection.reading(folder.databasePath)
+            try StoreSettings.checkOwnership(connection)
             let found = try connection.integer("PRAGMA user_version") ?? 0
             guard found <= StoreSettings.schemaVersion else {
                 throw StoreError.schemaVersion(found: found, known: StoreSettings.schemaVersion)

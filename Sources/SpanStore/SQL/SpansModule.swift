@@ -10,11 +10,15 @@ enum SpansModule {
         let report: ScanReport
         /// Keys of the attributes that are hidden columns.
         let attributes: [String]
+        /// Of a connection that nobody else holds: for a handle that another program owns. For one of our own that would be a circle:
+        /// it is closed when its last owner lets go, and the module goes with it.
+        private let keptConnection: Connection?
 
-        init(_ catalog: SegmentCatalog, report: ScanReport, attributes: [String]) {
+        init(_ catalog: SegmentCatalog, report: ScanReport, attributes: [String], keeping connection: Connection? = nil) {
             self.catalog = catalog
             self.report = report
             self.attributes = attributes
+            keptConnection = connection
         }
     }
 

@@ -14,7 +14,7 @@ package struct EncodedSegment: Sendable {
 }
 
 /// What lets a query skip a segment by time.
-struct SegmentStatistics: Sendable {
+struct SegmentStatistics: Equatable, Sendable {
     var startMinimum = Int64.max
     var startMaximum = Int64.min
     var endMinimum = Int64.max

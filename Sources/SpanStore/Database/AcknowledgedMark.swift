@@ -1,0 +1,81 @@
+import SQLite
+import TelemetryModel
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A few bytes in a file of their own, beside the database, that say how far commits had come.
+///
+/// SQLite cuts a damaged log off at the first bad frame and says nothing, so a file alone cannot tell that commits are gone. The mark
+/// is written after each commit without an fsync: what it says was durable before, and when it is older than the file, nothing is
+/// claimed. `fusebox.mark`, 24 bytes:
+///
+///     magic      8 bytes, "FUSEMARK"
+///     received   8 bytes, little-endian: the latest time at which a committed span was received, in nanoseconds since 1970
+///     check      8 bytes, little-endian: `received` mixed, so that a damaged mark is none
+package struct AcknowledgedMark: Sendable {
+    /// Commits that were acknowledged and are not in the file.
+    package struct Loss: Sendable, Equatable {
+        /// The latest time at which a span was received that is still there; 0 when there is none.
+        package var storedUntilUnixNano: Int64
+        package var acknowledgedUntilUnixNano: Int64
+
+        package var message: String {
+            "spans that were acknowledged until \(TimeText.iso8601(unixNano: acknowledgedUntilUnixNano)) are missing after "
+                + "\(TimeText.iso8601(unixNano: storedUntilUnixNano)): the write-ahead log was damaged, cut or removed, or an older "
+                + "copy of the file was put in its place"
+        }
+    }
+
+    /// Key in `meta` of the latest received time among spans that retention dropped: their absence is no loss.
+    static let droppedKey = "dropped_received_max_unix_nano"
+    private static let magic = Array("FUSEMARK".utf8)
+    private static let key: UInt64 = 0xA076_1D64_78BD_642F
+
+    private let path: String
+
+    init(_ folder: StoreFolder) {
+        path = folder.markPath
+    }
+
+    /// Says that spans received until then are committed. Nothing depends on it but a warning, so a mark that cannot be written is
+    /// left as it was.
+    func advance(to receivedUnixNano: Int64) {
+        var bytes = Self.magic
+        bytes.appendLittleEndian(UInt64(bitPattern: receivedUnixNano))
+        bytes.appendLittleEndian(ByteHash.mix(UInt64(bitPattern: receivedUnixNano), Self.key))
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return }
+        _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+        close(descriptor)
+    }
+
+    /// What the mark says now; `nil` without a sound mark.
+    var receivedUnixNano: Int64? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 24)
+        let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count == bytes.count, bytes.starts(with: Self.magic), var cursor = try? ByteCursor(bytes, range: 8..<24),
+            let value = try? cursor.littleEndian(), let check = try? cursor.littleEndian(),
+            check == ByteHash.mix(value, Self.key)
+        else { return nil }
+        return Int64(bitPattern: value)
+    }
+
+    /// What a mark says of commits that the database does not have.
+    ///
+    /// - Parameter acknowledged: the mark as it was before the connection's view of the database began.
+    static func loss(_ acknowledged: Int64?, _ connection: Connection) throws(SQLiteError) -> Loss? {
+        guard let acknowledged else { return nil }
+        let stored = try connection.integer("SELECT max(received_max) FROM segment") ?? 0
+        let dropped =
+            try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(droppedKey)'") ?? 0
+        guard acknowledged > max(stored, dropped) else { return nil }
+        return Loss(storedUntilUnixNano: stored, acknowledgedUntilUnixNano: acknowledged)
+    }
+}

@@ -1,0 +1,140 @@
+import ArgumentParser
+import Foundation
+import FuseboxConfiguration
+import OTLP
+import SpanStore
+import TelemetryModel
+
+/// `fusebox export`: the spans in a form that other programs take.
+struct Export: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write the spans as OTLP JSON lines, or as plain tables into a new SQLite file.",
+        discussion: """
+            otlp-json: one export request a line, as OTLP files have it; `fusebox import` and OpenTelemetry collectors read it. Nothing of a
+            span is lost. sqlite: the tables spans, evals, breaker_transitions and costs, with the columns of docs/sql.md.
+
+            Examples:
+              fusebox export --format sqlite spans.db
+              fusebox export --since 7d | zstd > week.jsonl.zst
+            """)
+
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case otlpJSON = "otlp-json"
+        case sqlite
+    }
+
+    /// A line is a request that any collector takes.
+    private static let spansPerLineMax = 1000
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: "otlp-json or sqlite.")
+    var format: Format = .otlpJSON
+
+    @Option(
+        help: "Only spans that started at or after this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds, or an age such as 7d.")
+    var since: TimeArgument?
+
+    @Option(help: "Only spans that started at or before this.")
+    var until: TimeArgument?
+
+    @Argument(help: "The file to write; without it, or for -, otlp-json goes to standard output.")
+    var file: String?
+
+    mutating func run() async throws {
+        let reader: SQLReader
+        let target = file == "-" ? nil : file
+        do {
+            reader = try SQLReader(folder: StoreFolder(path: try common.configuration().dataFolder))
+        } catch let error as StoreError {
+            throw error.failure
+        }
+        let now = Clock.unixNano()
+        let from = since?.unixNano(nowUnixNano: now) ?? .min
+        let to = until?.unixNano(nowUnixNano: now) ?? .max
+        guard from <= to else { throw CommandFailure(.usage, "--since is later than --until") }
+        var progress = ProgressLine("exporting")
+        defer { progress.end() }
+        do {
+            switch format {
+            case .sqlite:
+                guard let target else { throw CommandFailure(.usage, "--format sqlite needs the name of a new file") }
+                let spans = try PlainExport.run(reader: reader, to: target, startUnixNano: from...to) {
+                    progress.show($0, of: $1, "spans")
+                }
+                progress.end()
+                Terminal.write("wrote \(spans) spans to \(target)\n")
+            case .otlpJSON:
+                let output = try LineOutput(path: target)
+                let spans = try writeLines(of: reader.history, from...to, to: output, &progress)
+                try output.close()
+                progress.end()
+                if let target { Terminal.write("wrote \(spans) spans to \(target)\n") }
+            }
+        } catch let error as StoreError {
+            throw error.failure
+        }
+    }
+
+    /// One line a segment; gives how many spans are in them.
+    private func writeLines(
+        of history: SpanHistory, _ times: ClosedRange<Int64>, to output: LineOutput, _ progress: inout ProgressLine
+    ) throws -> Int {
+        let ids = try history.segmentsNewestFirst().map(\.id).reversed()
+        var spans = 0
+        for (index, id) in ids.enumerated() {
+            // A segment that was merged or dropped meanwhile is not there any more; its spans are in a later one, or gone.
+            guard var batch = try history.batchIfStored(ofSegment: id)?.batch else { continue }
+            batch.spans.removeAll { !times.contains($0.startTimeUnixNano) }
+            guard !batch.spans.isEmpty else { continue }
+            spans += batch.spans.count
+            for part in batch.parts(ofSpans: Self.spansPerLineMax) { try output.write(TraceRequestJSON.encode(part)) }
+            progress.show(Int64(index + 1), of: Int64(ids.count), "segments")
+        }
+        return spans
+    }
+}
+
+extension SpanBatch {
+    /// The batch in batches of at most `count` spans, over the same bytes.
+    func parts(ofSpans count: Int) -> some Sequence<SpanBatch> {
+        stride(from: 0, to: spans.count, by: count).lazy.map { start in
+            var part = self
+            part.spans = Array(spans[start..<min(start + count, spans.count)])
+            return part
+        }
+    }
+}
+
+/// Lines to a new file or to standard output. Used by one thread.
+private final class LineOutput {
+    private let file: FileHandle?
+
+    init(path: String?) throws {
+        guard let path else {
+            file = nil
+            return
+        }
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw CommandFailure(.failed, "\(path) is there already; name a new file, or remove it first")
+        }
+        guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600]),
+            let handle = FileHandle(forWritingAtPath: path)
+        else { throw CommandFailure(.failed, "cannot write \(path)") }
+        file = handle
+    }
+
+    func write(_ line: [UInt8]) throws {
+        guard let file else { return Terminal.write(String(decoding: line, as: UTF8.self) + "\n") }
+        do {
+            try file.write(contentsOf: Data(line) + [UInt8(ascii: "\n")])
+        } catch {
+            throw CommandFailure(.failed, "the file could not be written: \(error.localizedDescription)")
+        }
+    }
+
+    func close() throws {
+        try file?.synchronize()
+        try file?.close()
+    }
+}

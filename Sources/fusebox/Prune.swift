@@ -1,0 +1,57 @@
+import ArgumentParser
+import Derivations
+import FuseboxConfiguration
+import SpanStore
+import TelemetryModel
+
+/// `fusebox prune`: retention by hand.
+struct Prune: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Delete the spans that ended before a time, segment by segment; the server must be stopped.",
+        discussion: """
+            Only whole segments go: a segment that holds one later span stays. Counters stay as they are, and spans from before that time
+            are refused from then on. Without --yes it only says what it would delete.
+
+            Example:
+              fusebox prune --before 30d --yes
+            """)
+
+    /// What was received this long before the breakers' settle time stays: a start reads it again.
+    private static let settleMarginNanoseconds: Int64 = 30_000_000_000
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: "2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.")
+    var before: TimeArgument
+
+    @Flag(help: "Delete. Nothing brings the spans back.")
+    var yes = false
+
+    mutating func run() async throws {
+        let configuration = try common.configuration()
+        let folder = StoreFolder(path: configuration.dataFolder)
+        let now = Clock.unixNano()
+        let bound = before.unixNano(nowUnixNano: now)
+        let time = TimeText.iso8601(unixNano: bound)
+        guard bound <= now else { throw CommandFailure(.usage, "\(time) is in the future") }
+        do throws(StoreError) {
+            guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+            guard yes else {
+                let reader = try SQLReader(folder: folder)
+                let prunable = try reader.history.segments(endingAtOrBefore: bound)
+                return Terminal.write(
+                    "\(prunable.spans) spans in \(prunable.segments) segments ended before \(time); --yes deletes them\n")
+            }
+            let store = try SpanStore(folder: folder, gate: CommitGate())
+            let settle = configuration.policy.breakerSettleNanoseconds + Self.settleMarginNanoseconds
+            let dropped = try SegmentRetention(store.maintenance())
+                .dropSegments(endedAtOrBefore: bound, nowUnixNano: now, settleNanoseconds: settle)
+            store.emptyLog()
+            Terminal.write(
+                "deleted \(dropped.spans) spans in \(dropped.segments) segments, \(dropped.bytes >> 10) KiB, that ended before \(time)\n"
+            )
+        } catch {
+            throw error.failure
+        }
+    }
+}

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Measures the release build under load and in queries, and compares with what was measured before.
+
+    make bench                         every section that takes less than a minute
+    make bench ARGS="ingest single"    some of them
+    make bench ARGS=all                also those that take minutes: growth, overload
+    make bench ARGS="--record"         writes the result to bench/baseline.json
+
+Ratios to bench/baseline.json are printed and never fail the run: wall time depends on the machine. What gates is counted in
+instructions, by scripts/instructions.sh. Needs nothing but Python and a C compiler with zlib.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BASELINE = ROOT / "bench/baseline.json"
+RESULT = ROOT / ".build/bench.json"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+# A figure's name, its unit, and whether more of it is better.
+UNITS = {
+    "spans_per_second": ("spans/s", True), "cpu_microseconds_per_span": ("µs/span", False), "p50_milliseconds": ("ms", False),
+    "p99_milliseconds": ("ms", False), "bytes_per_span": ("B/span", False), "peak_resident_mebibytes": ("MiB", False),
+    "seconds": ("s", False), "cpu_ratio": ("x", False), "refused_requests": ("", False),
+}
+
+
+class Server:
+    """`fusebox serve` in a folder, with its defaults."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, folder
+
+    def __enter__(self):
+        self.process = subprocess.Popen([self.binary, "serve", "--data-dir", self.folder, "--http-port", "0"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for line in self.process.stdout:
+            found = re.search(r"listens on http://127.0.0.1:(\d+)", line)
+            if found:
+                self.port = int(found[1])
+                break
+        else:
+            sys.exit("bench: the server did not start")
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+    def is_ready(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", "/-/ready")
+        return connection.getresponse().status == 200
+
+    def cpu_seconds(self):
+        """User and system time so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def peak_resident_mebibytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+    def stored_bytes(self):
+        return sum(path.stat().st_size for path in pathlib.Path(self.folder).glob("fusebox.db*") if not path.name.endswith("-shm"))
+
+
+class Bench:
+    def __init__(self, binary, scratch, spans):
+        self.binary, self.scratch, self.spans = binary, pathlib.Path(scratch), spans
+        self.results = {}
+        self.load_binary = str(self.scratch / "load")
+        sources = [str(ROOT / "Tests/Load" / name) for name in ("load.c", "payload.c")]
+        subprocess.run([shutil.which("cc") or "clang", "-O2", "-pthread", "-o", self.load_binary, *sources, "-lz"], check=True)
+
+    def folder(self, name):
+        return str(self.scratch / name)
+
+    def load(self, server, *arguments):
+        """One run of the generator, with what it cost the server."""
+        before = server.cpu_seconds()
+        done = subprocess.run([self.load_binary, "-p", str(server.port), *map(str, arguments)], capture_output=True, text=True, check=True)
+        result = json.loads(done.stdout)
+        spans = max(1, result["acknowledged_spans"])
+        result["cpu_microseconds_per_span"] = (server.cpu_seconds() - before) / spans * 1e6
+        result["refused_requests"] = sum(count for status, count in result["statuses"].items() if status != "200")
+        return result
+
+    def note(self, name, figures, *names):
+        kept = {figure: figures[figure] for figure in names or figures}
+        self.results[name] = kept
+        text = ", ".join(f"{value:,.2f} {UNITS[figure][0]}".replace(".00 ", " ") if figure != "p50_milliseconds" else f"p50 {value:.2f} ms"
+                         for figure, value in kept.items())
+        print(f"{name:28} {text.replace(' ms, ', ' ms, p99 ', 1) if 'p99_milliseconds' in kept else text}", flush=True)
+
+    # Sections
+
+    def ingest(self):
+        """Durable ingest in the closed loop: -c 8 -b 100."""
+        with Server(self.binary, self.folder("ingest")) as server:
+            result = self.load(server, "-c", 8, "-b", 100, "-n", self.spans)
+            result["peak_resident_mebibytes"] = server.peak_resident_mebibytes()
+        # At its end the server folds the log into the file.
+        result["bytes_per_span"] = server.stored_bytes() / result["acknowledged_spans"]
+        self.note("ingest", result, "spans_per_second", "cpu_microseconds_per_span", "p50_milliseconds", "p99_milliseconds",
+                  "bytes_per_span", "peak_resident_mebibytes")
+
+    def simple(name, *arguments, share=1.0):
+        def section(self):
+            with Server(self.binary, self.folder(name)) as server:
+                spans = int(self.spans * share)
+                result = self.load(server, *arguments, "-n", spans)
+            self.note(name, result, "spans_per_second", "cpu_microseconds_per_span", "p50_milliseconds", "p99_milliseconds")
+        section.__doc__ = f"The generator with {' '.join(map(str, arguments))}."
+        return section
+
+    gzip = simple("gzip", "-c", 8, "-b", 100, "-z", share=0.5)
+    small = simple("small", "-c", 64, "-b", 8, share=0.5)
+    single = simple("single", "-c", 1, "-b", 100, share=0.1)
+    connections = simple("connections", "-c", 32, "-b", 100, share=0.5)
+    del simple
+
+    def open_loop(self):
+        """A fixed rate below the limit, latency from the time at which a request was due."""
+        with Server(self.binary, self.folder("open")) as server:
+            result = self.load(server, "-c", 32, "-b", 100, "-r", 50000, "-t", 10)
+        self.note("open_loop", result, "spans_per_second", "cpu_microseconds_per_span", "p50_milliseconds", "p99_milliseconds")
+
+    def memory(self):
+        """Peak resident memory over 2.5 times the spans: 5 million unless told otherwise."""
+        with Server(self.binary, self.folder("memory")) as server:
+            result = self.load(server, "-c", 8, "-b", 100, "-n", int(self.spans * 2.5))
+            result["peak_resident_mebibytes"] = server.peak_resident_mebibytes()
+        self.note("memory", result, "peak_resident_mebibytes", "spans_per_second")
+
+    QUERIES = {
+        "count": "SELECT count(*) FROM spans",
+        "by_tool": "SELECT tool_name, count(*), percentile(duration_ns, 95) FROM spans GROUP BY tool_name",
+        "timeouts_by_tool": "SELECT tool_name, count(*) FROM timeouts GROUP BY tool_name",
+        "tokens_by_model": "SELECT model, sum(tokens) FROM spans WHERE workflow_name = 'review_patch' AND tokens > 5000 GROUP BY model",
+        "trace": "SELECT * FROM spans WHERE trace_id = :trace",
+    }
+
+    def queries(self):
+        """The queries of docs/benchmarks.md over 2 million spans: each one process of `fusebox sql`, start included."""
+        with Server(self.binary, self.folder("queries")) as server:
+            self.load(server, "-c", 8, "-b", 100, "-n", self.spans)
+        (row,) = json.loads(self.sql("SELECT trace_id FROM spans LIMIT 1 OFFSET 1000"))
+        for name, query in [("nothing", "SELECT 1"), *self.QUERIES.items()]:
+            times = []
+            for _ in range(5):
+                start = time.monotonic()
+                self.sql(query, f"--parameter=trace={row['trace_id']}")
+                times.append(time.monotonic() - start)
+            self.note(f"query_{name}", {"seconds": statistics.median(times)})
+
+    def sql(self, query, *arguments):
+        return subprocess.run([self.binary, "sql", "--data-dir", self.folder("queries"), "--format", "json", *arguments, query],
+                              capture_output=True, text=True, check=True).stdout
+
+    def growth(self):
+        """Cost a span at ten times the spans, 20 million unless told otherwise, against at half; then a start with all of them."""
+        folder = self.folder("growth")
+        half = self.spans // 2
+        with Server(self.binary, folder) as server:
+            first = self.load(server, "-c", 8, "-b", 100, "-n", half)
+            self.load(server, "-c", 8, "-b", 100, "-n", self.spans * 10 - half)
+            last = self.load(server, "-c", 8, "-b", 100, "-n", half)
+            last["peak_resident_mebibytes"] = server.peak_resident_mebibytes()
+        last["bytes_per_span"] = server.stored_bytes() / (self.spans * 10 + half)
+        last["cpu_ratio"] = last["cpu_microseconds_per_span"] / first["cpu_microseconds_per_span"]
+        self.note("growth", last, "cpu_ratio", "cpu_microseconds_per_span", "spans_per_second", "bytes_per_span", "peak_resident_mebibytes")
+        start = time.monotonic()
+        with Server(self.binary, folder) as server:
+            while not server.is_ready():
+                time.sleep(0.01)
+            self.note("start_up", {"seconds": time.monotonic() - start})
+
+    def overload(self, seconds=300):
+        """Four times what it can take, for five minutes."""
+        with Server(self.binary, self.folder("overload")) as server:
+            limit = self.load(server, "-c", 8, "-b", 100, "-n", 500_000)["spans_per_second"]
+            result = self.load(server, "-c", 256, "-b", 100, "-r", int(4 * limit), "-t", seconds)
+            result["peak_resident_mebibytes"] = server.peak_resident_mebibytes()
+        unexpected = set(result["statuses"]) - {"200", "503"}
+        if unexpected:
+            sys.exit(f"bench: under overload the server answered {unexpected}")
+        self.note("overload", result, "peak_resident_mebibytes", "spans_per_second", "refused_requests")
+
+    QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries"]
+    ALL = [*QUICK, "growth", "overload"]
+
+
+def compare(results):
+    if not BASELINE.exists():
+        return
+    baseline = json.loads(BASELINE.read_text())
+    print(f"\nratio to {BASELINE.relative_to(ROOT)} (above 1 is better)")
+    for section, figures in results.items():
+        for figure, value in figures.items():
+            before = baseline.get(section, {}).get(figure)
+            if before and value:
+                ratio = value / before if UNITS[figure][1] else before / value
+                print(f"{section:28} {figure:28} {ratio:5.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", choices=[*Bench.ALL, "all", []], help="what to measure")
+    parser.add_argument("--binary", default=str(ROOT / ".build/release/fusebox"))
+    parser.add_argument("--spans", type=int, default=2_000_000, help="how many spans make a section's load")
+    parser.add_argument("--record", action="store_true", help="keep the result as the baseline")
+    parser.add_argument("--folder", default=None, help="where the data folders are made; a disk, not memory")
+    options = parser.parse_args()
+    sections = Bench.ALL if "all" in options.sections else options.sections or Bench.QUICK
+    if not os.access(options.binary, os.X_OK):
+        sys.exit(f"bench: there is no {options.binary}; run: make release")
+    scratch = tempfile.mkdtemp(prefix="fusebox-bench-", dir=options.folder)
+    try:
+        bench = Bench(options.binary, scratch, options.spans)
+        for section in sections:
+            getattr(bench, section)()
+            for path in pathlib.Path(scratch).iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(bench.results, indent=1) + "\n")
+    compare(bench.results)
+    if options.record:
+        kept = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+        BASELINE.parent.mkdir(exist_ok=True)
+        BASELINE.write_text(json.dumps(kept | bench.results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The faults of `make test` many times over, with another seed each night, and what is too long for it. Some hours on two cores.
+#
+#   scripts/nightly.sh              all of it
+#   scripts/nightly.sh kills        one part: kills, power, flips, faults, size, fuzz
+#
+# A failure names its seed; FUSEBOX_SEED=that runs the same again.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+export FUSEBOX_SEED=${FUSEBOX_SEED:-$(date +%Y%m%d)}
+export FUSEBOX_KILL_ROUNDS=${FUSEBOX_KILL_ROUNDS:-10000}
+export FUSEBOX_POWER_STATES=${FUSEBOX_POWER_STATES:-20000}
+export FUSEBOX_FLIPS=${FUSEBOX_FLIPS:-2000}
+export FUSEBOX_FAULT_ROUNDS=${FUSEBOX_FAULT_ROUNDS:-400}
+export FUSEBOX_LOG_ROUNDS=${FUSEBOX_LOG_ROUNDS:-500}
+export FUSEBOX_RESTARTS=${FUSEBOX_RESTARTS:-100}
+export FUSEBOX_TERM_ROUNDS=${FUSEBOX_TERM_ROUNDS:-200}
+export FUSEBOX_NIGHTLY=1
+
+parts=("$@")
+[ ${#parts[@]} -gt 0 ] || parts=(kills power flips faults size fuzz)
+status=0
+
+pytest() { .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini "$@" || status=1; }
+
+swift build -c release --product fusebox && swift build -c release --product FuseboxSQLite || exit 1
+if [ ! -x .venv/bin/python ]; then
+    python3 -m venv .venv && .venv/bin/pip install --quiet --requirement Tests/EndToEnd/requirements.txt || exit 1
+fi
+echo "nightly: seed $FUSEBOX_SEED"
+for part in "${parts[@]}"; do
+    printf '\n== %s ==\n' "$part"
+    case $part in
+    kills) pytest Tests/EndToEnd/test_durability.py ;;
+    power) pytest Tests/EndToEnd/test_power_loss.py ;;
+    flips) pytest Tests/EndToEnd/test_bit_flips.py ;;
+    faults) pytest Tests/EndToEnd/test_storage_faults.py Tests/EndToEnd/test_process_faults.py ;;
+    size) pytest Tests/EndToEnd/test_large_file.py ;;
+    fuzz) scripts/fuzz.sh 20000000 || status=1 ;;
+    *) echo "nightly: there is no part $part" >&2 && exit 2 ;;
+    esac
+done
+exit "$status"
