@@ -45,7 +45,8 @@ import Testing
                 #expect(total <= MergeLimits.spansMax && chosen.count > 1)
                 written += total
                 held.replaceSubrange(
-                    chosen, with: [MergePlan.Candidate(id: held[chosen.upperBound - 1].id, spanCount: total, storedBytes: total * 40)])
+                    chosen,
+                    with: [MergePlan.Candidate(id: held[chosen.upperBound - 1].id, spanCount: total, storedBytes: total * 40)])
             }
         }
         #expect(held.reduce(0) { $0 + $1.spanCount } == came)

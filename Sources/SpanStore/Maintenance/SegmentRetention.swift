@@ -34,7 +34,8 @@ package final class SegmentRetention {
         do {
             deleteSegment = try maintenance.connection.prepare("DELETE FROM segment WHERE id = ?1", persistent: true)
             setMeta = try maintenance.connection.prepare(
-                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", persistent: true)
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                persistent: true)
             savedClock = try maintenance.connection.integer(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_clock_unix_nano'")
         } catch {
@@ -78,7 +79,8 @@ package final class SegmentRetention {
             try drop(RetentionPlan.ended(entries, cut: cut, settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
             try giveBack()
             return Removed(
-                segments: removed.segments - before.segments, spans: removed.spans - before.spans, bytes: removed.bytes - before.bytes)
+                segments: removed.segments - before.segments, spans: removed.spans - before.spans,
+                bytes: removed.bytes - before.bytes)
         } catch {
             throw .database(error)
         }
@@ -120,13 +122,14 @@ package final class SegmentRetention {
         ledger.setRetentionFloor(floor)
         for start in stride(from: 0, to: doomed.count, by: Self.segmentsPerTransaction) {
             let batch = doomed[start..<min(start + Self.segmentsPerTransaction, doomed.count)]
-            try maintenance.commit({ () throws(SQLiteError) in
-                try set("retention_floor_unix_nano", floor)
-                for entry in batch {
-                    try deleteSegment.run(binding: entry.id)
-                    try maintenance.leave(entry.streamSet)
-                }
-            }, then: { ledger.remove(Set(batch.map(\.id))) })
+            try maintenance.commit(
+                { () throws(SQLiteError) in
+                    try set("retention_floor_unix_nano", floor)
+                    for entry in batch {
+                        try deleteSegment.run(binding: entry.id)
+                        try maintenance.leave(entry.streamSet)
+                    }
+                }, then: { ledger.remove(Set(batch.map(\.id))) })
             removed.segments += batch.count
             removed.spans += batch.reduce(0) { $0 + Int64($1.spanCount) }
             removed.bytes += batch.reduce(0) { $0 + Int64($1.storedBytes) }
