@@ -118,7 +118,8 @@ package final class MaintenanceMetrics: Sendable {
             CounterMetric("fusebox_retention_removed_segments_total", help: "Segments that were let go."))
         retentionFloor = registry.register(
             GaugeMetric(
-                "fusebox_retention_floor_timestamp_seconds", help: "Spans that ended at or before this are refused.", unit: .seconds,
+                "fusebox_retention_floor_timestamp_seconds", help: "Spans that ended at or before this are refused.",
+                unit: .seconds,
                 initially: nil))
         for result in ["ok", "error"] {
             _ = merges.cell(result)

@@ -115,4 +115,16 @@ import Testing
         #expect(try fixture.sql("SELECT count(*) FROM segment_stream WHERE id / 4096 = 77") == [["0"]])
         #expect(try rows(fixture).count == before.count + Int(fixture.sql("SELECT span_count FROM segment WHERE id = 78")[0][0])!)
     }
+
+    @Test func aFileOfTheFirstVersionOpensAndIsMerged() throws {
+        let fixture = try StoreFixture()
+        var workload = Workload(random: Seeded(state: 13))
+        for _ in 0..<30 { try fixture.ingest(workload.batch()) }
+        let before = try rows(fixture)
+        try fixture.crash(leaving: "DROP TABLE segment_leftover; PRAGMA user_version = 1")
+        #expect(try rows(fixture) == before)
+        try fixture.merge()
+        #expect(try rows(fixture) == before)
+        #expect(try fixture.sql("SELECT count(*) FROM segment")[0][0] < "30")
+    }
 }

@@ -27,16 +27,20 @@ import Testing
     @Test(arguments: [false, true])
     func everyConditionGivesWhatAFullScanGives(merged: Bool) throws {
         let (fixture, _) = try filled(21, merged: merged)
-        let span = try fixture.sql("SELECT trace_id, span_id, parent_span_id FROM spans WHERE parent_span_id IS NOT NULL LIMIT 1")[0]
+        let span = try fixture.sql(
+            "SELECT trace_id, span_id, parent_span_id FROM spans WHERE parent_span_id IS NOT NULL LIMIT 1")[0]
         let conditions = [
             "tokens > 5000", "tokens >= 5000.5", "tokens < 100", "tokens <= 4000 AND tokens > 3000", "tokens = 17",
-            "tokens IS NULL", "tokens IS NOT NULL", "tokens IN (1, 2, 3, 4000)", "tokens IN (NULL)", "tokens = NULL", "tokens <> 5",
+            "tokens IS NULL", "tokens IS NOT NULL", "tokens IN (1, 2, 3, 4000)", "tokens IN (NULL)", "tokens = NULL",
+            "tokens <> 5",
             "tokens BETWEEN 10 AND 3000 AND tool_name = 'tool 2'", "tokens < -9223372036854775808", "tokens > 9e99",
             "tool_name IS NULL", "tool_name IS NOT NULL", "tool_name IN ('tool 1', 'tool 3', NULL)", "tool_name IN ('none')",
-            "tool_name LIKE 'tool 1%'", "tool_name LIKE 'TOOL%'", "tool_name LIKE '%2'", "tool_name LIKE 'tool_1'", "tool_name LIKE ''",
+            "tool_name LIKE 'tool 1%'", "tool_name LIKE 'TOOL%'", "tool_name LIKE '%2'", "tool_name LIKE 'tool_1'",
+            "tool_name LIKE ''",
             "tool_name LIKE NULL", "tool_name NOT LIKE 'tool 1%'", "tool_name > 'tool 2'", "session_id LIKE 'session 1%'",
             "status_message = 'failed 1'", "status_code = 2", "status_code IN (0, 1)", "cache_hit = 1", "cache_hit IS NULL",
-            "duration_ns > 50000", "duration_ns = 0", "duration_ns < 0", "duration_ns <= 10", "duration_ns >= -5", "duration_ns IS NULL",
+            "duration_ns > 50000", "duration_ns = 0", "duration_ns < 0", "duration_ns <= 10", "duration_ns >= -5",
+            "duration_ns IS NULL",
             "end_time_unix_nano > 5000000", "end_time_unix_nano BETWEEN 2000000 AND 2100000",
             "start_time_unix_nano > 3000000 AND start_time_unix_nano <= 3500000.5", "start_time_unix_nano IN (1, 2)",
             "trace_id = '\(span[0])'", "trace_id IN ('\(span[0])', 'x')", "trace_id LIKE '0000%'", "span_id = '\(span[1])'",
@@ -48,10 +52,13 @@ import Testing
         for condition in conditions {
             let query = "SELECT span_id FROM spans WHERE"
             #expect(
-                try fixture.sql("\(query) \(condition) ORDER BY 1") == fixture.sql("\(query) \(try hidden(condition)) ORDER BY +span_id"),
+                try fixture.sql("\(query) \(condition) ORDER BY 1")
+                    == fixture.sql("\(query) \(try hidden(condition)) ORDER BY +span_id"),
                 "\(condition)")
         }
-        #expect(try fixture.sql("SELECT span_id FROM spans WHERE tokens > '5000'") == fixture.sql("SELECT span_id FROM spans WHERE tokens > 5000"))
+        #expect(
+            try fixture.sql("SELECT span_id FROM spans WHERE tokens > '5000'")
+                == fixture.sql("SELECT span_id FROM spans WHERE tokens > 5000"))
     }
 
     @Test(arguments: [false, true])
@@ -61,8 +68,10 @@ import Testing
         for key in keys {
             let call = "attr(attributes, '\(key.replacing("'", with: "''"))')"
             let conditions = [
-                "\(call) = 'text 3 é'", "\(call) = 3", "\(call) = '3'", "\(call) > 2", "\(call) < 0.5", "\(call) IS NULL", "\(call) IS NOT NULL",
-                "\(call) = 1", "\(call) LIKE 'text%'", "\(call) LIKE '%'", "\(call) IN (1, 2, 'text 1 é')", "\(call) = 'AP8='", "\(call) >= 'text 2'",
+                "\(call) = 'text 3 é'", "\(call) = 3", "\(call) = '3'", "\(call) > 2", "\(call) < 0.5", "\(call) IS NULL",
+                "\(call) IS NOT NULL",
+                "\(call) = 1", "\(call) LIKE 'text%'", "\(call) LIKE '%'", "\(call) IN (1, 2, 'text 1 é')", "\(call) = 'AP8='",
+                "\(call) >= 'text 2'",
                 "\(call) = 'tool 2' AND tokens > 100",
             ]
             for condition in conditions {
@@ -72,7 +81,8 @@ import Testing
         }
         let reader = try SQLReader(folder: fixture.folder)
         let statement = try #require(
-            try reader.prepareNext("SELECT attr(s.attributes, 'key.1') FROM spans s WHERE attr(s.attributes, 'key.1') = 1; SELECT 2")?.statement)
+            try reader.prepareNext(
+                "SELECT attr(s.attributes, 'key.1') FROM spans s WHERE attr(s.attributes, 'key.1') = 1; SELECT 2")?.statement)
         #expect(statement.columnName(0) == "attr(attributes, 'key.1')")
         while try statement.step() {}
         #expect(reader.report.columns["key.1"] != nil)
@@ -97,12 +107,14 @@ import Testing
             for column in ["start_time_unix_nano", "tool_name", "service_name", "trace_id", "session_id", "name"] {
                 for condition in ["1", "tool_name IS NOT NULL", "tokens > 4000", "service_name = 'svc1'", "tool_name = 'none'"] {
                     let direct = try fixture.sql("SELECT \(column) FROM spans WHERE \(condition) ORDER BY \(column) \(direction)")
-                    let sorted = try fixture.sql("SELECT \(column) FROM spans WHERE \(condition) ORDER BY +\(column) \(direction)")
+                    let sorted = try fixture.sql(
+                        "SELECT \(column) FROM spans WHERE \(condition) ORDER BY +\(column) \(direction)")
                     #expect(direct == sorted, "\(column) \(direction) \(condition)")
                 }
             }
         }
-        let groups = "count(*), sum(tokens), max(duration_ns), percentile(duration_ns, 95), group_concat(DISTINCT stage) FROM spans"
+        let groups =
+            "count(*), sum(tokens), max(duration_ns), percentile(duration_ns, 95), group_concat(DISTINCT stage) FROM spans"
         for column in ["tool_name", "service_name", "trace_id", "session_id"] {
             #expect(
                 try fixture.sql("SELECT \(column), \(groups) GROUP BY 1 ORDER BY 1")
@@ -121,7 +133,8 @@ import Testing
         }
         let reader = try SQLReader(folder: fixture.folder)
         let statement = try #require(
-            try reader.prepareNext("SELECT start_time_unix_nano FROM spans ORDER BY start_time_unix_nano DESC LIMIT 3")?.statement)
+            try reader.prepareNext("SELECT start_time_unix_nano FROM spans ORDER BY start_time_unix_nano DESC LIMIT 3")?.statement
+        )
         var starts: [Int64] = []
         while try statement.step() { starts.append(statement.integer(0)) }
         #expect(starts == [19_050, 19_049, 19_048])
@@ -145,10 +158,12 @@ import Testing
         for segment in 0..<10 {
             let attributes: AttributeList = ["tool_name": .string("tool \(segment)"), "tokens": .int(Int64(segment * 100))]
             try fixture.ingest(
-                Batches.of((1...5).map { Batches.span(1, UInt64(segment * 100 + $0), attributes, start: Int64(segment * 1_000 + $0)) }))
+                Batches.of(
+                    (1...5).map { Batches.span(1, UInt64(segment * 100 + $0), attributes, start: Int64(segment * 1_000 + $0)) }))
         }
         let reader = try SQLReader(folder: fixture.folder)
-        let query = "SELECT sum(duration_ns) FROM spans WHERE start_time_unix_nano >= 4000 AND tokens > 650 AND tool_name LIKE 'tool 8%'"
+        let query =
+            "SELECT sum(duration_ns) FROM spans WHERE start_time_unix_nano >= 4000 AND tokens > 650 AND tool_name LIKE 'tool 8%'"
         let statement = try #require(try reader.prepareNext(query[...])?.statement)
         while try statement.step() {}
         #expect(reader.report.segments == 10)

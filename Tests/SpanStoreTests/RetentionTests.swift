@@ -19,7 +19,8 @@ import Testing
                 Batches.of(
                     (1...10).map { number in
                         Batches.span(
-                            UInt64(day + 1), UInt64(day * 100 + number), ["noise": noise(noiseBytes)], start: fixture.now - 5_000_000_000)
+                            UInt64(day + 1), UInt64(day * 100 + number), ["noise": noise(noiseBytes)],
+                            start: fixture.now - 5_000_000_000)
                     }))
         }
         return (fixture, start)
@@ -67,7 +68,9 @@ import Testing
         fixture.now = jumped
         try fixture.ingest(Batches.of([Batches.span(99, 9_999, start: jumped)]))
         for pass in 0..<1_440 {
-            try retention.run(limits(days: 30), nowUnixNano: jumped + Int64(pass) * RetentionClock.passNanoseconds, settleNanoseconds: Self.settle)
+            try retention.run(
+                limits(days: 30), nowUnixNano: jumped + Int64(pass) * RetentionClock.passNanoseconds,
+                settleNanoseconds: Self.settle)
         }
         #expect(try spans(fixture) < "101", "sixty days of the retention clock have passed in a day")
         let other = try filled()

@@ -29,7 +29,9 @@ struct Workload {
         if Bool.random(using: &random) {
             attributes.append(Bool.random(using: &random) ? "tool_name" : "gen_ai.tool.name", .string("tool \(trace % 5)"))
         }
-        if Int.random(in: 0..<3, using: &random) == 0 { attributes.append("tokens", .int(.random(in: 0..<9_000, using: &random))) }
+        if Int.random(in: 0..<3, using: &random) == 0 {
+            attributes.append("tokens", .int(.random(in: 0..<9_000, using: &random)))
+        }
         if Int.random(in: 0..<4, using: &random) == 0 { attributes.append("session.id", .string("session \(trace)")) }
         var span = Batches.span(trace, nextSpan, attributes, start: .random(in: 1_000_000..<9_000_000, using: &random))
         span.endTimeUnixNano = span.startTimeUnixNano + .random(in: -3...90_000, using: &random)

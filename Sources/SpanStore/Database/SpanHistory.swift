@@ -70,7 +70,9 @@ package struct SpanHistory {
         do {
             var attemptsLeft = attemptsMax
             let segment = try open(id)
-            guard let received = try segment.column(.fixed, FixedColumn.received) else { throw SegmentError.damaged("no receipts") }
+            guard let received = try segment.column(.fixed, FixedColumn.received) else {
+                throw SegmentError.damaged("no receipts")
+            }
             let outcome = try segment.column(.derived, "outcome")
             var rows: [Int] = []
             for row in try StoredBatch.rowsByArrival(segment).reversed() {
@@ -98,7 +100,9 @@ package struct SpanHistory {
     }
 
     private func open(_ id: Int64) throws -> SegmentReader {
-        guard let segment = try SegmentCatalog(connection).open(id) else { throw SegmentError.damaged("segment \(id) is missing") }
+        guard let segment = try SegmentCatalog(connection).open(id) else {
+            throw SegmentError.damaged("segment \(id) is missing")
+        }
         return segment
     }
 

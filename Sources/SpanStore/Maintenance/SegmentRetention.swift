@@ -36,7 +36,8 @@ package final class SegmentRetention {
         do {
             deleteSegment = try maintenance.connection.prepare("DELETE FROM segment WHERE id = ?1", persistent: true)
             setMeta = try maintenance.connection.prepare(
-                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", persistent: true)
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                persistent: true)
             savedClock = try maintenance.connection.integer(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_clock_unix_nano'")
             droppedReceived =
@@ -83,7 +84,8 @@ package final class SegmentRetention {
             try drop(RetentionPlan.ended(entries, cut: cut, settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
             try giveBack()
             return Removed(
-                segments: removed.segments - before.segments, spans: removed.spans - before.spans, bytes: removed.bytes - before.bytes)
+                segments: removed.segments - before.segments, spans: removed.spans - before.spans,
+                bytes: removed.bytes - before.bytes)
         } catch {
             throw .database(error)
         }
@@ -125,14 +127,15 @@ package final class SegmentRetention {
         ledger.setRetentionFloor(floor)
         for start in stride(from: 0, to: doomed.count, by: Self.segmentsPerTransaction) {
             let batch = doomed[start..<min(start + Self.segmentsPerTransaction, doomed.count)]
-            try maintenance.commit({ () throws(SQLiteError) in
-                try set("retention_floor_unix_nano", floor)
-                try set(AcknowledgedMark.droppedKey, batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) })
-                for entry in batch {
-                    try deleteSegment.run(binding: entry.id)
-                    try maintenance.leave(entry.streamSet)
-                }
-            }, then: { ledger.remove(Set(batch.map(\.id))) })
+            try maintenance.commit(
+                { () throws(SQLiteError) in
+                    try set("retention_floor_unix_nano", floor)
+                    try set(AcknowledgedMark.droppedKey, batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) })
+                    for entry in batch {
+                        try deleteSegment.run(binding: entry.id)
+                        try maintenance.leave(entry.streamSet)
+                    }
+                }, then: { ledger.remove(Set(batch.map(\.id))) })
             droppedReceived = batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) }
             removed.segments += batch.count
             removed.spans += batch.reduce(0) { $0 + Int64($1.spanCount) }

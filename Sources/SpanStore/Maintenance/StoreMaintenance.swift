@@ -62,7 +62,8 @@ package final class StoreMaintenance {
     /// Deletes streams that no segment has, a few segments' at a time.
     func deleteLeftovers() throws(SQLiteError) {
         while true {
-            let select = try connection.prepare("SELECT stream_set FROM segment_leftover LIMIT \(MergeLimits.deletionsPerTransaction)")
+            let select = try connection.prepare(
+                "SELECT stream_set FROM segment_leftover LIMIT \(MergeLimits.deletionsPerTransaction)")
             var sets: [Int64] = []
             while try select.step() { sets.append(select.integer(0)) }
             if sets.isEmpty { return }

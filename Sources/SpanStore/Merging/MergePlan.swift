@@ -59,6 +59,23 @@ enum MergePlan {
                 }
             }
         }
+        return enclosed(candidates)
+    }
+
+    /// Small segments between large ones: no neighbours will come, so they are put together as they are.
+    private static func enclosed(_ candidates: [Candidate]) -> Range<Int>? {
+        let tail = candidates.lastIndex(where: \.isFinal) ?? 0
+        for start in 0..<tail {
+            var end = start
+            var total = 0
+            while end < tail, !candidates[end].isFinal, end - start < MergeLimits.inputsMax,
+                total + candidates[end].spanCount <= MergeLimits.spansMax
+            {
+                total += candidates[end].spanCount
+                end += 1
+            }
+            if end - start > 1 { return start..<end }
+        }
         return nil
     }
 

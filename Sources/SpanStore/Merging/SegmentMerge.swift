@@ -45,7 +45,9 @@ struct SegmentMerge {
         try add(encoder.encode(integers: try arrivals(plan.order), FixedColumn.arrival), emit)
         try addIdentities(encoder, emit)
         try addTimes(encoder, plan.starts, &statistics, emit)
-        try addTable(FixedColumn.resources, column: FixedColumn.resource, encoder, emit) { try $0.resources().map(\.encodedEntry) }
+        try addTable(FixedColumn.resources, column: FixedColumn.resource, encoder, emit) {
+            try $0.resources().map(\.encodedEntry)
+        }
         try addTable(FixedColumn.scopes, column: FixedColumn.scope, encoder, emit) { try $0.scopes().map(\.encodedEntry) }
         let attributes = MergedAttributes(inputs)
         try addFixedColumns(encoder, attributes, emit)
@@ -232,7 +234,9 @@ struct MergedAttributes {
         }
         var counts: [String: Int] = [:]
         for input in inputs {
-            for entry in input.directory.columns where entry.space == .attribute { counts[entry.name, default: 0] += entry.valueCount }
+            for entry in input.directory.columns where entry.space == .attribute {
+                counts[entry.name, default: 0] += entry.valueCount
+            }
         }
         // The commonest keys keep theirs; of equal ones those that came first.
         let ranked = names.enumerated().sorted { (counts[$0.element] ?? 0, $1.offset) > (counts[$1.element] ?? 0, $0.offset) }

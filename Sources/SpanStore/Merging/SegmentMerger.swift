@@ -41,7 +41,8 @@ package final class SegmentMerger {
             insertStream = try maintenance.connection.prepare(
                 "INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
             insertSegment = try maintenance.connection.prepare(SegmentRow.insertion, persistent: true)
-            deleteSegments = try maintenance.connection.prepare("DELETE FROM segment WHERE id BETWEEN ?1 AND ?2", persistent: true)
+            deleteSegments = try maintenance.connection.prepare(
+                "DELETE FROM segment WHERE id BETWEEN ?1 AND ?2", persistent: true)
         } catch {
             throw .database(error)
         }
@@ -151,16 +152,17 @@ package final class SegmentMerger {
             id: ids.upperBound, streamSet: set, spanCount: encoded.spanCount, storedBytes: segment.storedBytes,
             endMaximum: encoded.statistics.endMaximum, receivedMaximum: encoded.statistics.receivedMaximum,
             filter: encoded.traceFilter)
-        try maintenance.commit({ () throws(SQLiteError) in
-            try deleteSegments.bind(1, ids.lowerBound)
-            try deleteSegments.bind(2, ids.upperBound)
-            try deleteSegments.run()
-            guard maintenance.connection.changes == sources.count else {
-                throw SQLiteError(extendedCode: 4, message: "segments changed while they were merged", operation: "merge")
-            }
-            try SegmentRow.insert(encoded, id: ids.upperBound, with: insertSegment)
-            try maintenance.keep(set)
-            for source in sources { try maintenance.leave(source.streamSet) }
-        }, then: { ledger.replace(ids, with: entry) })
+        try maintenance.commit(
+            { () throws(SQLiteError) in
+                try deleteSegments.bind(1, ids.lowerBound)
+                try deleteSegments.bind(2, ids.upperBound)
+                try deleteSegments.run()
+                guard maintenance.connection.changes == sources.count else {
+                    throw SQLiteError(extendedCode: 4, message: "segments changed while they were merged", operation: "merge")
+                }
+                try SegmentRow.insert(encoded, id: ids.upperBound, with: insertSegment)
+                try maintenance.keep(set)
+                for source in sources { try maintenance.leave(source.streamSet) }
+            }, then: { ledger.replace(ids, with: entry) })
     }
 }

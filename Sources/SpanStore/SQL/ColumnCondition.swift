@@ -73,7 +73,8 @@ enum ColumnCondition: Equatable {
     func matches(_ text: ArraySlice<UInt8>) -> Bool {
         switch self {
         case .texts(let texts): texts.contains { $0.elementsEqual(text) }
-        case .prefix(let prefix): text.count >= prefix.count && zip(prefix, text).allSatisfy { Self.folded($0) == Self.folded($1) }
+        case .prefix(let prefix):
+            text.count >= prefix.count && zip(prefix, text).allSatisfy { Self.folded($0) == Self.folded($1) }
         case .isNotNull: true
         case .nothing, .isNull, .integers, .integerSet: false
         }

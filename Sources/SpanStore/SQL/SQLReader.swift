@@ -58,7 +58,8 @@ package final class SQLReader: @unchecked Sendable {
     /// attributes are handed down to `spans` where that is possible.
     package func prepareNext(_ sql: Substring) throws(SQLiteError) -> (statement: Statement?, rest: Substring)? {
         guard let (statement, rest) = try connection.prepareNext(sql) else { return nil }
-        guard statement != nil, let rewritten = QueryRewriter.rewrite(String(decoding: sql.utf8.dropLast(rest.utf8.count), as: UTF8.self))
+        guard statement != nil,
+            let rewritten = QueryRewriter.rewrite(String(decoding: sql.utf8.dropLast(rest.utf8.count), as: UTF8.self))
         else { return (statement, rest) }
         if rewritten.attributes.contains(where: { !attributes.contains($0) }) {
             guard attributes.count + rewritten.attributes.count <= Self.attributeColumnsMax else { return (statement, rest) }

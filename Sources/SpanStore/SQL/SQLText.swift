@@ -32,7 +32,8 @@ enum SQLText {
                 while position < text.count, text[position] != 0x0A { position += 1 }
             case UInt8(ascii: "/") where has(text, position + 1, UInt8(ascii: "*")):
                 position += 2
-                while position < text.count, !(text[position] == UInt8(ascii: "*") && has(text, position + 1, UInt8(ascii: "/"))) {
+                while position < text.count, !(text[position] == UInt8(ascii: "*") && has(text, position + 1, UInt8(ascii: "/")))
+                {
                     position += 1
                 }
                 position += 2
@@ -44,7 +45,9 @@ enum SQLText {
                 guard position < text.count else { return nil }
                 position += 1
                 tokens.append(
-                    Token(kind: .name, value: String(decoding: text[(start + 1)..<(position - 1)], as: UTF8.self), range: start..<position))
+                    Token(
+                        kind: .name, value: String(decoding: text[(start + 1)..<(position - 1)], as: UTF8.self),
+                        range: start..<position))
             case let byte where isWord(byte):
                 while position < text.count, isWord(text[position]) { position += 1 }
                 let value = String(decoding: text[start..<position], as: UTF8.self)

@@ -60,9 +60,11 @@ extension SegmentRows {
     private func identityRows(_ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
         guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
         guard case .texts(let texts) = condition else {
-            return condition == .isNull || condition == .isNotNull ? try select(.fixed, name, condition, rows, isText: false) : rows
+            return condition == .isNull || condition == .isNotNull
+                ? try select(.fixed, name, condition, rows, isText: false) : rows
         }
-        let wanted = Set(texts.compactMap { SpanID(hexadecimal: String(decoding: $0, as: UTF8.self)).map { Int64(bitPattern: $0.value) } })
+        let wanted = Set(
+            texts.compactMap { SpanID(hexadecimal: String(decoding: $0, as: UTF8.self)).map { Int64(bitPattern: $0.value) } })
         guard let column = try reader.column(.fixed, name) else { return [] }
         return (rows ?? allRows).filter { row in column.integer(Int(row)).map(wanted.contains) ?? false }
     }
@@ -160,7 +162,9 @@ extension SegmentRows {
             let number = numbers(Int(row))
             groups[texts.indices.contains(number) ? number + 1 : 0].append(row)
         }
-        return groups.enumerated().filter { !$0.element.isEmpty }.map { ($0.offset == 0 ? nil : texts[$0.offset - 1], $0.element) }
+        return groups.enumerated().filter { !$0.element.isEmpty }.map {
+            ($0.offset == 0 ? nil : texts[$0.offset - 1], $0.element)
+        }
     }
 
     /// The distinct texts of a column, and for each row the number of its text, or -1.

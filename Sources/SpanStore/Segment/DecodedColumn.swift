@@ -185,7 +185,9 @@ struct DecodedColumn {
                 continue
             }
             let target = row - Int(steps[position])
-            guard target >= 0, target < spanCount, let id = ids.integer(target) else { throw .damaged("a parent past the last span") }
+            guard target >= 0, target < spanCount, let id = ids.integer(target) else {
+                throw .damaged("a parent past the last span")
+            }
             resolved.append(UInt64(bitPattern: id))
         }
         return DecodedColumn(bytes: bytes, positions: positions, values: .fixed(resolved))
@@ -209,15 +211,18 @@ struct DecodedColumn {
                 case 1: for index in 0..<count { words[index] = Word(truncatingIfNeeded: source[index]) }
                 case 2:
                     for index in 0..<count {
-                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self).littleEndian)
+                        words[index] = Word(
+                            truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self).littleEndian)
                     }
                 case 4:
                     for index in 0..<count {
-                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self).littleEndian)
+                        words[index] = Word(
+                            truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self).littleEndian)
                     }
                 case 8:
                     for index in 0..<count {
-                        words[index] = Word(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self).littleEndian)
+                        words[index] = Word(
+                            truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self).littleEndian)
                     }
                 default:
                     for index in 0..<count {
@@ -247,7 +252,9 @@ struct DecodedColumn {
         let (length, overflow) = count.multipliedReportingOverflow(by: width)
         guard !overflow else { throw .damaged("a column of absurd length") }
         let indices = words(cursor.bytes, try cursor.range(length), count, width: width, as: UInt32.self)
-        guard indices.reduce(0, max) < max(entryCount, 1), entryCount > 0 || indices.isEmpty else { throw .damaged("an index past its dictionary") }
+        guard indices.reduce(0, max) < max(entryCount, 1), entryCount > 0 || indices.isEmpty else {
+            throw .damaged("an index past its dictionary")
+        }
         return .dictionary(entries: entries, indices: indices)
     }
 
