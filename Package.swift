@@ -42,6 +42,7 @@ let package = Package(
         // Row 1: values and thin wrappers.
         .target(name: "TelemetryModel"),
         .target(name: "PrometheusText"),
+        .target(name: "WebPage", resources: [.embedInCode("Files")]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "COTLP", dependencies: ["CProtobufC"], cSettings: [.unsafeFlags(["-w"])]),
 
@@ -57,12 +58,14 @@ let package = Package(
         .target(
             name: "Ingest", dependencies: ["TelemetryModel", "SemanticColumns", "Derivations", "SpanStore", "PrometheusText"]),
 
+        .target(name: "Queries", dependencies: ["TelemetryModel", "SpanStore", "SQLite", "CSQLite"]),
+
         // Row 4: the network, and configuration.
         .target(
             name: "FuseboxHTTP",
             dependencies: [
-                "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1,
-                nioHTTPTypes, logging,
+                "TelemetryModel", "OTLP", "Derivations", "SpanStore", "Ingest", "Queries", "PrometheusText", "WebPage", hummingbird,
+                httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTPTypes, lifecycle, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
@@ -71,7 +74,7 @@ let package = Package(
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "FuseboxHTTP",
+                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "Queries", "FuseboxHTTP",
                 "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),

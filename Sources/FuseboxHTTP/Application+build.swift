@@ -15,8 +15,8 @@ package struct HTTPConfiguration: Sendable {
     package var idleTimeoutSeconds: Int64 = 75
     /// Families that never change, such as the build's.
     package var constantFamilies: [MetricFamily] = []
-    /// What `/` shows.
-    package var pageText = ""
+    /// A folder from which the page is served instead of from the program, for those who work on it.
+    package var pageFolder: String?
 
     package init() {}
 }
@@ -25,14 +25,14 @@ package struct HTTPConfiguration: Sendable {
 ///
 /// - Parameter onRunning: called with the port once the server listens.
 package func buildApplication(
-    _ configuration: HTTPConfiguration, writer: IngestWriter, metrics: HTTPMetrics, logger: Logger,
+    _ configuration: HTTPConfiguration, writer: IngestWriter, questions: APIContext, metrics: HTTPMetrics, logger: Logger,
     onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
 ) -> some ApplicationProtocol {
     let responder = FuseboxResponder(
         otlp: OTLPRoutes(writer: writer, metrics: metrics, bodyBytesMax: configuration.bodyBytesMax),
         operators: OperatorRoutes(
-            writer: writer, metrics: metrics, constantFamilies: configuration.constantFamilies,
-            pageText: configuration.pageText))
+            writer: writer, metrics: metrics, constantFamilies: configuration.constantFamilies),
+        api: APIRoutes(context: questions, writer: writer), page: PageRoutes(folder: configuration.pageFolder))
     return Application(
         responder: responder,
         // The parser's own limits answer without a body; they stand far above ours, which say what is wrong.

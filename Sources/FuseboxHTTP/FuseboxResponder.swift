@@ -16,6 +16,8 @@ package struct FuseboxResponder: HTTPResponder {
 
     let otlp: OTLPRoutes
     let operators: OperatorRoutes
+    let api: APIRoutes
+    let page: PageRoutes
 
     package func respond(to request: Request, context: FuseboxRequestContext) async throws -> Response {
         let response: Response
@@ -58,9 +60,10 @@ package struct FuseboxResponder: HTTPResponder {
             try allow(request, [.get, .head])
             guard await operators.writer.isTaking else { throw StatusTable.unavailable("spans cannot be stored now") }
             return operators.text("ready\n")
-        case "/" where request.method == .get || request.method == .head:
-            return operators.text(operators.pageText)
-        default: throw notFound(request)
+        case let path where path.hasPrefix("/api/"): return try await api.respond(to: request)
+        default:
+            if let file = try await page.respond(to: request) { return file }
+            throw notFound(request)
         }
     }
 
@@ -74,10 +77,7 @@ package struct FuseboxResponder: HTTPResponder {
 
     private func allow(_ request: Request, _ methods: [HTTPRequest.Method]) throws {
         guard !methods.contains(request.method) else { return }
-        let names = methods.map(\.rawValue).joined(separator: ", ")
-        throw Refusal(
-            status: .methodNotAllowed, code: .unimplemented,
-            message: "\(request.uri.path) takes \(names)", headers: [.allow: names])
+        throw StatusTable.wrongMethod(request.uri.path, methods)
     }
 
     private func notFound(_ request: Request) -> Refusal {

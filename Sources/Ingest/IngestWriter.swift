@@ -75,6 +75,11 @@ package final class IngestWriter: Sendable {
         return derived + metrics.registry.families()
     }
 
+    /// Every breaker as of now, with what still settles applied.
+    package func breakers() async throws(IngestError) -> [BreakerView] {
+        try await onWriter { [clock] state in state.derivations.breakers(at: max(clock(), state.clockUnixNano)) }
+    }
+
     /// Whether spans would be stored now: the writer answers, and its last commit succeeded.
     package var isTaking: Bool {
         get async { ((try? await onWriter { $0.lastCommitFailed }) ?? true) == false }

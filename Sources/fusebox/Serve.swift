@@ -30,6 +30,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Bytes of a request's body, before and after inflating (FUSEBOX_REQUEST_BYTES_MAX, 67108864).")
     var requestBytesMax: String?
 
+    @Option(help: .hidden)
+    var pageFolder: String?
+
     @Flag(help: "Listen beyond loopback although nobody has to show a token.")
     var insecureListen = false
 
@@ -49,7 +52,10 @@ struct Serve: AsyncParsableCommand {
         }
         defer { writer.stop() }
         let application = buildApplication(
-            httpConfiguration(configuration), writer: writer, metrics: HTTPMetrics(registry: metrics.registry), logger: logger,
+            httpConfiguration(configuration), writer: writer,
+            questions: APIContext(
+                folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy,
+                versionText: BuildInfo.version, clock: { Clock.unixNano() }), metrics: HTTPMetrics(registry: metrics.registry), logger: logger,
             onRunning: { port in Self.greet(configuration, port: port) })
         var group = ServiceGroupConfiguration(
             services: [.init(service: application)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
@@ -83,17 +89,7 @@ struct Serve: AsyncParsableCommand {
         http.port = configuration.httpPort
         http.bodyBytesMax = configuration.requestBytesMax
         http.constantFamilies = [BuildInfo.family]
-        http.pageText = """
-            \(BuildInfo.versionText)
-
-            POST /v1/traces   OTLP over HTTP, protobuf
-            GET  /metrics     Prometheus
-            GET  /-/healthy   /-/ready
-
-            Ask about the spans:  fusebox sql 'SELECT * FROM tools'
-            Breakers and fuses:   fusebox fuses
-
-            """
+        http.pageFolder = pageFolder
         return http
     }
 
@@ -110,7 +106,7 @@ struct Serve: AsyncParsableCommand {
               export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
               export OTEL_TRACES_EXPORTER=otlp
 
-            Then: fusebox sql 'SELECT * FROM tools'   or   \(url)/metrics
+            Then open \(url)   or ask: fusebox sql 'SELECT * FROM tools'
 
             """)
     }
