@@ -145,10 +145,23 @@ package enum Boards {
         json.raw("}")
     }
 
-    /// Offline evals beside the spans that they judge, newest imports first.
+    /// Offline evals beside the spans that they judge, with the tokens and dollars of their traces.
     package static func writeEvals(name: String?, _ reader: QueryReader, into json: inout JSONWriter) throws {
         try reader.write(
-            "SELECT * FROM span_evals WHERE ?1 IS NULL OR name = ?1 LIMIT 5000", [name.map(QueryValue.text) ?? .null], into: &json)
+            """
+            WITH judged AS MATERIALIZED (SELECT * FROM span_evals WHERE ?1 IS NULL OR name = ?1 LIMIT 5000),
+            counted AS MATERIALIZED (
+                SELECT trace_id, sum(tokens) AS tokens, sum((
+                    SELECT (max(0, coalesce(input_tokens, 0) - coalesce(cached_tokens, 0)) * price.input
+                        + coalesce(cached_tokens, 0) * price.cache_read + coalesce(output_tokens, 0) * price.output) / 1e6
+                    FROM main.price AS price
+                    WHERE price.model = token_spans.model
+                        AND price.effective_from_unix_nano <= token_spans.end_time_unix_nano
+                    ORDER BY price.effective_from_unix_nano DESC LIMIT 1)) AS dollars
+                FROM token_spans WHERE trace_id IN (SELECT trace_id FROM judged) GROUP BY trace_id)
+            SELECT judged.*, counted.tokens, counted.dollars
+            FROM judged LEFT JOIN counted ON counted.trace_id = judged.trace_id
+            """, [name.map(QueryValue.text) ?? .null], into: &json)
     }
 
     /// Tokens and dollars by model, as in the view `costs`.

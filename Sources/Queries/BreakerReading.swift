@@ -28,7 +28,7 @@ package enum BreakerReading {
             SELECT time_unix_nano, service_name, scope, tool_name, machine, to_state FROM (
                 SELECT id, time_unix_nano, service_name, scope, tool_name, machine, to_state FROM main.breaker_transition
                 WHERE time_unix_nano < ?1 ORDER BY id DESC LIMIT \(edgesMax))
-            ORDER BY time_unix_nano, id
+            ORDER BY id
             """, [.integer(window.to)]
         ) { row in
             let key = BreakerTimeline.Key(

@@ -17,6 +17,18 @@ package enum WebPage {
     /// Paths and their files.
     package static let files: [String: (name: String, bytes: [UInt8])] = [
         "/index.html": ("index.html", PackageResources.index_html),
+        "/app.css": ("app.css", PackageResources.app_css), "/icon.svg": ("icon.svg", PackageResources.icon_svg),
+        "/app.js": ("app.js", PackageResources.app_js),
+        "/kit.js": ("kit.js", PackageResources.kit_js),
+        "/charts.js": ("charts.js", PackageResources.charts_js),
+        "/overview.js": ("overview.js", PackageResources.overview_js),
+        "/fuses.js": ("fuses.js", PackageResources.fuses_js),
+        "/traces.js": ("traces.js", PackageResources.traces_js),
+        "/trace.js": ("trace.js", PackageResources.trace_js),
+        "/sessions.js": ("sessions.js", PackageResources.sessions_js),
+        "/evals.js": ("evals.js", PackageResources.evals_js),
+        "/compare.js": ("compare.js", PackageResources.compare_js),
+        "/sql.js": ("sql.js", PackageResources.sql_js),
     ]
 
     package static func contentType(of name: String) -> String {
