@@ -33,6 +33,7 @@ async function show() {
   const signal = leave.signal;
   const current = page.parent || page.name;
   replace(nav, pages.map((one) => h("a", { href: address(one.name, withRange()), "aria-current": one.name === current ? "page" : null, "aria-keyshortcuts": `g ${one.key}` }, one.title)));
+  nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   const moved = shown !== `${here.page}/${here.id || ""}`;
   document.title = `${page.title} · Fusebox`;
   main.setAttribute("aria-busy", "true");

@@ -71,7 +71,7 @@ export function timeChart({ series, from, to, width: step, show, label, gate, ga
     }
     if (gate) {
       marks.push(s("line", { class: "gate", x1: inner.left, x2: inner.right, y1: y(gate), y2: y(gate) }));
-      marks.push(s("text", { class: "gate-text", x: inner.right, y: y(gate) - 4, "text-anchor": "end" }, gateName));
+      marks.push(s("text", { class: "gate-text", x: (inner.left + inner.right) / 2, y: y(gate) - 4, "text-anchor": "middle" }, gateName));
     }
     const cross = s("line", { class: "cross", y1: inner.top, y2: inner.bottom, visibility: "hidden" });
     const brush = s("rect", { class: "brush", y: inner.top, height: inner.bottom - inner.top, width: 0, visibility: "hidden" });

@@ -9,7 +9,7 @@ export async function fuses({ place, signal }) {
   const data = await load(signal);
   const services = [...new Set(data.breakers.map((one) => one.service_name))];
   const picker = services.length > 1 ? field("Service", choice(services, service, (value) => go({ service: value }))) : null;
-  const page = [head("Fuse board", "Every tool with a breaker: when it was open, and what that cost.", picker, rangePicker()), body];
+  const page = [head("Fuse board", "When each tool's breaker was open. Opens, cooldown and closes count from the first span on.", picker, rangePicker()), body];
   if (!status.span_count) { replace(body, firstSpans()); return page; }
   fill(body, status, data, service);
   const timer = setInterval(async () => {
@@ -29,6 +29,9 @@ function fill(body, status, data, service) {
     return;
   }
   const window = span(data, tools);
+  const within = (text) => { const at = milliseconds(text); return at >= window.from && at <= window.to; };
+  const recent = (tool) => tool.openings.filter((one) => within(one.start_time_unix_nano) || within(one.end_time_unix_nano)).length * 1000 + tool.timeouts.length;
+  tools.sort((a, b) => recent(b) - recent(a));
   const board = h("div", { class: "board" }, tools.map((tool) => row(tool, window, status)));
   replace(body, h("section", { class: "card" }, h("div", { class: "keys" }, key("open, cooling down", "var(--bad)"), key("open, past its cooldown", "color-mix(in srgb, var(--bad) 22%, var(--surface))"), key("half-open", "var(--warn)"), key("timed-out call", "var(--text)")), axis(window), board), fuseTable(status));
 }
@@ -74,7 +77,7 @@ function axis(window) {
     const x = (at) => ((at - window.from) / (window.to - window.from)) * width;
     replace(chart, s("svg", { height: 1.4 * unit, viewBox: `0 0 ${width} ${1.4 * unit}` }, ticks.map((tick) => s("text", { x: x(tick.at), y: unit, "text-anchor": x(tick.at) < 2 * unit ? "start" : x(tick.at) > width - 2 * unit ? "end" : "middle" }, tick.label))));
   });
-  return h("div", { class: "lane-axis" }, chart);
+  return h("div", { class: "lane-axis" }, h("span"), chart, h("div", { class: "figures" }, figureHead()));
 }
 
 function states(tool, machine) {
@@ -101,8 +104,10 @@ function row(tool, window, status) {
     h("div", { class: "name" }, h("strong", {}, h("a", { href: address("traces", withRange({ tool: tool.name, service: tool.service })) }, tool.name)),
       h("div", { class: "soft small" }, `${tool.service} · ${stage || "other"}${fuse ? ` · fuse ${duration(fuse)}` : ""}${processes > 1 ? ` · ${processes} processes` : ""}`), h("div", {}, badges(tool))),
     lanes(tool, window, summary),
-    h("div", { class: "figures" }, h("span", { class: "h" }, ""), h("span", { class: "h" }, "Opens"), h("span", { class: "h" }, "Cooldown"), h("span", { class: "h" }, "Closes"), figures("reported", "Reported"), figures("derived", "Derived")));
+    h("div", { class: "figures" }, h("div", { class: "narrow" }, figureHead()), figures("reported", "Reported"), figures("derived", "Derived")));
 }
+
+const figureHead = () => ["", "Opens", "Cooldown", "Closes"].map((name) => h("span", { class: "h" }, name));
 
 function lanes(tool, window, summary) {
   const box = h("div", { class: "chart", role: "img", "aria-label": summary });

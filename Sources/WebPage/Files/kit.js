@@ -68,18 +68,26 @@ export function count(value) {
   return plain.format(value);
 }
 
+// 90 s is 1 min 30 s, and 120 s is 2 min.
+function whole(value, large, largeName, small, smallName) {
+  const units = Math.round(value / small);
+  const per = large / small;
+  return units % per ? `${Math.floor(units / per)} ${largeName} ${units % per} ${smallName}` : `${units / per} ${largeName}`;
+}
 const trim = (value) => (value >= 100 ? Math.round(value) : Number(value.toPrecision(3)));
 export function duration(ns) {
   if (ns === null || ns === undefined) return "–";
   const value = Number(ns);
+  if (value === 0) return "0";
   if (value < 1e3) return `${value} ns`;
   if (value < 1e6) return `${trim(value / 1e3)} µs`;
   if (value < 999.5e6) return `${trim(value / 1e6)} ms`;
   if (value < 120e9) return `${trim(value / 1e9)} s`;
-  if (value < 7200e9) return `${Math.floor(value / 60e9)} min ${Math.round((value % 60e9) / 1e9)} s`;
-  if (value < 172800e9) return `${Math.floor(value / 3600e9)} h ${Math.round((value % 3600e9) / 60e9)} min`;
+  if (value < 7200e9) return whole(value, 60e9, "min", 1e9, "s");
+  if (value < 172800e9) return whole(value, 3600e9, "h", 60e9, "min");
   return `${trim(value / 86400e9)} d`;
 }
+export const counted = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;
 export const minutes = (ns) => (ns >= 600e9 ? Math.round(ns / 60e9) : Number((ns / 60e9).toFixed(2)));
 export const percent = (part, whole) => (whole ? `${trim((100 * part) / whole)} %` : "–");
 export const dollars = (value) => (value === null || value === undefined ? "–" : value !== 0 && value < 0.01 ? `$${value.toPrecision(2)}` : `$${value.toFixed(2)}`);
@@ -144,24 +152,25 @@ export function go(changes, quietly = false) {
 
 // The span of time
 
+const usualRange = "1h";
 export const ranges = { "15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h", "7d": "7 d", all: "All" };
 
 export function times() {
   const { parameters } = place();
   if (parameters.get("from")) return { from: parameters.get("from"), to: parameters.get("to") || undefined };
-  const range = parameters.get("range") || "24h";
+  const range = parameters.get("range") || usualRange;
   return range === "all" ? {} : { from: `-${range}` };
 }
 
 export function rangePicker() {
   const { parameters } = place();
   const own = parameters.get("from");
-  const chosen = own ? null : parameters.get("range") || "24h";
+  const chosen = own ? null : parameters.get("range") || usualRange;
   const box = h("div", { class: "segments", role: "group", "aria-label": "Span of time" });
   for (const [range, label] of Object.entries(ranges)) {
     box.append(h("button", { type: "button", "aria-pressed": String(range === chosen), onclick: () => go({ range, from: null, to: null, cursor: null }) }, label));
   }
-  if (own) box.append(h("button", { type: "button", "aria-pressed": "true", title: "Back to 24 h", onclick: () => go({ from: null, to: null }) }, "Chosen ✕"));
+  if (own) box.append(h("button", { type: "button", "aria-pressed": "true", title: "Back to the last hour", onclick: () => go({ from: null, to: null }) }, "Chosen ✕"));
   return box;
 }
 

@@ -34,9 +34,9 @@ async function fill(body, status, service, signal) {
 }
 
 function charts(data, gate) {
-  const from = milliseconds(data.from_unix_nano);
-  const to = Math.max(from + 1, milliseconds(data.to_unix_nano));
   const step = data.step_ns / 1e6;
+  const from = Math.floor(milliseconds(data.from_unix_nano) / step) * step;
+  const to = Math.ceil(milliseconds(data.to_unix_nano) / step) * step;
   const values = (pick) => data.buckets.map((bucket) => [milliseconds(bucket.time_unix_nano), pick(bucket)]);
   const totals = data.totals;
   const card = (title, text, chart) => {

@@ -39,15 +39,23 @@ export async function session({ place, signal, title }) {
 // What was said in one trace. A model call repeats the conversation so far: what was shown already is left out.
 function turn(spans, root, talk, said) {
   let isSpoken = false;
-  const say = (role, text) => {
+  const here = new Set();
+  // `isHistory`: from before the last question, which earlier traces may have shown.
+  const say = (role, text, isHistory = false) => {
     const key = JSON.stringify([role, text]);
-    if (!text || said.has(key)) return;
+    if (!text || here.has(key) || (isHistory && said.has(key))) return;
+    here.add(key);
     said.add(key);
     isSpoken = true;
     talk.append(h("div", { class: `message ${role === "user" || role === "human" ? "user" : role === "system" ? "system" : ""}` }, h("span", { class: "who" }, role), h("div", { class: "body" }, text)));
   };
+  const hear = (span) => {
+    const list = messages(span).filter((one) => one.role !== "tool");
+    const question = list.findLastIndex((one) => one.role === "user" || one.role === "human");
+    list.forEach((one, index) => say(one.role, one.text, index < question));
+  };
   for (const span of spans) {
-    if (span.stage === "llm" || span.operation === "chat") for (const { role, text } of messages(span)) { if (role !== "tool") say(role, text); }
+    if (span.stage === "llm" || span.operation === "chat") hear(span);
     else if (span.tool_name) {
       const state = stateOf(span);
       talk.append(h("div", { class: `call ${stageClass(span)}` }, h("a", { href: traceLink(span.trace_id, span.span_id) }, span.tool_name), h("span", { class: "soft" }, duration(span.duration_ns)), state === "ok" ? null : h("span", { class: `badge ${state === "rejected" ? "warn" : "bad"}` }, state)));
@@ -91,6 +99,7 @@ export function messages(span) {
 function plain(value) {
   if (value === undefined || value === null) return "";
   if (Array.isArray(value)) return value.map((part) => plain(part?.content ?? part?.text ?? part)).filter(Boolean).join("\n");
+  if (value.type === "tool_call" || value.type === "tool_call_response") return "";
   if (typeof value === "object") return plain(value.content ?? value.text ?? "") || JSON.stringify(value);
   const text = String(value);
   if (/^\s*[[{]/.test(text)) { try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; } }

@@ -62,7 +62,7 @@ function chart(data, isNumber) {
     const series = numbers.map((column, index) => ({ name: data.columns[column], color: colors[index], values: order.map(([time, row]) => [time, row[column]]) }));
     return h("section", { class: "card", style: { "margin-bottom": "var(--s4)" } }, h("div", { class: "legend" }, series.map((one) => h("span", {}, h("i", { class: one.color }), one.name))), timeChart({ series, from: order[0][0], to: order.at(-1)[0] + step, width: step, show: shown, label: `Chart of ${series.map((one) => one.name).join(", ")}` }));
   }
-  const rows = data.rows.slice(0, 30);
+  const rows = data.rows.slice(0, 16);
   const column = numbers[0];
   const box = h("div", { class: "chart", role: "img", "aria-label": `Chart of ${data.columns[column]} by ${data.columns[0]}` });
   drawn(box, (width) => {

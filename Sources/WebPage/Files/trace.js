@@ -90,7 +90,7 @@ function facts(tree, data) {
   const start = milliseconds(data.spans[0].start_time_unix_nano);
   const fact = (value, text) => h("span", {}, h("b", {}, value), ` ${text}`);
   const services = new Set(data.spans.map((span) => span.service_name));
-  return h("div", { class: "facts" }, fact(duration(tree.length), ""), fact(count(data.span_count), data.span_count === 1 ? "span" : "spans"), timeouts ? fact(count(timeouts), "timeouts") : null, errors ? fact(count(errors), errors === 1 ? "error" : "errors") : null,
+  return h("div", { class: "facts" }, fact(duration(tree.length), ""), fact(count(data.span_count), data.span_count === 1 ? "span" : "spans"), timeouts ? fact(count(timeouts), timeouts === 1 ? "timeout" : "timeouts") : null, errors ? fact(count(errors), errors === 1 ? "error" : "errors") : null,
     tokens ? fact(count(tokens), "tokens") : null, priced ? fact(dollars(sums.reduce((total, one) => total + (one.dollars || 0), 0)), "") : null,
     h("span", {}, `${day(start)} ${clock(start)}`), h("span", {}, [...services].slice(0, 3).join(", ") + (services.size > 3 ? ` and ${services.size - 3} more` : "")),
     data.spans.find((span) => span.session_id) ? h("a", { href: address("session", { id: data.spans.find((span) => span.session_id).session_id }) }, "Session") : null, h("span", { class: "mono" }, data.trace_id));
@@ -143,8 +143,9 @@ function waterfall(tree, panel, data, signal) {
     if (node.counts && span.dollars !== null) labels.push(dollars(span.dollars));
     if (state !== "ok") labels.push(state);
     for (const one of node.evals) labels.push(`${one.name} ${one.score ?? one.label ?? ""}`);
-    const isLate = left + wide > 62;
-    const after = h("span", { class: "after", style: isLate ? { right: `${100 - left}%` } : { left: `${left + wide}%` } }, labels.join(" · "));
+    // Beside the bar where there is room, else before it, else on it.
+    const place = left + wide <= 62 ? { left: `${left + wide}%` } : left >= 40 ? { right: `${100 - left}%` } : { right: `${Math.max(0, 100 - left - wide)}%` };
+    const after = h("span", { class: `after ${left + wide > 62 && left < 40 ? "inside" : ""}`, style: place }, labels.join(" · "));
     const bar = h("div", { class: "span-bar", "data-span": span.span_id, "data-start-ns": node.offset, "data-duration-ns": span.duration_ns || 0, style: { left: `${left}%`, width: `${wide}%` } });
     return h("div", {
       class: `fall-row ${stageClass(span)} ${state === "error" || state === "timeout" ? "failed" : state} ${node === chosen ? "selected" : ""} ${found && !found.has(node) ? "faint" : ""}`,
@@ -253,10 +254,10 @@ function badges(span) {
 function brief(node, tree) {
   const span = node.span;
   const sums = below(node);
-  const pairs = [["Took", duration(span.duration_ns)], ["Began", `${when(span.start_time_unix_nano, true)}, after ${duration(node.offset)}`], span.model && ["Model", span.model],
+  const pairs = [["Took", duration(span.duration_ns)], ["Began", when(span.start_time_unix_nano, true) + (node.offset > 0 ? `, after ${duration(node.offset)}` : "")], span.model && ["Model", span.model],
     span.tokens !== null && ["Tokens", `${count(span.tokens)}${span.input_tokens !== null ? ` (${count(span.input_tokens)} in, ${count(span.output_tokens)} out${span.cached_tokens ? `, ${count(span.cached_tokens)} cached` : ""})` : ""}`],
     node.children.length && sums.tokens && ["Tokens below", count(sums.tokens)], sums.dollars !== null && ["Cost", dollars(sums.dollars)], span.retrieval_batch !== null && ["Retrieved", count(span.retrieval_batch)], span.queue_depth !== null && ["Queue depth", count(span.queue_depth)], ["Span id", span.span_id]].filter(Boolean);
-  return h("dl", { class: "pairs" }, pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h("dl", { class: "pairs brief" }, pairs.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 
 function judged(node) {

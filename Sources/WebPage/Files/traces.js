@@ -96,7 +96,7 @@ function row(one) {
   const failed = one.root_status_code === 2;
   return h("li", {}, h("a", { class: "trace-row", href: traceLink(one.trace_id) },
     h("span", { class: "when num", style: { "text-align": "left" } }, when(one.start_time_unix_nano, true)),
-    h("span", { class: "what" }, h("b", {}, one.name || "no name"), h("span", {}, [one.service_name, one.workflow_name, one.session_id].filter(Boolean).join(" · "), one.has_root ? "" : " · root not stored")),
+    h("span", { class: "what" }, h("b", {}, one.name || "no name"), h("span", {}, [one.service_name, (one.name || "").includes(one.workflow_name) ? null : one.workflow_name, one.session_id].filter(Boolean).join(" · "), one.has_root ? "" : " · root not stored")),
     h("span", { class: `length ${failed ? "failed" : ""}` }, h("span", { class: "track" }, h("i", { "data-ns": one.duration_ns })), h("span", { class: "num" }, duration(one.duration_ns))),
     h("span", { class: "num spans" }, count(one.span_count)),
     h("span", { class: "num tokens" }, one.tokens === null ? "–" : count(one.tokens)),
