@@ -49,21 +49,26 @@ package enum Boards {
     /// Columns whose values a filter offers.
     package static let filterColumns = ["service_name", "workflow_name", "tool_name", "model", "name", "stage", "operation"]
 
-    /// A tool and stage of a service each, as in the view `tools`, in a span of time.
+    /// A tool and stage of a service each, as in the view `tools`, in a span of time; parameters as `toolValues` gives them.
+    package static let tools = """
+        SELECT service_name, coalesce(tool_name, stage) AS tool_name, stage, count(*) AS calls, sum(outcome = 'ok') AS ok,
+            sum(outcome = 'error') AS errors, sum(outcome = 'timeout') AS timeouts, sum(outcome = 'rejected') AS rejected,
+            percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 50) AS p50_ns,
+            percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 95) AS p95_ns,
+            max(CASE WHEN outcome <> 'rejected' THEN duration_ns END) AS max_ns,
+            max(end_time_unix_nano) AS last_time_unix_nano
+        FROM spans WHERE \(inWindow) AND outcome IS NOT NULL AND (?3 IS NULL OR service_name = ?3)
+        GROUP BY service_name, coalesce(tool_name, stage), stage ORDER BY timeouts DESC, calls DESC, 1, 2 LIMIT \(rowsMax)
+        """
+
+    package static func toolValues(_ window: TimeWindow, service: String?) -> [QueryValue] {
+        window.values + [service.map(QueryValue.text) ?? .null]
+    }
+
     package static func writeTools(
         _ window: TimeWindow, service: String?, _ reader: QueryReader, into json: inout JSONWriter
     ) throws {
-        try reader.write(
-            """
-            SELECT service_name, coalesce(tool_name, stage) AS tool_name, stage, count(*) AS calls, sum(outcome = 'ok') AS ok,
-                sum(outcome = 'error') AS errors, sum(outcome = 'timeout') AS timeouts, sum(outcome = 'rejected') AS rejected,
-                percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 50) AS p50_ns,
-                percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 95) AS p95_ns,
-                max(CASE WHEN outcome <> 'rejected' THEN duration_ns END) AS max_ns,
-                max(end_time_unix_nano) AS last_time_unix_nano
-            FROM spans WHERE \(inWindow) AND outcome IS NOT NULL AND (?3 IS NULL OR service_name = ?3)
-            GROUP BY service_name, coalesce(tool_name, stage), stage ORDER BY timeouts DESC, calls DESC, 1, 2 LIMIT \(rowsMax)
-            """, window.values + [service.map(QueryValue.text) ?? .null], into: &json)
+        try reader.write(tools, toolValues(window, service: service), into: &json)
     }
 
     /// A workflow of a service each: the runs that began in a span of time, by their roots.

@@ -132,7 +132,7 @@ function tail(list, asked, signal) {
     skipped += Math.max(0, data.skipped);
     if (isPaused) missed += data.spans.length;
     else {
-      rows.prepend(...data.spans.reverse().map(tailRow));
+      rows.prepend(...data.spans.map(tailRow));
       while (rows.children.length > tailSpansMax) rows.lastChild.remove();
     }
     tell();
