@@ -11,7 +11,7 @@ const axes = {
 export async function evals({ place, signal }) {
   const all = await ask("/api/evals", {}, { signal });
   const top = (...controls) => head("Evals", "Scores from offline evaluations beside the spans that they judge.", ...controls);
-  if (!all.length) return [top(), nothing("No evals joined yet", "Import the results of an offline evaluation; each is joined to a span, a trace, a session or an eval id.", h("pre", { tabindex: "0" }, "fusebox eval import results.jsonl"))];
+  if (!all.length) return [top(), nothing("No evals joined yet", "Import the results of an offline evaluation; each is joined to a span, a trace, a session or an eval id.", h("pre", { tabindex: "0", role: "group", "aria-label": "What to type" }, "fusebox eval import results.jsonl"))];
   const names = [...new Set(all.map((one) => one.name))].sort();
   const chosen = place.parameters.get("name") || names[0];
   const axis = axes[place.parameters.get("against")] ? place.parameters.get("against") : "latency";

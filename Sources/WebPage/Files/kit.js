@@ -217,7 +217,7 @@ export function nothing(title, text, ...more) { return h("div", { class: "card e
 
 export function firstSpans() {
   return nothing("No spans yet", "Point an agent's OpenTelemetry exporter here. Its first spans show up within two seconds.",
-    h("pre", { tabindex: "0" }, `export OTEL_EXPORTER_OTLP_ENDPOINT=${location.origin}\nexport OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nexport OTEL_TRACES_EXPORTER=otlp`),
+    h("pre", { tabindex: "0", role: "group", "aria-label": "What to type" }, `export OTEL_EXPORTER_OTLP_ENDPOINT=${location.origin}\nexport OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nexport OTEL_TRACES_EXPORTER=otlp`),
     h("p", {}, "No agent at hand? ", h("code", {}, `fusebox demo --endpoint ${location.origin}`), " sends ten minutes of a made-up one."));
 }
 
