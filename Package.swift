@@ -97,6 +97,7 @@ let package = Package(
             dependencies: [
                 "Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel",
             ]),
+        .testTarget(name: "QueriesTests", dependencies: ["Queries", "TelemetryModel"]),
         .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
         .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),

@@ -61,6 +61,8 @@ package struct FuseboxResponder: HTTPResponder {
             guard await operators.writer.isTaking else { throw StatusTable.unavailable("spans cannot be stored now") }
             return operators.text("ready\n")
         case let path where path.hasPrefix("/api/"): return try await api.respond(to: request)
+        case let path where path.hasPrefix("/tempo/"): return try await TempoRoutes(context: api.context).respond(to: request)
+        case let path where path.hasPrefix("/jaeger/"): return try await JaegerRoutes(context: api.context).respond(to: request)
         default:
             if let file = try await page.respond(to: request) { return file }
             throw notFound(request)
