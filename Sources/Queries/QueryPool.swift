@@ -1,6 +1,6 @@
 import Dispatch
-import Synchronization
 package import SpanStore
+import Synchronization
 
 /// Threads that answer questions, each with a reading connection of its own: SQLite blocks, and event loops must not.
 package final class QueryPool: Sendable {

@@ -130,7 +130,9 @@ package final class QueryReader {
     // MARK: Errors
 
     package func translated(_ error: SQLiteError) -> QueryError {
-        if watch.hasEnded { return .tooLong(seconds: Double(limit.components.seconds) + Double(limit.components.attoseconds) / 1e18) }
+        if watch.hasEnded {
+            return .tooLong(seconds: Double(limit.components.seconds) + Double(limit.components.attoseconds) / 1e18)
+        }
         switch error.code {
         case SQLITE_AUTH, SQLITE_READONLY: return .invalid("\(error.message): queries only read")
         case SQLITE_ERROR, SQLITE_RANGE, SQLITE_MISMATCH, SQLITE_MISUSE, SQLITE_TOOBIG, SQLITE_CONSTRAINT:

@@ -1,6 +1,5 @@
 import SQLite
 
-
 /// Where a list goes on: behind the trace that stood last. As text, `<nanoseconds>-<trace id>`.
 package struct TraceCursor: Equatable, Sendable {
     /// Start of the trace's first matching span.
@@ -96,7 +95,8 @@ package struct TraceSearch: Sendable {
 
     private func collect(_ lower: Int64, _ upper: Int64, _ reader: QueryReader, _ answer: inout Answer) throws {
         let condition = criteria.condition
-        var sql = "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano < ?"
+        var sql =
+            "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano < ?"
         if let condition { sql += " AND " + condition.sql }
         sql += " GROUP BY trace_id ORDER BY 2 DESC, 1 DESC"
         var candidates: [String] = []

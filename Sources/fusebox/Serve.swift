@@ -55,7 +55,8 @@ struct Serve: AsyncParsableCommand {
             httpConfiguration(configuration), writer: writer,
             questions: APIContext(
                 folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy,
-                versionText: BuildInfo.version, clock: { Clock.unixNano() }), metrics: HTTPMetrics(registry: metrics.registry), logger: logger,
+                versionText: BuildInfo.version, clock: { Clock.unixNano() }), metrics: HTTPMetrics(registry: metrics.registry),
+            logger: logger,
             onRunning: { port in Self.greet(configuration, port: port) })
         var group = ServiceGroupConfiguration(
             services: [.init(service: application)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)

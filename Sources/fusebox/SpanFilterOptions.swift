@@ -75,7 +75,8 @@ struct Age: ExpressibleByArgument {
 
     init?(argument: String) {
         let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
-        guard let unit = argument.last.flatMap({ units[$0] }), let count = Int64(argument.dropLast()), (1...1_000_000).contains(count)
+        guard let unit = argument.last.flatMap({ units[$0] }), let count = Int64(argument.dropLast()),
+            (1...1_000_000).contains(count)
         else { return nil }
         nanoseconds = count * unit * 1_000_000_000
     }

@@ -19,7 +19,9 @@ struct Tail: AsyncParsableCommand {
     @Flag(help: "One JSON object a line.")
     var json = false
 
-    private static let columns = ["trace_id", "span_id", "service_name", "name", "duration_ns", "outcome", "status_code", "end_time_unix_nano"]
+    private static let columns = [
+        "trace_id", "span_id", "service_name", "name", "duration_ns", "outcome", "status_code", "end_time_unix_nano",
+    ]
 
     mutating func run() async throws {
         let questions = try StoreQuestions(common)
@@ -51,7 +53,8 @@ struct Tail: AsyncParsableCommand {
         let time = TimeText.iso8601(unixNano: row[7].integer ?? 0).dropFirst(11)
         let mark = row[5].text.flatMap { $0 == "ok" ? nil : $0 } ?? (row[6].integer == 2 ? "error" : "")
         let took = DurationText.short(row[4].integer ?? 0)
-        return "\(time)  \(padded(row[2].text ?? "", 18))  \(padded(row[3].text ?? "", 32))  \(padded(took, 9))  \(padded(mark, 8))  "
+        return
+            "\(time)  \(padded(row[2].text ?? "", 18))  \(padded(row[3].text ?? "", 32))  \(padded(took, 9))  \(padded(mark, 8))  "
             + "\(row[0].text ?? "")\n"
     }
 }

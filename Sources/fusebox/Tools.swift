@@ -23,7 +23,10 @@ struct Tools: AsyncParsableCommand {
         let found = try StoreQuestions(common).ask { try $0.rows(Boards.tools, Boards.toolValues(window, service: service)) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),
-            columns: ["service_name", "tool_name", "stage", "calls", "ok", "errors", "timeouts", "rejected", "p50_ms", "p95_ms", "max_ms", "last"])
+            columns: [
+                "service_name", "tool_name", "stage", "calls", "ok", "errors", "timeouts", "rejected", "p50_ms", "p95_ms",
+                "max_ms", "last",
+            ])
         for row in found {
             var values = row.prefix(8).map(\.sqlValue)
             for column in 8...10 { values.append(row[column].integer.map { .double(Double($0 / 1000) / 1000) } ?? .null) }

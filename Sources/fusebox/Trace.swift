@@ -48,7 +48,8 @@ struct Trace: AsyncParsableCommand {
         }
         guard !rows.isEmpty else { throw CommandFailure(.failed, TraceReading.notFound(trace).message) }
         let hasColours = Terminal.isTerminal(.standardOutput) && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
-        let drawing = WaterfallText(rows.map(WaterfallText.Span.init), width: width ?? Terminal.columns ?? 100, hasColours: hasColours)
+        let drawing = WaterfallText(
+            rows.map(WaterfallText.Span.init), width: width ?? Terminal.columns ?? 100, hasColours: hasColours)
         Terminal.write(drawing.text(traceID: trace.hexadecimal))
     }
 }

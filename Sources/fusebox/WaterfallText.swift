@@ -86,8 +86,10 @@ struct WaterfallText {
                     let isLast = place == below.count - 1
                     let isDeep = top.depth >= levelsMax
                     stack.append(
-                        (child, isDeep ? top.own : top.below + (isLast ? "└ " : "├ "),
-                            isDeep ? top.below : top.below + (isLast ? "  " : "│ "), top.depth + 1))
+                        (
+                            child, isDeep ? top.own : top.below + (isLast ? "└ " : "├ "),
+                            isDeep ? top.below : top.below + (isLast ? "  " : "│ "), top.depth + 1
+                        ))
                 }
             }
         }

@@ -57,10 +57,12 @@ import Testing
             for match in source.matches(of: /"((agent|fusebox|process)_[a-z0-9_]+)"/) { exported.insert(String(match.1)) }
         }
         // Recorded names have colons, and are no family of ours.
-        let named = Set(try text(path).matches(of: /\b(agent|fusebox|process)_[a-z0-9_]+(?![a-z0-9_:])/).map { String($0.output.0) })
+        let named = Set(
+            try text(path).matches(of: /\b(agent|fusebox|process)_[a-z0-9_]+(?![a-z0-9_:])/).map { String($0.output.0) })
         #expect(named.count > 20)
         for family in named {
-            #expect(exported.contains(family.replacing(/_(bucket|count|sum)$/, with: "")) || exported.contains(family), "\(family)")
+            #expect(
+                exported.contains(family.replacing(/_(bucket|count|sum)$/, with: "")) || exported.contains(family), "\(family)")
         }
     }
 

@@ -1,7 +1,7 @@
+import TelemetryModel
 import Testing
 
 @testable import Queries
-import TelemetryModel
 
 @Suite struct QueriesTests {
     @Test func cursorsSurviveText() throws {

@@ -30,7 +30,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a", ["a"]), ("a|b", ["a", "b"]), (".*a.+", ["*a?*"]), ("a.b", ["a?b"]), (#"a\.b"#, ["a.b"]), ("^a$", ["a"]), ("(a|b)", ["a", "b"]),
+        ("a", ["a"]), ("a|b", ["a", "b"]), (".*a.+", ["*a?*"]), ("a.b", ["a?b"]), (#"a\.b"#, ["a.b"]), ("^a$", ["a"]),
+        ("(a|b)", ["a", "b"]),
         ("a[*]".replacing("[*]", with: #"\*"#), ["a[*]"]),
     ])
     func simpleExpressionsBecomePatterns(expression: String, patterns: [String]) throws {

@@ -1,10 +1,10 @@
 package import Derivations
+import HTTPTypes
 import Hummingbird
 import Ingest
+import NIOCore
 import Queries
 package import SpanStore
-import HTTPTypes
-import NIOCore
 import TelemetryModel
 
 /// What answers questions over HTTP are made from.

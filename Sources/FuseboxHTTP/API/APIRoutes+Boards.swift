@@ -15,13 +15,18 @@ extension APIRoutes {
         return try await context.json { reader, json in
             let row =
                 try reader.first(
-                    "SELECT coalesce(sum(span_count), 0), count(*), min(start_min), max(start_max), max(received_max) FROM segment")
+                    "SELECT coalesce(sum(span_count), 0), count(*), min(start_min), max(start_max), max(received_max) FROM segment"
+                )
                 ?? []
             var isFirst = true
             json.raw("{")
             func member(_ name: String, _ value: QueryValue) {
                 json.key(name, isFirst: &isFirst)
-                if case .integer(let integer) = value, name.hasSuffix("_unix_nano") { json.string("\(integer)") } else { value.write(into: &json) }
+                if case .integer(let integer) = value, name.hasSuffix("_unix_nano") {
+                    json.string("\(integer)")
+                } else {
+                    value.write(into: &json)
+                }
             }
             member("version", .text(version))
             member("now_unix_nano", .integer(now))

@@ -99,7 +99,9 @@ struct APIRoutes: Sendable {
         criteria.breakerState = query["breaker"]
         criteria.text = query["q"]
         if let text = query["status"] {
-            guard let status = SpanCriteria.Status(rawValue: text) else { throw .invalid("status is '\(text)', but must be error or ok") }
+            guard let status = SpanCriteria.Status(rawValue: text) else {
+                throw .invalid("status is '\(text)', but must be error or ok")
+            }
             criteria.status = status
         }
         let attributes = query.all("attribute")

@@ -52,7 +52,8 @@ struct QueryString: Sendable {
             return nowUnixNano - count * unit
         }
         guard let value = Int64(text), value >= 0 else {
-            throw .invalid("\(name) is '\(text)', but must be nanoseconds since 1970, now, or a time before now such as -15m or -6h")
+            throw .invalid(
+                "\(name) is '\(text)', but must be nanoseconds since 1970, now, or a time before now such as -15m or -6h")
         }
         return value
     }

@@ -26,7 +26,8 @@ struct JaegerRoutes: Sendable {
 
     private static func problem(_ refusal: Refusal, isThird: Bool) -> Response {
         var json = JSONWriter()
-        json.raw(isThird ? "{\"error\":{\"httpCode\":" : "{\"data\":null,\"total\":0,\"limit\":0,\"offset\":0,\"errors\":[{\"code\":")
+        json.raw(
+            isThird ? "{\"error\":{\"httpCode\":" : "{\"data\":null,\"total\":0,\"limit\":0,\"offset\":0,\"errors\":[{\"code\":")
         json.integer(Int64(refusal.status.code))
         json.raw(isThird ? ",\"message\":" : ",\"msg\":")
         json.string(refusal.message)

@@ -37,7 +37,8 @@ struct TempoRoutes: Sendable {
         switch parts.count {
         case 2 where parts == ["api", "echo"]: return Self.text("echo")
         case 2 where parts == ["api", "search"]: return try await search(query)
-        case 3 where parts == ["api", "status", "buildinfo"]: return APIContext.response(Array("{\"version\":\"\(Self.version)\"}".utf8))
+        case 3 where parts == ["api", "status", "buildinfo"]:
+            return APIContext.response(Array("{\"version\":\"\(Self.version)\"}".utf8))
         case 3 where parts[1] == "traces": return try await trace(parts[2], isWrapped: false, request)
         case 3 where parts == ["api", "search", "tags"]: return try await tags(query, isScoped: false)
         case 3 where parts == ["api", "metrics", "query_range"]: return try await metrics(query, isInstant: false)
@@ -141,7 +142,9 @@ struct TempoRoutes: Sendable {
 
     // MARK: Tags
 
-    private static let intrinsics = ["duration", "kind", "name", "rootName", "rootServiceName", "status", "statusMessage", "traceDuration"]
+    private static let intrinsics = [
+        "duration", "kind", "name", "rootName", "rootServiceName", "status", "statusMessage", "traceDuration",
+    ]
 
     private func tags(_ query: QueryString, isScoped: Bool) async throws -> Response {
         let window = try window(query)
@@ -154,7 +157,9 @@ struct TempoRoutes: Sendable {
             if wanted == nil || wanted == "none" || wanted == "span" {
                 scopes.append(("span", try AttributeKeys.keys(ofResource: false, window, reader)))
             }
-            if isScoped && (wanted == nil || wanted == "none" || wanted == "intrinsic") { scopes.append(("intrinsic", Self.intrinsics)) }
+            if isScoped && (wanted == nil || wanted == "none" || wanted == "intrinsic") {
+                scopes.append(("intrinsic", Self.intrinsics))
+            }
             if isScoped {
                 json.raw("{\"scopes\":[")
                 for (index, scope) in scopes.enumerated() {

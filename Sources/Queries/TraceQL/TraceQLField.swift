@@ -32,10 +32,12 @@ struct TraceQLField: Equatable {
         } else if name == "trace:id" {
             (sql, values) = ("trace_id", [])
         } else if name == "traceDuration" || name == "trace:duration" {
-            sql = "(SELECT max(end_time_unix_nano) - min(start_time_unix_nano) FROM spans AS whole WHERE whole.trace_id = spans.trace_id)"
+            sql =
+                "(SELECT max(end_time_unix_nano) - min(start_time_unix_nano) FROM spans AS whole WHERE whole.trace_id = spans.trace_id)"
             (values, kind) = ([], .duration)
         } else if let column = Self.roots[name] ?? Self.roots["root" + name.dropFirst("trace:root".count)], !name.contains(".") {
-            sql = "(SELECT root.\(column) FROM spans AS root WHERE root.trace_id = spans.trace_id AND root.parent_span_id IS NULL LIMIT 1)"
+            sql =
+                "(SELECT root.\(column) FROM spans AS root WHERE root.trace_id = spans.trace_id AND root.parent_span_id IS NULL LIMIT 1)"
             values = []
         } else if name == "resource.service.name" || name == ".service.name" {
             (sql, values) = ("service_name", [])
@@ -46,7 +48,8 @@ struct TraceQLField: Equatable {
         } else if let key = Self.key(name, ".") {
             (sql, values) = ("coalesce(attr(attributes, ?), attr(resource_attributes, ?))", [.text(key), .text(key)])
         } else {
-            throw .invalid("'\(name)' is not supported; use resource., span. or . attributes, or name, duration, status, kind, rootName")
+            throw .invalid(
+                "'\(name)' is not supported; use resource., span. or . attributes, or name, duration, status, kind, rootName")
         }
     }
 

@@ -27,7 +27,8 @@ extension TraceQL {
             return true
         }
         let matched = try reader.first(
-            "SELECT count(*) FROM spans WHERE trace_id = ? AND \(condition?.sql ?? "1")", [.text(trace)] + (condition?.values ?? []))
+            "SELECT count(*) FROM spans WHERE trace_id = ? AND \(condition?.sql ?? "1")",
+            [.text(trace)] + (condition?.values ?? []))
         json.raw("],\"matched\":")
         json.integer(matched?.first?.integer ?? 0)
         json.raw("}")
@@ -99,7 +100,8 @@ extension TraceQL {
             GROUP BY bucket\(groups)\(histogram.isEmpty ? "" : ", power") ORDER BY bucket
             """
         let values =
-            metric.by.flatMap(\.values) + (histogram.isEmpty ? [] : (metric.field?.values ?? []) + (metric.field?.values ?? [])) + measured.flatMap(\.values)
+            metric.by.flatMap(\.values) + (histogram.isEmpty ? [] : (metric.field?.values ?? []) + (metric.field?.values ?? []))
+            + measured.flatMap(\.values)
             + window.values + (condition?.values ?? [])
         var series: [Key: [(Int64, Double)]] = [:]
         try reader.each(sql, values) { row in
@@ -156,7 +158,10 @@ extension TraceQL {
         let seconds = Double(step) / 1e9
         let scale = metric.field?.kind == .duration ? " / 1e9" : ""
         func column(_ function: String) -> [MeasureColumn] {
-            [MeasureColumn(sql: "\(function)(\(metric.field?.sql ?? "1"))\(scale)", values: metric.field?.values ?? [], label: nil)]
+            [
+                MeasureColumn(
+                    sql: "\(function)(\(metric.field?.sql ?? "1"))\(scale)", values: metric.field?.values ?? [], label: nil)
+            ]
         }
         switch metric.measure {
         case .rate: return [MeasureColumn(sql: "count(*) / \(seconds)", values: [], label: nil)]

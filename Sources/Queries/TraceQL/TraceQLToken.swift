@@ -74,7 +74,9 @@ enum TraceQLToken: Equatable {
             unit.append(characters[index])
             index += 1
         }
-        guard let value = Double(digits.hasPrefix(".") ? "0" + digits : digits) else { throw .invalid("'\(digits)' is no number") }
+        guard let value = Double(digits.hasPrefix(".") ? "0" + digits : digits) else {
+            throw .invalid("'\(digits)' is no number")
+        }
         return .number(value, unit: unit)
     }
 
