@@ -60,6 +60,8 @@ package struct FuseboxResponder: HTTPResponder {
             try allow(request, [.get, .head])
             guard await operators.writer.isTaking else { throw StatusTable.unavailable("spans cannot be stored now") }
             return operators.text("ready\n")
+        case _ where api.context.checksHost && !HostCheck.isOurs(request.head.authority):
+            throw StatusTable.misdirected(request.head.authority ?? "")
         case let path where path.hasPrefix("/api/"): return try await api.respond(to: request)
         case let path where path.hasPrefix("/tempo/"): return try await TempoRoutes(context: api.context).respond(to: request)
         case let path where path.hasPrefix("/jaeger/"): return try await JaegerRoutes(context: api.context).respond(to: request)

@@ -73,6 +73,12 @@ enum StatusTable {
             status: .methodNotAllowed, code: .unimplemented, message: "\(path) takes \(names)", headers: [.allow: names])
     }
 
+    static func misdirected(_ host: String) -> Refusal {
+        Refusal(
+            status: .misdirectedRequest, code: .permissionDenied,
+            message: "this server listens on loopback and is not called \(host); use 127.0.0.1 or localhost")
+    }
+
     static func wrongType(_ message: String) -> Refusal {
         Refusal(status: .unsupportedMediaType, code: .invalidArgument, message: message)
     }

@@ -55,7 +55,8 @@ struct Serve: AsyncParsableCommand {
             httpConfiguration(configuration), writer: writer,
             questions: APIContext(
                 folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy,
-                versionText: BuildInfo.version, clock: { Clock.unixNano() }), metrics: HTTPMetrics(registry: metrics.registry),
+                versionText: BuildInfo.version, checksHost: configuration.listensOnLoopback, clock: { Clock.unixNano() }),
+            metrics: HTTPMetrics(registry: metrics.registry),
             logger: logger,
             onRunning: { port in Self.greet(configuration, port: port) })
         var group = ServiceGroupConfiguration(

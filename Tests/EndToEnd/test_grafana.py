@@ -275,3 +275,12 @@ def test_jaeger_dependencies(agents):
     agents.post(wire.batch(wire.span(trace, parent=root), resource=[("service.name", "called")]))
     found = ask_json(agents, "/jaeger/api/dependencies", endTs=wire.BASE_TIME // 10**6 + 1000, lookback=10_000)["data"]
     assert {"parent": "caller", "child": "called", "callCount": 1} in found
+
+
+@pytest.mark.parametrize("host, status", [
+    ("127.0.0.1:4318", 200), ("localhost:4318", 200), ("[::1]:4318", 200), ("fusebox:4318", 200), ("host.docker.internal:4318", 200),
+    ("fusebox.agents.svc.cluster.local:4318", 200), ("evil.example.com:4318", 421), ("127.0.0.1.evil.example", 421), ("a.localhost.evil.com", 421),
+])
+@pytest.mark.parametrize("path", ["/", "/api/status", "/tempo/api/echo", "/jaeger/api/services"])
+def test_a_name_that_somebody_else_may_own_reads_nothing(agents, path, host, status):
+    assert agents.get(path, headers={"Host": host}).status == status

@@ -114,3 +114,13 @@ def test_help_names_the_commands(agents):
     text = agents.run("--help").stdout.decode()
     for name in ["traces", "trace", "tail", "tools", "fuses"]:
         assert re.search(rf"^  {name} ", text, re.M)
+
+
+def test_the_manual_has_every_command_and_no_roff_mistake(agents):
+    import pathlib, sys
+    script = pathlib.Path(__file__).resolve().parents[2] / "scripts/make-manual.py"
+    done = subprocess.run([sys.executable, script, agents.binary], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for name in ["serve", "sql", "traces", "trace", "tail", "tools", "fuses"]:
+        assert f'.SS "{name}"' in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.startswith("'")]

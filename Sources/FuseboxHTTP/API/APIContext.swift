@@ -14,15 +14,18 @@ package struct APIContext: Sendable {
     let tails = TailCounter()
     let policy: FusePolicy
     let versionText: String
+    /// Whether names that are not this machine's are refused: on where only this machine can connect.
+    let checksHost: Bool
     /// Nanoseconds since 1970.
     let clock: @Sendable () -> Int64
 
     package init(
-        folder: StoreFolder, policy: FusePolicy, versionText: String, clock: @escaping @Sendable () -> Int64
+        folder: StoreFolder, policy: FusePolicy, versionText: String, checksHost: Bool, clock: @escaping @Sendable () -> Int64
     ) {
         pool = QueryPool(folder: folder)
         self.policy = policy
         self.versionText = versionText
+        self.checksHost = checksHost
         self.clock = clock
     }
 
