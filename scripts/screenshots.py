@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 binary = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".build/release/fusebox").absolute()
 images = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "docs/images")
 images.mkdir(parents=True, exist_ok=True)
-PLACES = {"overview": "#/overview?range=15m", "fuses": "#/fuses?range=15m", "traces": "#/traces?range=15m&service=travel-agent", "trace": None}
+PLACES = {"overview": "#/overview?range=15m", "fuses": "#/fuses?range=15m", "trace": None}
 COLOURS = {"31": "#d9604f", "33": "#c9a04a", "34": "#6aa5dd", "35": "#a797ec", "36": "#5fc2c0", "37": "#a9b0b6", "2": "#8a9198"}
 
 

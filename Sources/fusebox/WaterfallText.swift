@@ -102,7 +102,7 @@ struct WaterfallText {
         let marks = lines.map { DurationText.short($0.span.duration ?? 0) + ($0.span.mark.isEmpty ? "" : " " + $0.span.mark) }
         let right = min(20, marks.map(\.count).max() ?? 0)
         let longest = lines.map { $0.prefix.count + Terminal.escaped($0.span.name).count }.max() ?? 0
-        let left = min(longest, max(16, (width - right - 4) * 2 / 5))
+        let left = min(longest, max(8, (width - right - 4) * 2 / 5))
         let bars = max(8, width - left - right - 4)
         var text = header(traceID) + "\n"
         for (line, mark) in zip(lines, marks) {

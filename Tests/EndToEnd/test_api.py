@@ -82,7 +82,8 @@ def test_pages_of_traces_have_each_trace_once(agents, query, limit):
     for trace in found:
         row = expected[trace["trace_id"]]
         for name in ["duration_ns", "span_count", "error_count", "timeout_count", "tokens", "service_name", "workflow_name", "session_id"]:
-            assert trace[name] == row[name], name
+            # A sum over calls is NULL in the view where there is no call.
+            assert trace[name] == (row[name] or 0 if name.endswith("_count") else row[name]), name
         assert int(trace["start_time_unix_nano"]) == row["start_time_unix_nano"]
 
 

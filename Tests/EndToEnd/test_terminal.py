@@ -31,8 +31,8 @@ def lines(server, *arguments):
 
 
 def test_traces_lists_what_sql_finds_newest_first(agents):
-    found = json.loads(lines(agents, "traces", "--tool", "web_search", "--outcome", "timeout", "--limit", "1000", "--format", "json"))
-    expected = {row["t"] for row in agents.sql("SELECT DISTINCT trace_id AS t FROM spans WHERE tool_name = 'web_search' AND outcome = 'timeout'")}
+    found = json.loads(lines(agents, "traces", "--tool", "crm_lookup", "--outcome", "timeout", "--limit", "1000", "--format", "json"))
+    expected = {row["t"] for row in agents.sql("SELECT DISTINCT trace_id AS t FROM spans WHERE tool_name = 'crm_lookup' AND outcome = 'timeout'")}
     assert {trace["trace_id"] for trace in found} == expected
     (one,) = agents.sql("SELECT * FROM traces WHERE trace_id = :trace", trace=found[0]["trace_id"])
     for name in ["start_time_unix_nano", "end_time_unix_nano", "duration_ns", "span_count", "error_count", "timeout_count", "tokens"]:

@@ -70,14 +70,16 @@ extension APIRoutes {
         let service = query["service"]
         let (context, now) = (context, context.clock())
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-            guard let window = try Self.stored(asked, reader) else {
+            guard var window = try Self.stored(asked, reader) else {
                 json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[],\"totals\":null}")
                 return
             }
+            let openings = try Self.openings(asked, context.policy, now, reader)
+                .filter { service == nil || $0.key.service == service }
+            // A cooldown may end after the last span began.
+            if asked.to == .max { window.to = max(window.to, (openings.map(\.endUnixNano).max() ?? 0) + 1) }
             let step = OverviewCache.step(for: window.to - window.from, points: points)
             let buckets = try context.overview.read(window, step: step, service: service, reader)
-            let openings = try Self.openings(window, context.policy, now, reader)
-                .filter { service == nil || $0.key.service == service }
             OverviewText(step: step, window: window, buckets: buckets, openings: openings).write(into: &json)
         }
     }

@@ -24,8 +24,9 @@ package final class SQLReader: @unchecked Sendable {
             try SpansModule.register(on: connection)
             try SQLFunctions.register(on: connection)
             try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
-            // Connects the table while declaring it is still allowed.
+            // Connects the tables while declaring them is still allowed.
             try connection.execute("SELECT 1 FROM spans LIMIT 0")
+            try connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]') LIMIT 0")
             try connection.execute("PRAGMA query_only = ON")
             // `sqlite_master` must not be written through `writable_schema` either.
             fusebox_sqlite_set_defensive(connection.handle, 1)
