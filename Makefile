@@ -16,7 +16,7 @@ deps:
 	@scripts/install.sh $(DEBIAN)
 
 deps-test: deps
-	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl valgrind
+	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl valgrind chromium fonts-dejavu-core
 
 release:
 	swift build -c release --product fusebox

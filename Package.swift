@@ -51,6 +51,7 @@ let package = Package(
         // Row 1: values and thin wrappers.
         .target(name: "TelemetryModel"),
         .target(name: "PrometheusText"),
+        .target(name: "WebPage", resources: [.embedInCode("Files")]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "COTLP", dependencies: ["CProtobufC"], cSettings: [.unsafeFlags(["-w"])]),
 
@@ -66,12 +67,14 @@ let package = Package(
         .target(
             name: "Ingest", dependencies: ["TelemetryModel", "SemanticColumns", "Derivations", "SpanStore", "PrometheusText"]),
 
+        .target(name: "Queries", dependencies: ["TelemetryModel", "SpanStore", "SQLite", "CSQLite"]),
+
         // Row 4: the network, and configuration.
         .target(
             name: "FuseboxHTTP",
             dependencies: [
-                "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, hummingbirdCore, hummingbirdHTTP2, httpTypes, nioCore,
-                nioPosix, nioHTTP1, nioHTTP2, nioHTTPTypes, nioSSL, lifecycle, logging,
+                "TelemetryModel", "OTLP", "Derivations", "SpanStore", "Ingest", "Queries", "PrometheusText", "WebPage", hummingbird,
+                hummingbirdCore, hummingbirdHTTP2, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHTTPTypes, nioSSL, lifecycle, logging,
             ]),
         .target(
             name: "FuseboxGRPC",
@@ -93,8 +96,9 @@ let package = Package(
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "FuseboxHTTP",
-                "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
+                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "Queries", "FuseboxHTTP",
+                "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird,
+                lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),
 
@@ -121,6 +125,7 @@ let package = Package(
             dependencies: [
                 "Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel",
             ]),
+        .testTarget(name: "QueriesTests", dependencies: ["Queries", "TelemetryModel"]),
         .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
         .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),

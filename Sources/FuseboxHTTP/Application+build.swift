@@ -17,8 +17,8 @@ package struct HTTPConfiguration: Sendable {
     package var deadlines = DeadlineLimits()
     /// Families that never change, such as the build's.
     package var constantFamilies: [MetricFamily] = []
-    /// What `/` shows.
-    package var pageText = ""
+    /// A folder from which the page is served instead of from the program, for those who work on it.
+    package var pageFolder: String?
 
     package init() {}
 }
@@ -29,15 +29,16 @@ package struct HTTPConfiguration: Sendable {
 ///   - contexts: of TLS; `nil` for plain HTTP.
 ///   - onRunning: called with the port once the server listens.
 package func buildApplication(
-    _ configuration: HTTPConfiguration, pipeline: ExportPipeline, connections: ConnectionLedger, contexts: TLSContexts? = nil,
-    logger: Logger, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    _ configuration: HTTPConfiguration, pipeline: ExportPipeline, questions: APIContext, connections: ConnectionLedger,
+    contexts: TLSContexts? = nil, logger: Logger, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
 ) -> some ApplicationProtocol {
     let responder = FuseboxResponder(
         exports: ExportRoutes(pipeline: pipeline),
         operators: OperatorRoutes(
             writer: pipeline.writer, metrics: pipeline.metrics, admission: pipeline.admission,
             clientMetrics: pipeline.clientMetrics,
-            constantFamilies: configuration.constantFamilies, pageText: configuration.pageText),
+            constantFamilies: configuration.constantFamilies),
+        api: APIRoutes(context: questions, writer: pipeline.writer), page: PageRoutes(folder: configuration.pageFolder),
         access: pipeline.access)
     return Application(
         responder: responder,

@@ -16,6 +16,8 @@ package struct FuseboxResponder: HTTPResponder {
 
     let exports: ExportRoutes
     let operators: OperatorRoutes
+    let api: APIRoutes
+    let page: PageRoutes
     let access: AccessPolicy
 
     package func respond(to request: Request, context: FuseboxRequestContext) async throws -> Response {
@@ -75,9 +77,12 @@ package struct FuseboxResponder: HTTPResponder {
         case "/metrics":
             try allow(request, [.get, .head])
             return try await operators.exposition(request)
-        case "/" where request.method == .get || request.method == .head:
-            return operators.text(operators.pageText)
-        default: throw notFound(request)
+        case let path where path.hasPrefix("/api/"): return try await api.respond(to: request)
+        case let path where path.hasPrefix("/tempo/"): return try await TempoRoutes(context: api.context).respond(to: request)
+        case let path where path.hasPrefix("/jaeger/"): return try await JaegerRoutes(context: api.context).respond(to: request)
+        default:
+            if let file = try await page.respond(to: request) { return file }
+            throw notFound(request)
         }
     }
 
@@ -97,10 +102,7 @@ package struct FuseboxResponder: HTTPResponder {
 
     private func allow(_ request: Request, _ methods: [HTTPRequest.Method]) throws {
         guard !methods.contains(request.method) else { return }
-        let names = methods.map(\.rawValue).joined(separator: ", ")
-        throw Refusal(
-            status: .methodNotAllowed, code: .unimplemented,
-            message: "\(request.uri.path) takes \(names)", headers: [.allow: names])
+        throw StatusTable.wrongMethod(request.uri.path, methods)
     }
 
     private func notFound(_ request: Request) -> Refusal {

@@ -3,14 +3,13 @@ import Ingest
 import NIOCore
 import PrometheusText
 
-/// `/metrics`, health and the page at `/`.
+/// `/metrics` and health.
 struct OperatorRoutes: Sendable {
     let writer: IngestWriter
     let metrics: HTTPMetrics
     let admission: Admission
     let clientMetrics: ClientMetrics?
     let constantFamilies: [MetricFamily]
-    let pageText: String
 
     func exposition(_ request: Request) async throws -> Response {
         let start = ContinuousClock.now

@@ -50,8 +50,10 @@ enum RequestContent {
     private static let reservedBytesMax = 1 << 20
 
     /// Reads the body as it came, at most `limit` bytes.
+    ///
+    /// - Parameter permit: of an export request, whose bytes count; a question is too short for it.
     static func collect(
-        _ request: Request, announced: Int, limit: Int, permit: AdmissionPermit
+        _ request: Request, announced: Int, limit: Int, permit: AdmissionPermit?
     ) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         // What is announced is not there yet: a large body gets its memory as it comes.
@@ -59,7 +61,7 @@ enum RequestContent {
         for try await buffer in request.body {
             let count = bytes.count + buffer.readableBytes
             guard count <= limit else { throw StatusTable.tooLarge("the body has more than \(limit) bytes") }
-            try permit.hold(count)
+            try permit?.hold(count)
             buffer.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
         }
         return bytes

@@ -4,6 +4,7 @@ import Ingest
 import NIOCore
 import NIOHTTP1
 package import OTLP
+import Queries
 
 /// An answer that is no success: what HTTP says, what the `google.rpc.Status` in its body says, and headers that go with it.
 package struct Refusal: Error, Sendable {
@@ -37,6 +38,7 @@ package struct Refusal: Error, Sendable {
 /// | a host name that is not ours | 421 | no |
 /// | the body came too slowly (`ConnectionDeadlines`) | 408 | no |
 /// | too many or too long header fields | 431 | no |
+/// | a query runs too long, or its answer is too large | 422 | no |
 /// | the spans cannot be stored now | 503, `Retry-After: 1` | yes |
 ///
 /// 500 and 429 are never answered: clients drop a batch for good on 500, and 503 says all that 429 would.
@@ -54,6 +56,7 @@ package enum StatusTable {
                 closesConnection: true)
         case let error as IngestError: unavailable(error.message)
         case let error as AdmissionRefusal: unavailable(error.message)
+        case let error as QueryError: query(error)
         default: unavailable("\(error)")
         }
     }
@@ -76,6 +79,26 @@ package enum StatusTable {
         Refusal(
             status: .contentTooLarge, code: .resourceExhausted,
             message: message + "; send smaller batches, or raise --request-bytes-max", closesConnection: true)
+    }
+
+    /// What a question is answered with that has no answer. Nobody loses spans by these, so a slow query may be told what it is.
+    private static func query(_ error: QueryError) -> Refusal {
+        switch error {
+        case .invalid: Refusal(status: .badRequest, code: .invalidArgument, message: error.message)
+        case .notFound: Refusal(status: .notFound, code: .notFound, message: error.message)
+        case .tooLong, .tooLarge: Refusal(status: .unprocessableContent, code: .resourceExhausted, message: error.message)
+        case .busy, .store: unavailable(error.message)
+        }
+    }
+
+    static func wrongMethod(_ path: String, _ methods: [HTTPRequest.Method]) -> Refusal {
+        let names = methods.map(\.rawValue).joined(separator: ", ")
+        return Refusal(
+            status: .methodNotAllowed, code: .unimplemented, message: "\(path) takes \(names)", headers: [.allow: names])
+    }
+
+    static func wrongType(_ message: String) -> Refusal {
+        Refusal(status: .unsupportedMediaType, code: .invalidArgument, message: message)
     }
 
     static func unavailable(_ message: String) -> Refusal {

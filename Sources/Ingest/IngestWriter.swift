@@ -114,6 +114,11 @@ package final class IngestWriter: Sendable {
         ]
     }
 
+    /// Every breaker as of now, with what still settles applied.
+    package func breakers() async throws(IngestError) -> [BreakerView] {
+        try await onWriter { [clock] state in state.derivations.breakers(at: max(clock(), state.clockUnixNano)) }
+    }
+
     /// Whether spans would be stored now: the writer answers, and its last commit succeeded.
     package var isTaking: Bool {
         get async {

@@ -10,14 +10,15 @@ struct FuseboxCommand: AsyncParsableCommand {
         abstract: "An OpenTelemetry collector and span store for AI agents.",
         discussion: """
             Agents point their OTLP exporter at `fusebox serve`; every span that it acknowledged is on disk. `fusebox sql` asks about
-            them, `fusebox fuses` shows timeouts and circuit breakers, and /metrics tells Prometheus.
+            them, `fusebox traces`, `trace` and `tail` show them, `fusebox tools` and `fuses` show timeouts and circuit breakers, and
+            /metrics tells Prometheus.
 
             Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 insufficient data, 4 damaged data.
             """,
         version: BuildInfo.versionText,
         subcommands: [
-            Serve.self, SQL.self, Fuses.self, ConfigurationCommand.self, TokenCommand.self, DemoCommand.self, Verify.self, Backup.self,
-            Export.self, Import.self, Prune.self,
+            Serve.self, SQL.self, Traces.self, Trace.self, Tail.self, Tools.self, Fuses.self, ConfigurationCommand.self,
+            TokenCommand.self, DemoCommand.self, Verify.self, Backup.self, Export.self, Import.self, Prune.self,
         ])
 
     /// Tasks run on the event loops: a request's go on where its bytes were read, instead of to another thread and back for each

@@ -20,7 +20,22 @@ struct Fuses: AsyncParsableCommand {
     @Option(help: "\(SQLFormat.allCases.map(\.rawValue).joined(separator: ", ")) of the breakers.")
     var format: SQLFormat = .table
 
+    @Flag(help: "Show it again every two seconds, until Ctrl+C.")
+    var watch = false
+
+    private static let pause = Duration.seconds(2)
+
     mutating func run() async throws {
+        guard watch else { return try show() }
+        while true {
+            // Home and wipe, so that the screen stands still but for what changed.
+            if Terminal.isTerminal(.standardOutput) { Terminal.write("\u{1B}[H\u{1B}[2J") }
+            try show()
+            try await Task.sleep(for: Self.pause)
+        }
+    }
+
+    private func show() throws {
         let configuration = try common.configuration()
         let breakers: [BreakerView]
         do {

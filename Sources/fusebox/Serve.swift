@@ -34,6 +34,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Bytes of a request's body, before and after inflating (FUSEBOX_REQUEST_BYTES_MAX, 67108864).")
     var requestBytesMax: String?
 
+    @Option(help: .hidden)
+    var pageFolder: String?
+
     @Flag(help: "Listen beyond loopback although nobody has to show a token.")
     var insecureListen = false
 
@@ -58,7 +61,8 @@ struct Serve: AsyncParsableCommand {
         if let loss = writer.lostCommits { Terminal.error("warning: \(loss.message)") }
         do {
             var group = ServiceGroupConfiguration(
-                services: try Transports(configuration, writer: writer, metrics: metrics, logger: logger).services.map {
+                services: try Transports(configuration, writer: writer, metrics: metrics, pageFolder: pageFolder, logger: logger)
+                    .services.map {
                     .init(service: $0)
                 }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
             group.maximumGracefulShutdownDuration = Self.shutdownMax

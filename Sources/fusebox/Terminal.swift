@@ -13,6 +13,13 @@ enum Terminal {
 
     static func isTerminal(_ stream: Stream) -> Bool { isatty(stream.rawValue) == 1 }
 
+    /// Columns of the terminal that standard output is; `nil` when it is none.
+    static var columns: Int? {
+        var size = winsize()
+        guard ioctl(Stream.standardOutput.rawValue, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
+    }
+
     static var inputIsTerminal: Bool { isatty(0) == 1 }
 
     /// Writes all of it; a closed pipe ends the process quietly, as other tools do.

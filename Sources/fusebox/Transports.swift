@@ -5,13 +5,20 @@ import Ingest
 import Logging
 import PrometheusText
 import ServiceLifecycle
+import SpanStore
 
 /// The servers that `fusebox serve` runs, put together from the configuration.
 struct Transports {
     /// The HTTP server, the gRPC server unless it is off, and what looks after the TLS files.
     let services: [any Service]
 
-    init(_ configuration: Configuration, writer: IngestWriter, metrics: IngestMetrics, logger: Logger) throws {
+    /// - Parameter pageFolder: where the page is served from instead of from the program.
+    init(
+        _ configuration: Configuration, writer: IngestWriter, metrics: IngestMetrics, pageFolder: String?, logger: Logger
+    ) throws {
+        let questions = APIContext(
+            folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, versionText: BuildInfo.version,
+            clock: { Clock.unixNano() })
         let transport = configuration.transport
         var limits = AdmissionLimits()
         limits.requestsMax = transport.requestsMax
@@ -28,7 +35,8 @@ struct Transports {
         if let certificate = transport.tlsCertificate, let key = transport.tlsPrivateKey {
             files = TLSFiles(certificate: certificate, privateKey: key, clientAuthorities: transport.tlsClientAuthorities)
         }
-        let http = Self.http(configuration)
+        var http = Self.http(configuration)
+        http.pageFolder = pageFolder
         var services: [any Service] = []
         var contexts: (http1: TLSContexts, http2: TLSContexts)?
         if let files {
@@ -48,7 +56,7 @@ struct Transports {
         let isEncrypted = files != nil
         services.append(
             buildApplication(
-                http, pipeline: pipeline, connections: connections, contexts: contexts?.http1, logger: logger,
+                http, pipeline: pipeline, questions: questions, connections: connections, contexts: contexts?.http1, logger: logger,
                 onRunning: { port in Self.greet(configuration, port: port, isEncrypted: isEncrypted) }))
         self.services = services
     }
@@ -70,17 +78,6 @@ struct Transports {
         http.port = configuration.httpPort
         http.grpcPort = configuration.grpcPort
         http.constantFamilies = [BuildInfo.family]
-        http.pageText = """
-            \(BuildInfo.versionText)
-
-            POST /v1/traces   OTLP over HTTP, protobuf or JSON
-            GET  /metrics     Prometheus
-            GET  /-/healthy   /-/ready
-
-            Ask about the spans:  fusebox sql 'SELECT * FROM tools'
-            Breakers and fuses:   fusebox fuses
-
-            """
         return http
     }
 
@@ -97,7 +94,7 @@ struct Transports {
               export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
               export OTEL_TRACES_EXPORTER=otlp
 
-            Then: fusebox sql 'SELECT * FROM tools'   or   \(url)/metrics
+            Then open \(url)   or ask: fusebox sql 'SELECT * FROM tools'
 
             """)
     }

@@ -46,14 +46,35 @@ import Testing
         for family in families { #expect(page.contains(family), "\(family)") }
     }
 
-    @Test func everyFamilyInADashboardIsDocumented() throws {
-        let page = try text("docs/metrics.md")
-        let dashboard = try text("dashboards/fuses.json")
-        let families = Set(dashboard.matches(of: /agent_[a-z_]+/).map { String($0.output) })
-        #expect(families.count >= 7)
-        for family in families {
-            #expect(page.contains(family.replacing(/_bucket$/, with: "")), "\(family)")
+    @Test(arguments: ["dashboards/fusebox.json", "deploy/prometheus/fusebox.rules.yml"])
+    func everyFamilyInADashboardOrRuleIsExported(path: String) throws {
+        let sources = Self.root.appendingPathComponent("Sources")
+        let files = FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil)
+        var exported: Set<String> = []
+        while let file = files?.nextObject() as? URL {
+            guard file.pathExtension == "swift" else { continue }
+            let source = try String(contentsOf: file, encoding: .utf8)
+            for match in source.matches(of: /"((agent|fusebox|process)_[a-z0-9_]+)"/) { exported.insert(String(match.1)) }
         }
+        // Recorded names have colons, and are no family of ours.
+        let named = Set(
+            try text(path).matches(of: /\b(agent|fusebox|process)_[a-z0-9_]+(?![a-z0-9_:])/).map { String($0.output.0) })
+        #expect(named.count > 20)
+        for family in named {
+            #expect(
+                exported.contains(family.replacing(/_(bucket|count|sum)$/, with: "")) || exported.contains(family), "\(family)")
+        }
+    }
+
+    @Test func everyPathOfTheAPIIsInItsPageAndItsOpenAPIFile() throws {
+        let page = try text("docs/api.md")
+        let routes = try text("Sources/FuseboxHTTP/API/APIRoutes.swift")
+        let description = try JSONSerialization.jsonObject(with: Data(try text("docs/openapi.json").utf8)) as? [String: Any]
+        let described = Set((description?["paths"] as? [String: Any] ?? [:]).keys)
+        let answered = Set(routes.matches(of: /\("(\/api\/[^"]+)", \[/).map { String($0.output.1) })
+        #expect(answered.count > 15)
+        #expect(described == answered)
+        for path in answered { #expect(page.contains("`\(path)`"), "\(path)") }
     }
 
     @Test func everyDecisionIsLinkedToAPage() throws {

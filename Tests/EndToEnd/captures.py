@@ -94,3 +94,14 @@ def replay(fusebox, requests):
             assert answer.headers["Content-Length"] == "0", answer
     finally:
         connection.close()
+
+
+def replay_all(fusebox, name):
+    """Posts everything of a folder, whatever the signal."""
+    connection = fusebox.connect()
+    try:
+        for post in posts(name):
+            answer = post.send(connection, fusebox.port)
+            assert answer.status == 200, answer
+    finally:
+        connection.close()

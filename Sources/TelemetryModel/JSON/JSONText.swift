@@ -53,14 +53,14 @@ public struct JSONText {
         while let byte = next, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
     }
 
-    private mutating func take(_ byte: UInt8) -> Bool {
+    mutating func take(_ byte: UInt8) -> Bool {
         skipSpace()
         guard next == byte else { return false }
         position += 1
         return true
     }
 
-    private mutating func string() -> String? {
+    mutating func string() -> String? {
         guard take(UInt8(ascii: "\"")) else { return nil }
         let start = position
         var escaped = false
@@ -114,7 +114,7 @@ public struct JSONText {
     }
 
     /// Steps over any value and says what it was.
-    private mutating func value() -> Value? {
+    mutating func value() -> Value? {
         skipSpace()
         switch next {
         case UInt8(ascii: "\""): return string().map(Value.text)

@@ -1,0 +1,77 @@
+import Queries
+import TelemetryModel
+
+/// The overview as JSON: buckets over time, and the whole.
+struct OverviewText {
+    let step: Int64
+    let window: TimeWindow
+    let buckets: [Int64: OverviewBucket]
+    let openings: [BreakerTimeline.Opening]
+
+    private struct Breakers {
+        var opens: Int64 = 0
+        var cooldownNanoseconds: Int64 = 0
+
+        mutating func add(_ opening: BreakerTimeline.Opening, from: Int64, to: Int64) {
+            if opening.startUnixNano >= from && opening.startUnixNano < to { opens += 1 }
+            cooldownNanoseconds += max(0, min(opening.endUnixNano, to) - max(opening.startUnixNano, from))
+        }
+    }
+
+    func write(into json: inout JSONWriter) {
+        json.raw("{\"step_ns\":")
+        json.integer(step)
+        json.raw(",\"from_unix_nano\":")
+        json.string("\(window.from)")
+        json.raw(",\"to_unix_nano\":")
+        json.string("\(window.to)")
+        json.raw(",\"buckets\":[")
+        var total = OverviewBucket()
+        var numbers = Set(buckets.keys)
+        for opening in openings {
+            let first = max(opening.startUnixNano, window.from) / step
+            let last = min(opening.endUnixNano, window.to - 1) / step
+            if first <= last { for number in first...last { numbers.insert(number) } }
+        }
+        for (index, number) in numbers.sorted().enumerated() {
+            if index > 0 { json.raw(",") }
+            let bucket = buckets[number] ?? OverviewBucket()
+            total.merge(bucket)
+            write(bucket, from: number * step, to: number * step + step, into: &json)
+        }
+        json.raw("],\"totals\":")
+        write(total, from: window.from, to: window.to, into: &json)
+        json.raw("}")
+    }
+
+    private func write(_ bucket: OverviewBucket, from: Int64, to: Int64, into json: inout JSONWriter) {
+        var machines: [String: Breakers] = ["reported": Breakers(), "derived": Breakers()]
+        for opening in openings where opening.endUnixNano >= from && opening.startUnixNano < to {
+            machines[opening.key.machine]?.add(opening, from: from, to: to)
+        }
+        var isFirst = true
+        json.raw("{")
+        json.key("time_unix_nano", isFirst: &isFirst)
+        json.string("\(from)")
+        let counts: [(String, Int64)] = [
+            ("spans", bucket.spans), ("errors", bucket.errors), ("calls", bucket.calls), ("timeouts", bucket.timeouts),
+            ("rejected", bucket.rejected), ("runs", Int64(bucket.runDurations.count)), ("failed_runs", bucket.failedRuns),
+            ("tokens", bucket.tokens), ("unpriced_tokens", bucket.unpricedTokens),
+            ("reported_opens", machines["reported"]?.opens ?? 0), ("derived_opens", machines["derived"]?.opens ?? 0),
+            ("reported_cooldown_ns", machines["reported"]?.cooldownNanoseconds ?? 0),
+            ("derived_cooldown_ns", machines["derived"]?.cooldownNanoseconds ?? 0),
+        ]
+        for (name, value) in counts {
+            json.key(name, isFirst: &isFirst)
+            json.integer(value)
+        }
+        for (name, percent) in [("run_p50_ns", 50.0), ("run_p95_ns", 95.0)] {
+            json.key(name, isFirst: &isFirst)
+            (bucket.runDuration(percentile: percent).map(QueryValue.integer) ?? .null).write(into: &json)
+        }
+        json.key("dollars", isFirst: &isFirst)
+        // Nothing priced is not the same as costing nothing.
+        if bucket.tokens > 0 && bucket.unpricedTokens == bucket.tokens { json.raw("null") } else { json.double(bucket.dollars) }
+        json.raw("}")
+    }
+}

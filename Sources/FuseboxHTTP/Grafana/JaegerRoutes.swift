@@ -1,0 +1,189 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Queries
+import TelemetryModel
+
+/// `/jaeger`: the query API of Jaeger, for Grafana's Jaeger data source with the URL `http://…:4318/jaeger`: the older JSON API, and of
+/// v3 what that data source asks.
+struct JaegerRoutes: Sendable {
+    private static let tracesMax = 1500
+    private static let namesMax = 10_000
+
+    let context: APIContext
+
+    /// Answers; errors are `{"errors":[…]}`, or v3's `{"error":…}`. Throws only when the connection is gone.
+    func respond(to request: Request) async throws -> Response {
+        do {
+            try APIRoutes.allow(request, [.get, .head])
+            return try await route(request)
+        } catch let error as ChannelError {
+            throw error
+        } catch {
+            return Self.problem(StatusTable.refusal(for: error), isThird: request.uri.path.hasPrefix("/jaeger/api/v3"))
+        }
+    }
+
+    private static func problem(_ refusal: Refusal, isThird: Bool) -> Response {
+        var json = JSONWriter()
+        json.raw(
+            isThird ? "{\"error\":{\"httpCode\":" : "{\"data\":null,\"total\":0,\"limit\":0,\"offset\":0,\"errors\":[{\"code\":")
+        json.integer(Int64(refusal.status.code))
+        json.raw(isThird ? ",\"message\":" : ",\"msg\":")
+        json.string(refusal.message)
+        json.raw(isThird ? "}}" : "}]}")
+        var headers = refusal.headers
+        headers[.contentType] = "application/json"
+        return Response(status: refusal.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: json.bytes)))
+    }
+
+    private func route(_ request: Request) async throws -> Response {
+        let parts = request.uri.path.split(separator: "/").dropFirst(2).map { QueryString.decoded($0) }
+        let query = QueryString(request.uri.query)
+        switch parts.count {
+        case 1 where parts == ["services"]: return try await data { try Self.names("service_name", nil, $0) }
+        case 1 where parts == ["operations"]:
+            let service = query["service"]
+            return try await data { try Self.names("name", service, $0) }
+        case 3 where parts[0] == "services" && parts[2] == "operations":
+            return try await data { try Self.names("name", parts[1], $0) }
+        case 1 where parts == ["traces"]: return try await search(query)
+        case 2 where parts[0] == "traces": return try await trace(parts[1])
+        case 1 where parts == ["dependencies"]: return try await dependencies(query)
+        case 2 where parts == ["v3", "services"]:
+            return try await context.json { reader, json in
+                json.raw("{\"services\":")
+                Self.write(try Self.names("service_name", nil, reader), into: &json)
+                json.raw("}")
+            }
+        case 2 where parts == ["v3", "operations"]: return try await thirdOperations(query)
+        case 3 where parts[0] == "v3" && parts[1] == "traces":
+            guard let id = TraceReading.traceID(parts[2]) else { throw QueryError.invalid("'\(parts[2])' is no trace id") }
+            return try await context.json { reader, json in
+                json.raw("{\"result\":")
+                try OTLPTraceText.write(id, listName: "resourceSpans", reader, into: &json)
+                json.raw("}")
+            }
+        default: throw QueryError.notFound("there is nothing at \(request.uri.path)")
+        }
+    }
+
+    // MARK: Names
+
+    private static func names(_ column: String, _ service: String?, _ reader: QueryReader) throws -> [String] {
+        try reader.rows(
+            "SELECT DISTINCT \(column) FROM spans WHERE ?1 IS NULL OR service_name = ?1 ORDER BY 1 LIMIT \(namesMax)",
+            [service.map(QueryValue.text) ?? .null]
+        ).compactMap { $0.first?.text }
+    }
+
+    private static func write(_ texts: [String], into json: inout JSONWriter) {
+        json.raw("[")
+        for (index, text) in texts.enumerated() {
+            if index > 0 { json.raw(",") }
+            json.string(text)
+        }
+        json.raw("]")
+    }
+
+    private func data(_ body: @escaping @Sendable (QueryReader) throws -> [String]) async throws(QueryError) -> Response {
+        try await context.json { reader, json in
+            let names = try body(reader)
+            json.raw("{\"data\":")
+            Self.write(names, into: &json)
+            json.raw(",\"total\":")
+            json.integer(Int64(names.count))
+            json.raw(",\"limit\":0,\"offset\":0,\"errors\":null}")
+        }
+    }
+
+    private func thirdOperations(_ query: QueryString) async throws -> Response {
+        let service = query["service"]
+        return try await context.json { reader, json in
+            json.raw("{\"operations\":[")
+            let rows = try reader.rows(
+                """
+                SELECT DISTINCT name, kind FROM spans WHERE ?1 IS NULL OR service_name = ?1 ORDER BY 1, 2 LIMIT \(Self.namesMax)
+                """, [service.map(QueryValue.text) ?? .null])
+            for (index, row) in rows.enumerated() {
+                json.raw(index > 0 ? ",{\"name\":" : "{\"name\":")
+                row[0].write(into: &json)
+                json.raw(",\"spanKind\":")
+                json.string(JaegerTraceText.kind(row[1].integer ?? 0))
+                json.raw("}")
+            }
+            json.raw("]}")
+        }
+    }
+
+    // MARK: Traces
+
+    private func search(_ query: QueryString) async throws -> Response {
+        var search = TraceSearch()
+        search.criteria.service = query["service"]
+        if let operation = query["operation"], operation != "all" { search.criteria.name = operation }
+        func microseconds(_ name: String) throws(QueryError) -> Int64? {
+            guard let text = query[name] else { return nil }
+            guard let value = Int64(text), value >= 0, value < 9_000_000_000_000_000 else {
+                throw .invalid("\(name) must be microseconds since 1970")
+            }
+            return value * 1000
+        }
+        search.from = try microseconds("start") ?? .min
+        search.to = try microseconds("end") ?? .max
+        let limit = try query.integer("limit", 0...1_000_000, fallback: 100)
+        search.limit = limit == 0 ? 100 : min(limit, Self.tracesMax)
+        search.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
+        search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
+        if let tags = query["tags"] {
+            for member in JSONText.members(in: Array(tags.utf8)[...]) {
+                guard case .text(let value) = member.value else { throw QueryError.invalid("tags must be an object of strings") }
+                if member.name == "error", value == "true" {
+                    search.criteria.status = .error
+                } else {
+                    search.criteria.attributes.append((member.name, value))
+                }
+            }
+        }
+        let asked = search
+        return try await context.json { reader, json in
+            let found = try asked.run(reader).traces
+            json.raw("{\"data\":[")
+            for (index, trace) in found.enumerated() {
+                guard let id = TraceReading.traceID(trace.traceID) else { continue }
+                if index > 0 { json.raw(",") }
+                try JaegerTraceText.write(id, reader, into: &json)
+            }
+            json.raw("],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")
+        }
+    }
+
+    private func trace(_ text: String) async throws -> Response {
+        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
+        return try await context.json { reader, json in
+            json.raw("{\"data\":[")
+            try JaegerTraceText.write(id, reader, into: &json)
+            json.raw("],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")
+        }
+    }
+
+    private func dependencies(_ query: QueryString) async throws -> Response {
+        let now = context.clock() / 1_000_000
+        let end = Int64(try query.integer("endTs", 0...9_000_000_000_000, fallback: Int(now)))
+        let lookback = Int64(try query.integer("lookback", 0...9_000_000_000_000, fallback: 86_400_000))
+        return try await context.json { reader, json in
+            json.raw("{\"data\":")
+            try reader.write(
+                """
+                WITH here AS MATERIALIZED (
+                    SELECT trace_id, span_id, parent_span_id, service_name FROM spans
+                    WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 LIMIT 200000)
+                SELECT parent.service_name AS parent, child.service_name AS child, count(*) AS callCount
+                FROM here AS child JOIN here AS parent
+                    ON parent.trace_id = child.trace_id AND parent.span_id = child.parent_span_id
+                WHERE parent.service_name <> child.service_name GROUP BY 1, 2 LIMIT 1000
+                """, [.integer(max(0, end - lookback) * 1_000_000), .integer(end * 1_000_000)], into: &json)
+            json.raw(",\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package import SpanStore
+
+/// Why a question about the store has no answer.
+package enum QueryError: Error, Sendable {
+    /// The question itself is wrong: what, and what would be right.
+    case invalid(String)
+    /// There is nothing of that name or id.
+    case notFound(String)
+    /// It took longer than it may.
+    case tooLong(seconds: Double)
+    /// The answer is larger than it may be.
+    case tooLarge(String)
+    /// As many questions wait as may wait.
+    case busy
+    case store(StoreError)
+
+    package var isRetryable: Bool {
+        switch self {
+        case .busy: true
+        case .store(let error): error.isRetryable
+        case .invalid, .notFound, .tooLong, .tooLarge: false
+        }
+    }
+
+    /// What happened and what to do next.
+    package var message: String {
+        switch self {
+        case .invalid(let what), .notFound(let what), .tooLarge(let what): what
+        case .tooLong(let seconds):
+            "the query ran longer than \(seconds) s; narrow it, above all by start_time_unix_nano or trace_id"
+        case .busy: "too many queries wait already; try again in a moment"
+        case .store(let error): error.message
+        }
+    }
+}

@@ -1,0 +1,110 @@
+/// What a span must be, all at once, for its trace to be found. Empty matches every span.
+package struct SpanCriteria: Equatable, Sendable {
+    package enum Status: String, CaseIterable, Sendable {
+        case error
+        case ok
+    }
+
+    /// Conditions on attributes in one question.
+    package static let attributesMax = 16
+
+    package var service: String?
+    package var workflow: String?
+    /// A tool's name, or a stage for calls that name no tool.
+    package var tool: String?
+    package var name: String?
+    package var model: String?
+    package var session: String?
+    package var evalID: String?
+    package var stage: String?
+    package var outcome: String?
+    package var breakerState: String?
+    package var status: Status?
+    /// Any attribute and the text of its value.
+    package var attributes: [(key: String, value: String)] = []
+    /// Text somewhere in the span's name, status message or attributes.
+    package var text: String?
+    /// More conditions as SQL over the columns of `spans`, with their values: other query languages compile to these.
+    package var extra: [SQLCondition] = []
+
+    package init() {}
+
+    package static func == (left: SpanCriteria, right: SpanCriteria) -> Bool { left.condition == right.condition }
+
+    /// The criteria as one condition; `nil` when every span matches.
+    package var condition: SQLCondition? {
+        var parts: [SQLCondition] = []
+        func equal(_ column: String, _ value: String?) {
+            if let value { parts.append(SQLCondition("\(column) = ?", [.text(value)])) }
+        }
+        equal("service_name", service)
+        equal("workflow_name", workflow)
+        equal("name", name)
+        equal("model", model)
+        equal("session_id", session)
+        equal("eval_id", evalID)
+        equal("stage", stage)
+        equal("outcome", outcome)
+        equal("breaker_state", breakerState)
+        if let tool {
+            parts.append(
+                Self.stages.contains(tool)
+                    ? SQLCondition("(tool_name = ? OR (tool_name IS NULL AND stage = ?))", [.text(tool), .text(tool)])
+                    : SQLCondition("tool_name = ?", [.text(tool)]))
+        }
+        switch status {
+        case .error: parts.append(SQLCondition("status_code = 2"))
+        case .ok: parts.append(SQLCondition("status_code <> 2"))
+        case nil: break
+        }
+        for attribute in attributes {
+            parts.append(
+                SQLCondition("CAST(attr(attributes, ?) AS TEXT) = ?", [.text(attribute.key), .text(attribute.value)]))
+        }
+        if let text {
+            let pattern = QueryValue.text("%\(SQLCondition.escapedPattern(text))%")
+            parts.append(
+                SQLCondition(
+                    "(name LIKE ? ESCAPE '\\' OR status_message LIKE ? ESCAPE '\\' OR attributes LIKE ? ESCAPE '\\')",
+                    [pattern, pattern, pattern]))
+        }
+        parts += extra
+        return SQLCondition.all(parts)
+    }
+
+    /// Calls without a tool name go by their stage, as in the metrics.
+    private static let stages: Set<String> = ["http_tool", "subprocess", "llm", "vector", "other"]
+}
+
+/// A condition in SQL and the values of its parameters, in order.
+package struct SQLCondition: Equatable, Sendable {
+    package var sql: String
+    package var values: [QueryValue]
+
+    package init(_ sql: String, _ values: [QueryValue] = []) {
+        self.sql = sql
+        self.values = values
+    }
+
+    /// All of the conditions; `nil` for none.
+    package static func all(_ conditions: [SQLCondition]) -> SQLCondition? { joined(conditions, " AND ") }
+
+    /// Any of the conditions; `nil` for none.
+    package static func any(_ conditions: [SQLCondition]) -> SQLCondition? { joined(conditions, " OR ") }
+
+    private static func joined(_ conditions: [SQLCondition], _ word: String) -> SQLCondition? {
+        guard let first = conditions.first else { return nil }
+        guard conditions.count > 1 else { return first }
+        return SQLCondition("(" + conditions.map(\.sql).joined(separator: word) + ")", conditions.flatMap(\.values))
+    }
+
+    /// A text for `LIKE … ESCAPE '\'`, where it stands for itself.
+    package static func escapedPattern(_ text: String) -> String {
+        var escaped = ""
+        for character in text {
+            if character == "%" || character == "_" || character == "\\" { escaped.append("\\") }
+            escaped.append(character)
+        }
+        return escaped
+    }
+}

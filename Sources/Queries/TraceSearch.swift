@@ -1,0 +1,129 @@
+import SQLite
+
+/// Where a list goes on: behind the trace that stood last. As text, `<nanoseconds>-<trace id>`.
+package struct TraceCursor: Equatable, Sendable {
+    /// Start of the trace's first matching span.
+    package var matchUnixNano: Int64
+    package var traceID: String
+
+    package init(matchUnixNano: Int64, traceID: String) {
+        self.matchUnixNano = matchUnixNano
+        self.traceID = traceID
+    }
+
+    package var text: String { "\(matchUnixNano)-\(traceID)" }
+
+    package init?(text: String) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, let time = Int64(parts[0]) else { return nil }
+        self.init(matchUnixNano: time, traceID: String(parts[1]))
+    }
+}
+
+/// Finds traces by their spans, newest first by the first span that matches.
+///
+/// It goes back through time window by window, so that a list costs what it shows and not what is stored: spans that match in a
+/// window name candidate traces, and each candidate is then read whole, which makes its figures exact.
+package struct TraceSearch: Sendable {
+    /// Spans that the first window holds, about; each further one holds twice as many.
+    private static let windowSpans = 20_000
+    private static let windowSpansMax = 2_000_000
+    /// Candidates that are read whole at a time.
+    private static let batch = 32
+
+    package var criteria = SpanCriteria()
+    /// Start times, nanoseconds since 1970; the upper bound is outside.
+    package var from = Int64.min
+    package var to = Int64.max
+    /// Of the whole trace, nanoseconds.
+    package var durationMinimum: Int64?
+    package var durationMaximum: Int64?
+    package var after: TraceCursor?
+    package var limit = 50
+    /// Spans that are looked at before the search stops and says how far it came; a page goes on from there.
+    package var scanSpansMax = 4_000_000
+
+    package init() {}
+
+    package struct Answer: Sendable {
+        package var traces: [TraceSummary] = []
+        /// Where the next page begins; `nil` at the end.
+        package var next: TraceCursor?
+        /// True when the search stopped to be asked again, not because it found enough.
+        package var stoppedEarly = false
+    }
+
+    package func run(_ reader: QueryReader) throws -> Answer {
+        var answer = Answer()
+        var upper = after.map { min(to, $0.matchUnixNano == .max ? .max : $0.matchUnixNano + 1) } ?? to
+        var budget = Self.windowSpans
+        var scanned = 0
+        while upper > from, let window = try window(below: upper, spans: budget, reader) {
+            let lower = max(from, window.start)
+            try collect(lower, upper, reader, &answer)
+            if answer.traces.count > limit {
+                answer.traces.removeSubrange(limit...)
+                answer.next = answer.traces.last.map { TraceCursor(matchUnixNano: $0.matchUnixNano, traceID: $0.traceID) }
+                return answer
+            }
+            upper = lower
+            scanned += window.spans
+            if scanned >= scanSpansMax, lower > from {
+                answer.next = TraceCursor(matchUnixNano: lower - 1, traceID: "~")
+                answer.stoppedEarly = true
+                return answer
+            }
+            budget = min(budget * 2, Self.windowSpansMax)
+        }
+        return answer
+    }
+
+    /// The start of a window that ends before `upper` and holds about that many spans; `nil` when nothing is older.
+    private func window(below upper: Int64, spans: Int, _ reader: QueryReader) throws -> (start: Int64, spans: Int)? {
+        var total = 0
+        var start: Int64?
+        try reader.each(
+            "SELECT start_min, span_count FROM segment WHERE start_min < ?1 AND start_max >= ?2 ORDER BY start_min DESC",
+            [.integer(upper), .integer(from)]
+        ) { row in
+            start = row.integer(0)
+            total += Int(row.integer(1))
+            return total < spans
+        }
+        return start.map { ($0, total) }
+    }
+
+    private func collect(_ lower: Int64, _ upper: Int64, _ reader: QueryReader, _ answer: inout Answer) throws {
+        let condition = criteria.condition
+        var sql =
+            "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano < ?"
+        if let condition { sql += " AND " + condition.sql }
+        sql += " GROUP BY trace_id ORDER BY 2 DESC, 1 DESC"
+        var candidates: [String] = []
+        try reader.each(sql, [.integer(lower), .integer(upper)] + (condition?.values ?? [])) { row in
+            let match = row.integer(1)
+            let id = row.text(0) ?? ""
+            if let after, (match, id) >= (after.matchUnixNano, after.traceID) { return true }
+            candidates.append(id)
+            return true
+        }
+        var index = 0
+        while index < candidates.count, answer.traces.count <= limit {
+            let ids = Array(candidates[index..<min(index + Self.batch, candidates.count)])
+            index += ids.count
+            let found = try TraceSummary.read(ids, matching: condition, reader)
+            for id in ids {
+                guard let trace = found[id], isIn(trace, lower, upper) else { continue }
+                answer.traces.append(trace)
+            }
+        }
+    }
+
+    /// Whether a trace belongs to the window: one that matched before it is found there.
+    private func isIn(_ trace: TraceSummary, _ lower: Int64, _ upper: Int64) -> Bool {
+        guard trace.matchUnixNano >= lower, trace.matchUnixNano < upper else { return false }
+        if let durationMinimum, trace.durationNanoseconds < durationMinimum { return false }
+        if let durationMaximum, trace.durationNanoseconds > durationMaximum { return false }
+        return true
+    }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Queries
+import TelemetryModel
+
+/// `fusebox tools`: every tool with its calls, timeouts and latency.
+struct Tools: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show every tool: calls, timeouts, errors, latency; those with timeouts first.")
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: "Only what began in the last 15m, 6h, 7d, …")
+    var since: Age?
+
+    @Option(help: "Only tools of this service.")
+    var service: String?
+
+    @Option(help: "\(SQLFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var format: SQLFormat = .table
+
+    mutating func run() async throws {
+        let window = TimeWindow(from: since.map { Clock.unixNano() - $0.nanoseconds } ?? .min)
+        let found = try StoreQuestions(common).ask { try $0.rows(Boards.tools, Boards.toolValues(window, service: service)) }
+        var rows = SQLRowWriter(
+            format: format, escapes: Terminal.isTerminal(.standardOutput),
+            columns: [
+                "service_name", "tool_name", "stage", "calls", "ok", "errors", "timeouts", "rejected", "p50_ms", "p95_ms",
+                "max_ms", "last",
+            ])
+        for row in found {
+            var values = row.prefix(8).map(\.sqlValue)
+            for column in 8...10 { values.append(row[column].integer.map { .double(Double($0 / 1000) / 1000) } ?? .null) }
+            values.append(row[11].integer.map { .text(TimeText.iso8601(unixNano: $0)) } ?? .null)
+            rows.write(values)
+        }
+        rows.finish()
+    }
+}

@@ -1,0 +1,164 @@
+"""The API: what it answers agrees with SQL, and its bounds hold."""
+
+import json
+import urllib.parse
+
+import pytest
+
+import captures
+import wire
+from server import Fusebox, poll
+
+NAME = "handmade"
+
+
+@pytest.fixture(scope="module")
+def agents(binary, tmp_path_factory):
+    server = Fusebox(binary, tmp_path_factory.mktemp("api") / "data", {"BREAKER_SETTLE_S": "1"}).start()
+    for name in captures.NAMES:
+        captures.replay_all(server, name)
+    server.settled()
+    yield server
+    server.stop()
+
+
+def ask(server, path, **query):
+    answer = server.get(path + ("?" + urllib.parse.urlencode(query, doseq=True) if query else ""))
+    assert answer.status == 200 and answer.headers["Content-Type"] == "application/json", answer
+    return json.loads(answer.body)
+
+
+def refused(answer, status):
+    assert answer.status == status, answer
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = json.loads(answer.body)
+    assert set(problem) == {"type", "title", "status", "detail"} and problem["status"] == status and problem["detail"]
+    return problem["detail"]
+
+
+def post_sql(server, query, path="/api/sql", **headers):
+    return server.request("POST", path, body=query.encode(), headers={"Content-Type": "application/sql", **headers})
+
+
+@pytest.mark.parametrize("path", ["/api/status", "/api/overview", "/api/services", "/api/values?column=tool_name", "/api/tools", "/api/breakers", "/api/traces",
+                                  "/api/sessions", "/api/session?id=s-1", "/api/evals", "/api/costs", "/api/compare", "/api/schema"])
+def test_every_path_answers(agents, path):
+    answer = agents.get(path)
+    assert answer.status == 200, answer
+    json.loads(answer.body)
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/api/nothing", 404), ("/api/traces?status=x", 400), ("/api/traces?from=yesterday", 400), ("/api/traces?from=-1h&to=-2h", 400), ("/api/traces?limit=0", 400),
+    ("/api/traces?cursor=x", 400), ("/api/traces?attribute=x", 400), ("/api/traces/xyz", 400), ("/api/traces/bad", 404), ("/api/traces/bad/spans/x", 400),
+    ("/api/values?column=attributes", 400), ("/api/session", 400), ("/api/session?id=nobody", 404), ("/api/sql", 405),
+])
+def test_a_wrong_question_is_told_what_is_wrong(agents, path, status):
+    refused(agents.get(path), status)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 500])
+@pytest.mark.parametrize("query", [{}, {"outcome": "timeout"}, {"service": "agent-handmade", "tool": "web_search"}, {"attribute": "tool_name=crm_lookup"},
+                                   {"q": "weather"}, {"min_ms": 1000}, {"status": "error"}])
+def test_pages_of_traces_have_each_trace_once(agents, query, limit):
+    if limit == 1 and not query:
+        pytest.skip("as the others, and slow")
+    found, cursor = [], None
+    while True:
+        page = ask(agents, "/api/traces", **query, limit=limit, **({"cursor": cursor} if cursor else {}))
+        assert len(page["traces"]) <= limit
+        found += page["traces"]
+        cursor = page["next_cursor"]
+        if not cursor:
+            break
+    conditions = {
+        "outcome": "outcome = 'timeout'", "service": "service_name = 'agent-handmade'", "tool": "tool_name = 'web_search'", "status": "status_code = 2",
+        "attribute": "attr(attributes, 'tool_name') = 'crm_lookup'", "q": "(name LIKE '%weather%' OR status_message LIKE '%weather%' OR attributes LIKE '%weather%')"}
+    condition = " AND ".join([conditions[key] for key in query if key in conditions] or ["1"])
+    expected = {row["trace_id"]: row for row in agents.sql(f"SELECT * FROM traces WHERE trace_id IN (SELECT trace_id FROM spans WHERE {condition})")}
+    if "min_ms" in query:
+        expected = {trace: row for trace, row in expected.items() if row["duration_ns"] >= 1e9}
+    assert len(found) == len(expected) and {trace["trace_id"] for trace in found} == set(expected)
+    for trace in found:
+        row = expected[trace["trace_id"]]
+        for name in ["duration_ns", "span_count", "error_count", "timeout_count", "tokens", "service_name", "workflow_name", "session_id"]:
+            # A sum over calls is NULL in the view where there is no call.
+            assert trace[name] == (row[name] or 0 if name.endswith("_count") else row[name]), name
+        assert int(trace["start_time_unix_nano"]) == row["start_time_unix_nano"]
+
+
+def test_a_trace_has_its_spans_and_a_span_everything(agents):
+    (trace, identity), span = next((key, span) for key, span in captures.spans(NAME).items() if span.events)
+    found = ask(agents, f"/api/traces/{trace.upper()}", attributes="true")
+    assert not found["truncated"] and found["span_count"] == len(found["spans"]) == sum(own == trace for own, _ in captures.spans(NAME))
+    (own,) = [one for one in found["spans"] if one["span_id"] == identity]
+    assert int(own["start_time_unix_nano"]) == span.start_time_unix_nano and len(own["events"]) == own["event_count"] == len(span.events)
+    whole = ask(agents, f"/api/traces/{trace}/spans/{identity}")
+    assert whole["attributes"].keys() == {attribute.key for attribute in span.attributes}
+    (row,) = agents.sql("SELECT * FROM spans WHERE trace_id = :t AND span_id = :s", t=trace, s=identity)
+    assert whole.keys() == row.keys()
+
+
+def test_opens_and_cooldown_over_time_add_up_to_the_counters(agents):
+    breakers = ask(agents, "/api/breakers")
+    totals = ask(agents, "/api/overview")["totals"]
+    buckets = ask(agents, "/api/overview", points=500)["buckets"]
+    for machine in ["reported", "derived"]:
+        counted = [one[machine] for one in breakers["breakers"] if one[machine]]
+        assert totals[f"{machine}_opens"] == sum(one["opens"] for one in counted) == sum(bucket[f"{machine}_opens"] for bucket in buckets)
+        seconds = sum(one["cooldown_ns"] for one in counted) / 1e9
+        assert totals[f"{machine}_cooldown_ns"] / 1e9 == pytest.approx(seconds, rel=0.01)
+        assert sum(bucket[f"{machine}_cooldown_ns"] for bucket in buckets) == totals[f"{machine}_cooldown_ns"]
+
+
+def test_buckets_follow_what_comes_in(agents):
+    before = ask(agents, "/api/overview")["totals"]
+    assert before == {**ask(agents, "/api/overview")["totals"]}
+    agents.post(wire.batch(wire.span(attributes=[("workflow_name", "new"), ("tokens", 5)])))
+    after = ask(agents, "/api/overview")["totals"]
+    assert after["spans"] == before["spans"] + 1 and after["runs"] == before["runs"] + 1 and after["tokens"] == before["tokens"] + 5
+
+
+def test_sql_reads_within_limits(agents):
+    found = json.loads(post_sql(agents, "SELECT :a + 1 AS one, :b AS two, 1 << 60 AS three, NULL", path="/api/sql?p.a=41&p.b=x").body)
+    assert found == {"columns": ["one", "two", "three", "NULL"], "rows": [[42, "x", str(1 << 60), None]], "row_count": 1, "truncated": False}
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT i FROM n"
+    found = json.loads(post_sql(agents, many, path="/api/sql?limit=10").body)
+    assert found["row_count"] == 10 and found["truncated"]
+    wide = many.replace("SELECT i FROM n", "SELECT printf('%.*c', 100000, 'x') FROM n")
+    answer = post_sql(agents, wide, path="/api/sql?limit=10000")
+    assert json.loads(answer.body)["truncated"] and len(answer.body) < 10 << 20
+
+
+@pytest.mark.parametrize("query", ["", "DELETE FROM segment", "PRAGMA journal_mode = DELETE", "ATTACH 'x' AS x", "SELECT 1; SELECT 2", "SELECT nonsense", "SELECT :a",
+                                   "SELECT load_extension('x')", "INSERT INTO eval(name) VALUES ('x')", "x" * 70_000])
+def test_sql_refuses_what_is_no_single_reading_statement(agents, query):
+    refused(post_sql(agents, query), 413 if len(query) > 65536 else 400)
+
+
+def test_sql_from_another_site_s_form_is_refused(agents):
+    refused(agents.request("POST", "/api/sql", body=b"SELECT 1", headers={"Content-Type": "text/plain"}), 415)
+    assert agents.request("OPTIONS", "/api/sql", headers={"Origin": "http://x", "Access-Control-Request-Method": "POST"}).headers.get("Access-Control-Allow-Origin") is None
+
+
+def test_the_tail_tells_each_span_once_and_ends_with_the_server(launch):
+    server = launch()
+    connection = server.connect()
+    connection.request("GET", "/api/tail?tool=wanted")
+    stream = connection.getresponse()
+    assert stream.status == 200 and stream.headers["Content-Type"] == "text/event-stream"
+    assert stream.readline() == b"retry: 2000\n"
+    sent = []
+    for index in range(5):
+        identity = wire.span_id()
+        sent.append(identity.hex())
+        assert server.post(wire.batch(wire.span(identity=identity, attributes=[("tool_name", "wanted")]), wire.span())).status == 200
+    found = []
+    while len(found) < 5:
+        line = stream.readline()
+        if line.startswith(b"data: "):
+            found += [span["span_id"] for span in reversed(json.loads(line[6:])["spans"])]
+    assert sorted(found) == sorted(sent)
+    # The connection is still open: the server must end all the same.
+    server.stop()
+    connection.close()

@@ -1,0 +1,288 @@
+"""Grafana's data sources: what they ask, and answers that their strict parsers take."""
+
+import json
+import re
+import urllib.parse
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+import captures
+import wire
+from server import Fusebox
+
+NAME = "handmade"
+# tempopb.SearchResponse as Grafana's plain jsonpb takes it: an unknown key anywhere is an error there.
+ANY = {"stringValue": str, "intValue": str, "doubleValue": (int, float, str), "boolValue": bool, "bytesValue": str}
+KEY_VALUE = {"key": str, "value": ANY}
+SPAN = {"spanID": str, "name": str, "startTimeUnixNano": str, "durationNanos": str, "attributes": [KEY_VALUE]}
+SEARCH = {
+    "traces": [{"traceID": str, "rootServiceName": str, "rootTraceName": str, "startTimeUnixNano": str, "durationMs": int,
+                "spanSets": [{"spans": [SPAN], "matched": int}]}],
+    "metrics": {"inspectedTraces": int},
+}
+SERIES = {"series": [{"labels": [KEY_VALUE], "samples": [{"timestampMs": str, "value": (int, float)}], "exemplars": []}]}
+
+
+def strictly(value, shape, where="$"):
+    """Fails on a key that the message does not have, and on a wrong type."""
+    if isinstance(shape, dict):
+        assert isinstance(value, dict), (where, value)
+        for key, own in value.items():
+            assert key in shape, f"{where}: unknown key {key}"
+            strictly(own, shape[key], f"{where}.{key}")
+    elif isinstance(shape, list):
+        assert isinstance(value, list), (where, value)
+        for index, own in enumerate(value):
+            strictly(own, shape[0], f"{where}[{index}]")
+    else:
+        kinds = shape if isinstance(shape, tuple) else (shape,)
+        assert isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)), (where, value)
+
+
+@pytest.fixture(scope="module")
+def agents(binary, tmp_path_factory):
+    server = Fusebox(binary, tmp_path_factory.mktemp("grafana") / "data", {"BREAKER_SETTLE_S": "1"}).start()
+    for name in captures.NAMES:
+        captures.replay_all(server, name)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def ids():
+    return sorted({trace for trace, _ in captures.spans(NAME)})
+
+
+def ask(server, path, status=200, headers=None, **query):
+    answer = server.get(path + ("?" + urllib.parse.urlencode(query) if query else ""), headers=headers)
+    assert answer.status == status, answer
+    return answer
+
+
+def ask_json(server, path, **query):
+    return json.loads(ask(server, path, **query).body)
+
+
+def window(spans=None):
+    spans = spans or captures.spans(NAME).values()
+    return min(span.start_time_unix_nano for span in spans), max(span.end_time_unix_nano for span in spans)
+
+
+# Tempo
+
+
+def test_tempo_says_that_it_is_there(agents):
+    assert ask(agents, "/tempo/api/echo").body == b"echo"
+    assert re.match(r"\d+\.\d+", ask_json(agents, "/tempo/api/status/buildinfo")["version"])
+
+
+@pytest.mark.parametrize("spelling", ["lower", "upper", "v1"])
+def test_tempo_gives_a_trace_as_the_protobuf_that_came_in(agents, ids, spelling):
+    identity = ids[0].upper() if spelling == "upper" else ids[0]
+    path = f"/tempo/api/traces/{identity}" if spelling == "v1" else f"/tempo/api/v2/traces/{identity}"
+    answer = ask(agents, path, headers={"Accept": "application/protobuf"})
+    assert answer.headers["Content-Type"] == "application/protobuf"
+    body = answer.body
+    if spelling != "v1":
+        assert body[0] == 0x0A, "the trace is field 1 of TraceByIDResponse"
+        length, shift, at = 0, 0, 1
+        while True:
+            length |= (body[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if not body[at - 1] & 0x80:
+                break
+        body = body[at:]
+        assert len(body) == length
+    found = {span.span_id.hex(): span for resource in TracesData.FromString(body).resource_spans for scope in resource.scope_spans for span in scope.spans}
+    expected = {identity: span for (trace, identity), span in captures.spans(NAME).items() if trace == ids[0]}
+    assert found.keys() == expected.keys()
+    for identity, span in expected.items():
+        own = found[identity]
+        assert (own.name, own.start_time_unix_nano, own.end_time_unix_nano, own.kind) == (span.name, span.start_time_unix_nano, span.end_time_unix_nano, span.kind)
+        assert sorted(map(str, own.attributes)) == sorted(map(str, span.attributes))
+        assert list(own.events) == list(span.events)
+
+
+def test_tempo_says_404_for_a_trace_that_is_not_stored(agents):
+    for path in ["/tempo/api/v2/traces/00000000000000000000000000000bad", "/tempo/api/traces/bad"]:
+        ask(agents, path, status=404, headers={"Accept": "application/protobuf"})
+
+
+def test_a_short_trace_id_is_padded(agents):
+    trace = bytes(8) + wire.trace_id()[:8]
+    assert agents.post(wire.batch(wire.span(trace, name="short id"))).status == 200
+    answer = ask(agents, f"/tempo/api/v2/traces/{trace.hex().lstrip('0')}", headers={"Accept": "application/protobuf"})
+    assert b"short id" in answer.body
+    assert ask_json(agents, f"/jaeger/api/traces/{trace.hex().lstrip('0')}")["data"][0]["spans"][0]["operationName"] == "short id"
+
+
+@pytest.mark.parametrize("query, condition", [
+    ("{}", "1"),
+    ("", "1"),
+    ('{resource.service.name="agent-handmade"}', "service_name = 'agent-handmade'"),
+    ('{name="tool web_search" && duration>1s}', "name = 'tool web_search' AND duration_ns > 1000000000"),
+    ("{status=error}", "status_code = 2"),
+    ("{ status != error && kind = client }", "status_code <> 2 AND kind = 3"),
+    ('{span.tool_name=~"web.*|crm_lookup"}', "attr(attributes, 'tool_name') GLOB 'web*' OR attr(attributes, 'tool_name') = 'crm_lookup'"),
+    ('{span.tool_name!~"web.*"}', "attr(attributes, 'tool_name') NOT GLOB 'web*'"),
+    ('{(.tool_name="web_search" || .tool_name="crm_lookup") && duration>=2s}',
+     "attr(attributes, 'tool_name') IN ('web_search', 'crm_lookup') AND duration_ns >= 2000000000"),
+    ('{span.breaker_state != nil && rootServiceName = "agent-handmade"}',
+     "attr(attributes, 'breaker_state') IS NOT NULL AND service_name = 'agent-handmade'"),
+    ('{resource.service.name="agent-handmade" && name="tool web_search"} | select(span.tool_name, status)', "service_name = 'agent-handmade' AND name = 'tool web_search'"),
+])
+def test_tempo_search_finds_what_sql_finds(agents, query, condition):
+    expected = {row["trace_id"]: row["n"] for row in agents.sql(f"SELECT trace_id, count(*) AS n FROM spans WHERE {condition} GROUP BY 1")}
+    found = ask_json(agents, "/tempo/api/search", q=query, limit=500, spss=2, start=1, end=4_000_000_000)
+    strictly(found, SEARCH)
+    assert {trace["traceID"]: trace["spanSets"][0]["matched"] for trace in found["traces"]} == expected
+    if "select" in query and found["traces"]:
+        keys = {own["key"] for own in found["traces"][0]["spanSets"][0]["spans"][0]["attributes"]}
+        assert keys == {"span.tool_name", "status"}
+
+
+def test_tempo_search_without_a_hit_is_an_empty_list(agents):
+    found = ask_json(agents, "/tempo/api/search", q='{name="nothing is called so"}', limit=0, start=1, end=2)
+    strictly(found, SEARCH)
+    assert found["traces"] == []
+
+
+@pytest.mark.parametrize("query", [
+    "{", "{name=}", '{name="x"', "{} >> {}", "{} | by(name)", '{name=~"(a+)+$"}', "{unknown=1}", "{} | rate() | rate(", "{} | compare({})",
+    "{" + "(" * 200, "{name=\"x\"} nonsense",
+])
+def test_tempo_refuses_what_is_beyond_the_subset_in_plain_text(agents, query):
+    answer = ask(agents, "/tempo/api/search", status=400, q=query)
+    assert answer.headers["Content-Type"].startswith("text/plain") and answer.body
+
+
+def test_tempo_tags_and_values(agents):
+    scopes = ask_json(agents, "/tempo/api/v2/search/tags")
+    strictly(scopes, {"scopes": [{"name": str, "tags": [str]}], "metrics": {}})
+    tags = {scope["name"]: scope["tags"] for scope in scopes["scopes"]}
+    assert "service.name" in tags["resource"] and "tool_name" in tags["span"] and {"duration", "status"} <= set(tags["intrinsic"])
+    values = ask_json(agents, "/tempo/api/v2/search/tag/resource.service.name/values", q="{}")
+    strictly(values, {"tagValues": [{"type": str, "value": str}], "metrics": {}})
+    assert {"type": "string", "value": "agent-handmade"} in values["tagValues"]
+    assert {"type": "keyword", "value": "error"} in ask_json(agents, "/tempo/api/v2/search/tag/status/values")["tagValues"]
+    assert "service.name" in ask_json(agents, "/tempo/api/search/tags")["tagNames"]
+    assert "agent-handmade" in ask_json(agents, "/tempo/api/search/tag/service.name/values")["tagValues"]
+
+
+def test_tempo_metrics_are_what_sql_counts(agents):
+    start, end = (edge // 10**9 for edge in window())
+    query = '{resource.service.name="agent-handmade"} | count_over_time() by (span.tool_name)'
+    found = ask_json(agents, "/tempo/api/metrics/query_range", q=query, start=start, end=end + 1, step="10s")
+    strictly(found, SERIES)
+    counted = {series["labels"][0]["value"].get("stringValue"): sum(sample["value"] for sample in series["samples"]) for series in found["series"]}
+    expected = {row["tool"] or "nil": row["n"] for row in agents.sql(
+        "SELECT tool_name AS tool, count(*) AS n FROM spans WHERE service_name = 'agent-handmade' "
+        "AND start_time_unix_nano >= :start AND start_time_unix_nano < :end GROUP BY 1", start=start * 10**9, end=(end + 1) * 10**9)}
+    assert counted == expected
+    quantile = ask_json(agents, "/tempo/api/metrics/query", q='{name="tool web_search"} | quantile_over_time(duration, .95)', start=start, end=end + 1)
+    strictly(quantile, SERIES)
+    (series,) = quantile["series"]
+    assert series["labels"] == [{"key": "p", "value": {"doubleValue": 0.95}}]
+    expected = agents.scalar("SELECT percentile(duration_ns, 95) FROM spans WHERE name = 'tool web_search' AND start_time_unix_nano >= :start AND start_time_unix_nano < :end",
+                             start=start * 10**9, end=(end + 1) * 10**9)
+    assert series["samples"][0]["value"] == pytest.approx(expected / 1e9)
+    for more in ["rate()", "histogram_over_time(duration)", "max_over_time(duration) by (name)", "avg_over_time(span.queue_depth)"]:
+        strictly(ask_json(agents, "/tempo/api/metrics/query_range", q="{} | " + more, start=start, end=end + 1, step=60), SERIES)
+
+
+# Jaeger
+
+TAG = {"key": str, "type": str, "value": (str, int, float, bool)}
+JAEGER_SPAN = {
+    "traceID": str, "spanID": str, "operationName": str, "references": [{"refType": str, "traceID": str, "spanID": str}], "flags": int,
+    "startTime": int, "duration": int, "tags": [TAG], "logs": [{"timestamp": int, "fields": [TAG]}], "processID": str,
+    "warnings": (type(None), list), "stackTraces": (type(None), list),
+}
+
+
+def check_jaeger_trace(trace):
+    assert set(trace) == {"traceID", "spans", "processes", "warnings"}
+    for span in trace["spans"]:
+        strictly(span, JAEGER_SPAN)
+        assert set(span) == set(JAEGER_SPAN)
+        assert span["processID"] in trace["processes"]
+        assert all(tag["type"] in {"string", "bool", "int64", "float64", "binary"} for tag in span["tags"])
+    for process in trace["processes"].values():
+        strictly(process, {"serviceName": str, "tags": [TAG]})
+
+
+def test_jaeger_services_and_operations(agents):
+    services = ask_json(agents, "/jaeger/api/services")
+    assert set(services) == {"data", "total", "limit", "offset", "errors"}
+    assert services["data"] == [row["s"] for row in agents.sql("SELECT DISTINCT service_name AS s FROM spans ORDER BY 1")]
+    operations = ask_json(agents, "/jaeger/api/services/agent%2Dhandmade/operations")["data"]
+    assert operations == [row["n"] for row in agents.sql("SELECT DISTINCT name AS n FROM spans WHERE service_name = 'agent-handmade' ORDER BY 1")]
+    assert ask_json(agents, "/jaeger/api/services/nobody/operations")["data"] == []
+
+
+def test_jaeger_gives_a_trace(agents, ids):
+    # The data source sends milliseconds here, whatever that means: they must not hide the trace.
+    found = ask_json(agents, f"/jaeger/api/traces/{ids[0]}", start=1, end=2)
+    (trace,) = found["data"]
+    check_jaeger_trace(trace)
+    expected = {identity: span for (own, identity), span in captures.spans(NAME).items() if own == ids[0]}
+    assert {span["spanID"] for span in trace["spans"]} == expected.keys()
+    for span in trace["spans"]:
+        own = expected[span["spanID"]]
+        assert span["operationName"] == own.name
+        assert span["startTime"] == own.start_time_unix_nano // 1000
+        assert span["duration"] == (own.end_time_unix_nano - own.start_time_unix_nano) // 1000
+        tags = {tag["key"]: tag["value"] for tag in span["tags"]}
+        assert tags.get("error", False) == (own.status.code == 2)
+    answer = ask(agents, "/jaeger/api/traces/00000000000000000000000000000bad", status=404)
+    assert json.loads(answer.body)["errors"][0]["code"] == 404
+
+
+def test_jaeger_search_finds_what_sql_finds(agents):
+    start, end = window()
+    for tags, duration, condition in [
+        (None, None, "1"), ({"tool_name": "web_search"}, None, "attr(attributes, 'tool_name') = 'web_search'"), ({"error": "true"}, None, "status_code = 2"),
+    ]:
+        query = {"service": "agent-handmade", "limit": 1500, "start": start // 1000, "end": end // 1000, "lookback": "custom"}
+        if tags:
+            query["tags"] = json.dumps(tags)
+        found = ask_json(agents, "/jaeger/api/traces", **query)["data"]
+        for trace in found[:5]:
+            check_jaeger_trace(trace)
+        expected = {row["t"] for row in agents.sql(
+            f"SELECT DISTINCT trace_id AS t FROM spans WHERE service_name = 'agent-handmade' AND {condition} "
+            "AND start_time_unix_nano >= :start AND start_time_unix_nano < :end", start=start // 1000 * 1000, end=end // 1000 * 1000)}
+        assert {trace["traceID"] for trace in found} == expected
+    slow = ask_json(agents, "/jaeger/api/traces", service="agent-handmade", minDuration="1.2s", limit=0)["data"]
+    assert slow
+    for trace in slow:
+        first = min(span["startTime"] for span in trace["spans"])
+        assert max(span["startTime"] + span["duration"] for span in trace["spans"]) - first >= 1_200_000 - 1
+    assert ask_json(agents, "/jaeger/api/traces", service="nobody")["data"] == []
+
+
+def test_jaeger_third_version(agents, ids):
+    assert "agent-handmade" in ask_json(agents, "/jaeger/api/v3/services")["services"]
+    operations = ask_json(agents, "/jaeger/api/v3/operations", service="agent-handmade")["operations"]
+    assert operations and all(set(one) == {"name", "spanKind"} for one in operations)
+    spans = [span for resource in ask_json(agents, f"/jaeger/api/v3/traces/{ids[0]}")["result"]["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
+    assert {span["spanId"] for span in spans} == {identity for own, identity in captures.spans(NAME) if own == ids[0]}
+    assert json.loads(ask(agents, "/jaeger/api/v3/traces/bad", status=404).body)["error"]["httpCode"] == 404
+
+
+def test_jaeger_dependencies(agents):
+    trace, root = wire.trace_id(), wire.span_id()
+    agents.post(wire.batch(wire.span(trace, root), resource=[("service.name", "caller")]))
+    agents.post(wire.batch(wire.span(trace, parent=root), resource=[("service.name", "called")]))
+    found = ask_json(agents, "/jaeger/api/dependencies", endTs=wire.BASE_TIME // 10**6 + 1000, lookback=10_000)["data"]
+    assert {"parent": "caller", "child": "called", "callCount": 1} in found
+
+
+@pytest.mark.parametrize("host, status", [
+    ("127.0.0.1:4318", 200), ("localhost:4318", 200), ("[::1]:4318", 200), ("fusebox:4318", 200), ("host.docker.internal:4318", 200),
+    ("fusebox.agents.svc.cluster.local:4318", 200), ("evil.example.com:4318", 421), ("127.0.0.1.evil.example", 421), ("a.localhost.evil.com", 421),
+])
+@pytest.mark.parametrize("path", ["/", "/api/status", "/tempo/api/echo", "/jaeger/api/services"])
+def test_a_name_that_somebody_else_may_own_reads_nothing(agents, path, host, status):
+    assert agents.get(path, headers={"Host": host}).status == status

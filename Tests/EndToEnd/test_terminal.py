@@ -1,0 +1,126 @@
+"""`fusebox traces`, `trace`, `tail`, `tools` and `fuses --watch`."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import captures
+import wire
+from server import Fusebox, poll
+from terminal import Terminal
+
+NAME = "handmade"
+
+
+@pytest.fixture(scope="module")
+def agents(binary, tmp_path_factory):
+    server = Fusebox(binary, tmp_path_factory.mktemp("terminal") / "data", {"BREAKER_SETTLE_S": "1"}).start()
+    captures.replay_all(server, NAME)
+    yield server
+    server.stop()
+
+
+def lines(server, *arguments):
+    done = server.run(arguments[0], "--data-dir", str(server.folder), *arguments[1:])
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def test_traces_lists_what_sql_finds_newest_first(agents):
+    found = json.loads(lines(agents, "traces", "--tool", "crm_lookup", "--outcome", "timeout", "--limit", "1000", "--format", "json"))
+    expected = {row["t"] for row in agents.sql("SELECT DISTINCT trace_id AS t FROM spans WHERE tool_name = 'crm_lookup' AND outcome = 'timeout'")}
+    assert {trace["trace_id"] for trace in found} == expected
+    (one,) = agents.sql("SELECT * FROM traces WHERE trace_id = :trace", trace=found[0]["trace_id"])
+    for name in ["start_time_unix_nano", "end_time_unix_nano", "duration_ns", "span_count", "error_count", "timeout_count", "tokens"]:
+        assert found[0][name] == one[name], name
+    everything = json.loads(lines(agents, "traces", "--limit", "10000", "--format", "json"))
+    starts = [trace["start_time_unix_nano"] for trace in everything]
+    assert starts == sorted(starts, reverse=True)
+    assert len(starts) == agents.scalar("SELECT count(DISTINCT trace_id) FROM spans")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_a_waterfall_fits_its_width_and_has_every_span(agents, width):
+    trace = agents.scalar("SELECT trace_id FROM spans GROUP BY trace_id ORDER BY count(*) DESC LIMIT 1")
+    text = lines(agents, "trace", trace, "--width", str(width)).splitlines()
+    assert len(text) - 1 == agents.scalar("SELECT count(*) FROM spans WHERE trace_id = :trace", trace=trace)
+    assert all(len(line) <= width for line in text[1:]), max(map(len, text[1:]))
+    assert "\x1b" not in "".join(text)
+
+
+def test_a_waterfall_has_colours_on_a_terminal_alone(agents):
+    trace = agents.scalar("SELECT trace_id FROM spans WHERE outcome = 'timeout' LIMIT 1")
+    arguments = [agents.binary, "trace", trace, "--data-dir", str(agents.folder)]
+    with Terminal(arguments, agents.environment) as terminal:
+        assert terminal.finish() == 0
+        assert b"\x1b[31m" in terminal.raw
+    with Terminal(arguments, {**agents.environment, "NO_COLOR": "1"}) as terminal:
+        assert terminal.finish() == 0
+        assert b"\x1b[31m" not in terminal.raw
+
+
+def test_a_waterfall_does_not_let_spans_steer_the_terminal(agents):
+    trace = wire.trace_id()
+    agents.post(wire.batch(wire.span(trace, name="evil \x1b]0;title\x07 \x1b[2J\u202e name")))
+    text = lines(agents, "trace", trace.hex())
+    assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text
+
+
+def test_an_unknown_trace_is_no_success(agents):
+    done = agents.run("trace", "bad", "--data-dir", str(agents.folder))
+    assert done.returncode == 1 and b"no span of trace" in done.stderr
+    done = agents.run("trace", "no id", "--data-dir", str(agents.folder))
+    assert done.returncode == 2
+
+
+def test_tools_are_those_of_the_view(agents):
+    found = json.loads(lines(agents, "tools", "--format", "json"))
+    expected = {(row["tool_name"], row["stage"], row["calls"], row["timeouts"]) for row in agents.sql("SELECT * FROM tools")}
+    assert {(row["tool_name"], row["stage"], row["calls"], row["timeouts"]) for row in found} == expected
+
+
+def test_tail_shows_spans_as_they_are_committed(agents):
+    command = [agents.binary, "tail", "--data-dir", str(agents.folder), "--json", "--count", "2", "--tool", "tailed"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=agents.environment) as process:
+        sent = []
+
+        def send():
+            trace = wire.trace_id()
+            sent.append(trace.hex())
+            agents.post(wire.batch(wire.span(trace, attributes=[("tool_name", "tailed")]), wire.span()))
+            time.sleep(0.2)
+            return process.poll() is not None
+
+        # It follows from when it is there, which nothing tells: spans are sent until it has two.
+        poll("two spans", send)
+        found = [json.loads(line)["trace_id"] for line in process.stdout.read().splitlines()]
+    assert len(found) == 2 and set(found) <= set(sent) and process.returncode == 0
+
+
+def test_fuses_watch_shows_them_again(agents):
+    with Terminal([agents.binary, "fuses", "--watch", "--data-dir", str(agents.folder)], agents.environment) as terminal:
+        first = terminal.expect("web_search")
+        terminal.expect("web_search", after=terminal.text.rindex("web_search") + 5, seconds=20)
+        assert first
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.finish()
+
+
+def test_help_names_the_commands(agents):
+    text = agents.run("--help").stdout.decode()
+    for name in ["traces", "trace", "tail", "tools", "fuses"]:
+        assert re.search(rf"^  {name} ", text, re.M)
+
+
+def test_the_manual_has_every_command_and_no_roff_mistake(agents):
+    import pathlib, sys
+    script = pathlib.Path(__file__).resolve().parents[2] / "scripts/make-manual.py"
+    done = subprocess.run([sys.executable, script, agents.binary], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for name in ["serve", "sql", "traces", "trace", "tail", "tools", "fuses"]:
+        assert f'.SS "{name}"' in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.startswith("'")]
