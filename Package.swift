@@ -48,6 +48,7 @@ let package = Package(
         // Row 2: bytes to spans, spans to columns, spans to counters, spans to segments.
         .target(name: "OTLP", dependencies: ["TelemetryModel", "COTLP", "CProtobufC", "CZlib", "CZstd"]),
         .target(name: "SemanticColumns", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
+        .target(name: "Evals", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
         .target(name: "Derivations", dependencies: ["TelemetryModel", "PrometheusText"]),
         .target(
             name: "SpanStore", dependencies: ["TelemetryModel", "SQLite", "CSQLite", "CZstd"],
@@ -55,7 +56,11 @@ let package = Package(
 
         // Row 3: the single writer.
         .target(
-            name: "Ingest", dependencies: ["TelemetryModel", "SemanticColumns", "Derivations", "SpanStore", "PrometheusText"]),
+            name: "Ingest",
+            dependencies: [
+                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "PrometheusText",
+            ]),
+        .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SpanStore"]),
 
         // Row 4: the network, and configuration.
         .target(
@@ -65,13 +70,14 @@ let package = Package(
                 nioHTTPTypes, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
-        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", yams]),
+        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "Reports", "TelemetryModel", yams]),
 
         // Row 5: the composition root.
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "FuseboxHTTP",
+                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Reports",
+                "FuseboxHTTP",
                 "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird, lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),
@@ -94,7 +100,14 @@ let package = Package(
             dependencies: [
                 "Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel",
             ]),
-        .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations"]),
+        .testTarget(name: "EvalsTests", dependencies: ["Evals", "TelemetryModel"]),
+        .testTarget(
+            name: "ReportsTests",
+            dependencies: [
+                "Reports", "Ingest", "Evals", "SpanStore", "SQLite", "OTLP", "Derivations", "Demo", "PrometheusText",
+                "TelemetryModel",
+            ]),
+        .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations", "Reports", "TelemetryModel"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
         .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),
     ]

@@ -1,4 +1,5 @@
 package import Derivations
+package import Reports
 
 /// The effective configuration: defaults, then `fusebox.yaml`, then the environment, then flags, each over the one before.
 package struct Configuration: Equatable, Sendable {
@@ -9,12 +10,25 @@ package struct Configuration: Equatable, Sendable {
     /// Bytes of a request's body, before and after inflating.
     package var requestBytesMax = 64 << 20
     package var policy = FusePolicy()
+    /// What the gates let pass, but for the p95, which is the policy's.
+    package var gates = GateLimits()
+    /// `nil`: `prices.yaml` in the data folder.
+    package var pricesFile: String?
 
     /// For `fusebox config print`: where each setting that is not a default came from, by key.
     package var origins: [String: String] = [:]
 
     package init(homeFolder: String) {
         dataFolder = "\(homeFolder)/.fusebox"
+    }
+
+    package var pricesPath: String { pricesFile ?? "\(dataFolder)/prices.yaml" }
+
+    /// The gates with the policy's p95.
+    package var gateLimits: GateLimits {
+        var limits = gates
+        limits.p95LatencyNanoseconds = policy.p95LatencyGateNanoseconds
+        return limits
     }
 
     /// True for addresses that only this machine can reach.

@@ -64,7 +64,8 @@ package final class IngestWriter: Sendable {
         let derived = try await onWriter { [clock] state in
             // A scrape shows committed values only; what settles now is committed first.
             try? state.tick(nowUnixNano: clock())
-            return state.derivations.collect(at: state.clockUnixNano)
+            let families = state.derivations.collect(at: state.clockUnixNano)
+            return families + ((try? AnnexFamilies.collect(state.store)) ?? [])
         }
         let depth = queue.depth
         metrics.queueSpans.set(depth.spans)
@@ -99,6 +100,8 @@ package final class IngestWriter: Sendable {
     // MARK: On the writer's thread
 
     private func run(_ state: WriterState) {
+        var inbox = InboxReader(folder)
+        var heartbeat = Heartbeat(metrics)
         while true {
             var work = queue.take(spansMax: SegmentFormat.spansPerCommitMax, deadline: .now() + .seconds(1))
             if !work.requests.isEmpty { store(&work.requests, state) }
@@ -106,6 +109,16 @@ package final class IngestWriter: Sendable {
             if work.requests.isEmpty {
                 // A tick that cannot be committed is tried again with the next; its error shows in the metrics.
                 do { try state.tick(nowUnixNano: clock()) } catch { count(error) }
+            }
+            do {
+                try inbox.takeNext(state, now: .now, nowUnixNano: clock())
+                if let row = heartbeat.row(nowUnixNano: clock(), isLast: work.isClosed) {
+                    try state.store(AnnexRows(heartbeat: row), nowUnixNano: clock())
+                    heartbeat.didStore()
+                }
+            } catch {
+                // What was not committed is tried again in the next round.
+                count(error)
             }
             metrics.storedSpans.set(Double(state.store.storedSpans))
             metrics.pendingObservations.set(state.derivations.pendingObservations)

@@ -17,6 +17,8 @@ final class WriterState: @unchecked Sendable {
     private var annotations = SpanAnnotations()
     /// The latest time that the derivations were told; receipt times never go back, whatever the wall clock does.
     private(set) var clockUnixNano: Int64 = 0
+    /// Evals and counts that go with the next commit, and what is asked beside it.
+    private(set) var annex: WriterAnnex
     /// Whether the last try to commit failed.
     private(set) var lastCommitFailed = false
 
@@ -28,6 +30,8 @@ final class WriterState: @unchecked Sendable {
         restorer = DerivationRestorer(history: store.history, policy: policy, table: table)
         derivations = try restorer.restored()
         clockUnixNano = derivations.clockUnixNano
+        annex = WriterAnnex(prices: try store.prices())
+        derivations.prices = annex.priceBook
     }
 
     // MARK: Storing
@@ -44,7 +48,7 @@ final class WriterState: @unchecked Sendable {
             try commit()
         } catch {
             builder.removeAll()
-            derivations = try restorer.restored()
+            try restore()
             throw error
         }
         return results
@@ -54,6 +58,7 @@ final class WriterState: @unchecked Sendable {
         var result = IngestResult(rejections: batch.rejections)
         reader.begin(&batch)
         observer.begin(batch)
+        annex.begin(batch)
         builder.begin(batch)
         annotations.receivedTimeUnixNano = received
         for index in batch.spans.indices {
@@ -74,7 +79,9 @@ final class WriterState: @unchecked Sendable {
             }
             reader.read(span, of: &batch)
             let observed = observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: received)
-            annotate(derivations.observe(observed))
+            let classification = derivations.observe(observed)
+            annotate(classification)
+            annex.observe(span, reader.row, of: batch, observed, classification)
             builder.append(span, of: batch, derived: reader.row.values, annotations: annotations)
             result.accepted += 1
             if builder.spanCount == SegmentFormat.spansPerCommitMax {
@@ -111,7 +118,7 @@ final class WriterState: @unchecked Sendable {
         }
         let rows = DerivationRows(derivations.takeChanges())
         lastCommitFailed = true
-        try store.commit(segment, rows, nowUnixNano: clockUnixNano)
+        try store.commit(segment, rows, annex: annex.takeRows(), nowUnixNano: clockUnixNano)
         lastCommitFailed = false
         if let segment { metrics.commitSpans.record(Double(segment.spanCount)) }
     }
@@ -132,9 +139,26 @@ final class WriterState: @unchecked Sendable {
         do {
             try commit()
         } catch {
-            derivations = try restorer.restored()
+            try restore()
             throw error
         }
+    }
+
+    /// Commits rows that stand beside the spans: imported evals, prices, stalls, a heartbeat.
+    func store(_ rows: AnnexRows, nowUnixNano: Int64) throws(StoreError) {
+        annex.add(rows)
+        try tick(nowUnixNano: nowUnixNano)
+        if let prices = rows.prices {
+            annex.replace(prices)
+            derivations.prices = annex.priceBook
+        }
+    }
+
+    /// Goes back to what is committed, after a commit that failed.
+    private func restore() throws(StoreError) {
+        annex.removeAll()
+        derivations = try restorer.restored()
+        derivations.prices = annex.priceBook
     }
 }
 

@@ -38,6 +38,7 @@ struct Serve: AsyncParsableCommand {
         for warning in configuration.warnings { Terminal.error("warning: \(warning)") }
         var logger = Logger(label: "fusebox") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .warning
+        try configuration.loadPrices()
         let metrics = IngestMetrics()
         let writer: IngestWriter
         do {

@@ -1,5 +1,5 @@
 import CSQLite
-import SQLite
+package import SQLite
 package import TelemetryModel
 
 /// The writing side of the store. One owner, one thread: identities are checked and segments committed in one order.
@@ -32,6 +32,7 @@ package final class SpanStore {
     private let selectDirectory: Statement
     private let selectStream: Statement
     private let derivations: DerivationTables
+    private let annex: AnnexTables
 
     /// Opens or creates the store in a folder, takes its lock, checks that commits are durable and learns which spans it holds.
     package init(folder: StoreFolder, gate: CommitGate) throws(StoreError) {
@@ -52,6 +53,7 @@ package final class SpanStore {
             selectDirectory = try connection.prepare("SELECT directory FROM segment WHERE id = ?1", persistent: true)
             selectStream = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1", persistent: true)
             derivations = try DerivationTables(connection)
+            annex = AnnexTables(connection)
             try loadIdentities()
             retentionFloorUnixNano = try connection.integer(
                 "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'")
@@ -119,15 +121,18 @@ package final class SpanStore {
 
     // MARK: Commit
 
-    /// Makes a segment and derivation rows durable in one transaction.
-    package func commit(_ segment: EncodedSegment?, _ rows: DerivationRows, nowUnixNano: Int64) throws(StoreError) {
+    /// Makes a segment, derivation rows and what stands beside them durable in one transaction.
+    package func commit(
+        _ segment: EncodedSegment?, _ rows: DerivationRows, annex annexRows: AnnexRows = AnnexRows(), nowUnixNano: Int64
+    ) throws(StoreError) {
         let id = nextSegmentID
         let folds = derivations.shouldFold(rows, lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
-        if segment == nil && rows.isEmpty && !folds { return }
+        if segment == nil && rows.isEmpty && annexRows.isEmpty && !folds { return }
         do throws(SQLiteError) {
             let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
                 try connection.transaction { () throws(SQLiteError) in
                     if let segment { try insert(segment, id: id) }
+                    if !annexRows.isEmpty { try annex.write(annexRows, nowUnixNano: nowUnixNano) }
                     return try derivations.write(rows, folds: folds)
                 }
             }
@@ -165,6 +170,27 @@ package final class SpanStore {
 
     /// What was committed, for rebuilding the derivations.
     package var history: SpanHistory { SpanHistory(connection) }
+
+    /// The price table as it stands.
+    package func prices() throws(StoreError) -> PriceTable {
+        do throws(SQLiteError) {
+            return try AnnexReading.prices(connection)
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    /// Rows of a query about what stands beside the spans, for the families that are made of them.
+    package func rows<Row>(_ sql: String, _ read: (Statement) -> Row) throws(StoreError) -> [Row] {
+        do throws(SQLiteError) {
+            let statement = try connection.prepare(sql)
+            var rows: [Row] = []
+            while try statement.step() { rows.append(read(statement)) }
+            return rows
+        } catch {
+            throw .database(error)
+        }
+    }
 
     /// Empties the write-ahead log into the file, so that the file alone is the whole store. For the end; readers may prevent it.
     package func emptyLog() {
