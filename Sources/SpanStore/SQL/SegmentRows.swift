@@ -90,6 +90,7 @@ final class SegmentRows {
             return .text(column.bytes[range])
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
+        case .attribute(let key): return try attribute(key, row, column: index)
         case .events: return try list(fixed(FixedColumn.events), row, WireJSON.event)
         case .links: return try list(fixed(FixedColumn.links), row, WireJSON.link)
         }
@@ -168,6 +169,31 @@ final class SegmentRows {
         }
         json.raw("]")
         return .text(json.bytes[...])
+    }
+
+    /// One attribute; segments without it cost nothing.
+    private func attribute(_ key: String, _ row: Int, column index: Int) throws -> Value {
+        if let column = try column(index, .attribute, key) {
+            switch column.value(row) {
+            case .absent, .empty: break
+            case .integer(let integer): return .integer(integer)
+            case .bool(let flag): return .integer(flag ? 1 : 0)
+            case .text(let range): return .text(column.bytes[range])
+            case .double(let double): return .string(JSONValue.double(double).line)
+            case .encoded(let kind, let range):
+                json.clear()
+                WireJSON.value(kind, column.bytes, WireRange(offset: range.lowerBound, count: range.count), into: &json)
+                return .text(json.bytes[...])
+            }
+        }
+        guard try fixed(FixedColumn.overflow) != nil, let value = JSONText.member(key, in: try attributes(row)) else { return .null }
+        switch value {
+        case .text(let text): return .string(text)
+        case .number(let digits): return Int64(digits).map(Value.integer) ?? .string(digits)
+        case .bool(let flag): return .integer(flag ? 1 : 0)
+        case .null: return .null
+        case .container(let range): return .text(json.bytes[range])
+        }
     }
 
     private func attributes(_ row: Int) throws -> ArraySlice<UInt8> {

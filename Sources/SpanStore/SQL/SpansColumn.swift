@@ -7,6 +7,8 @@ enum SpansColumn {
         case integer(ColumnSpace, String)
         case text(ColumnSpace, String)
         case attributes, resourceAttributes, events, links
+        /// One span attribute by its key, for reports: unlike `attr(attributes, …)` it reads no other attribute.
+        case attribute(String)
     }
 
     static let all: [(name: String, type: String, source: Source)] = [
@@ -54,6 +56,9 @@ enum SpansColumn {
         ("resource_attributes", "TEXT", .resourceAttributes),
         ("events", "TEXT", .events),
         ("links", "TEXT", .links),
+        // Hidden: `SELECT *` leaves them out.
+        ("workflow_root", "INTEGER HIDDEN", .attribute("workflow.root")),
+        ("tool_arguments", "TEXT HIDDEN", .attribute("gen_ai.tool.call.arguments")),
     ]
 
     /// The declaration that SQLite is given.
