@@ -3,6 +3,7 @@ import Dispatch
 package import PrometheusText
 import SemanticColumns
 package import SpanStore
+import Synchronization
 package import TelemetryModel
 
 /// The way into the store: requests from any task, one thread that commits them.
@@ -15,20 +16,24 @@ package final class IngestWriter: Sendable {
     private let limits: IngestLimits
     private let folder: StoreFolder
     private let clock: @Sendable () -> Int64
+    private let stalls: StallLoop
     private let finished = DispatchSemaphore(value: 0)
 
     /// Opens the store in `folder` and starts the writer's threads. They end with `stop`.
     ///
-    /// - Parameter clock: nanoseconds since 1970.
+    /// - Parameters:
+    ///   - stallGapNanoseconds: a longer hole in a run is a stall.
+    ///   - clock: nanoseconds since 1970.
     package init(
         folder: StoreFolder, policy: FusePolicy, metrics: IngestMetrics, limits: IngestLimits = IngestLimits(),
-        clock: @escaping @Sendable () -> Int64
+        stallGapNanoseconds: Int64 = 60_000_000_000, clock: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
         let gate = CommitGate()
         let store = try SpanStore(folder: folder, gate: gate)
         let state = try WriterState(store: store, policy: policy, table: .standard, metrics: metrics)
         let checkpointer = try Checkpointer(folder: folder, gate: gate)
-        queue = IngestQueue(limits: limits)
+        let queue = IngestQueue(limits: limits)
+        self.queue = queue
         self.metrics = metrics
         self.limits = limits
         self.folder = folder
@@ -36,8 +41,12 @@ package final class IngestWriter: Sendable {
         metrics.queueCapacity.set(limits.queueSpansMax)
         metrics.storedSpans.set(Double(store.storedSpans))
         let checkpoints = CheckpointLoop(checkpointer, metrics: metrics)
+        stalls = StallLoop(
+            folder: folder, gapNanoseconds: stallGapNanoseconds, clock: clock,
+            commit: { rows in Self.commit(rows, through: queue, clock) })
         DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
             run(state)
+            stalls.stop()
             checkpoints.stop()
             state.store.emptyLog()
             finished.signal()
@@ -73,7 +82,7 @@ package final class IngestWriter: Sendable {
         metrics.databaseBytes.set(Double(FileSize.bytes(folder.databasePath)))
         metrics.logBytes.set(Double(FileSize.bytes(folder.databasePath + "-wal")))
         if let free = FileSize.freeBytes(folder.path) { metrics.diskFreeBytes.set(Double(free)) }
-        return derived + metrics.registry.families()
+        return derived + [stalls.family()].filter { !$0.samples.isEmpty } + metrics.registry.families()
     }
 
     /// Whether spans would be stored now: the writer answers, and its last commit succeeded.
@@ -95,6 +104,24 @@ package final class IngestWriter: Sendable {
         queue.close()
         finished.wait()
         finished.signal()
+    }
+
+    /// Commits rows from another thread, and waits for it.
+    private static func commit(_ rows: AnnexRows, through queue: IngestQueue, _ clock: @escaping @Sendable () -> Int64) -> Bool {
+        let done = DispatchSemaphore(value: 0)
+        let isCommitted = Atomic(false)
+        let added = queue.add { state in
+            do {
+                try state.store(rows, nowUnixNano: clock())
+                isCommitted.store(true, ordering: .releasing)
+            } catch {
+                // The caller is told, and tries again later.
+            }
+            done.signal()
+        }
+        guard added else { return false }
+        done.wait()
+        return isCommitted.load(ordering: .acquiring)
     }
 
     // MARK: On the writer's thread

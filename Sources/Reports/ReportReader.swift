@@ -79,6 +79,6 @@ package struct ReportReader {
         ]
         if let earliest, let earliest { terms.append("start_time_unix_nano >= \(earliest)") }
         if let condition = window.condition { terms.append("(\(condition))") }
-        return terms.joined(separator: " AND ")
+        return terms.joined(separator: "\n    AND ")
     }
 }

@@ -13,7 +13,7 @@ struct FuseboxCommand: AsyncParsableCommand {
             Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 insufficient data, 4 damaged data.
             """,
         version: BuildInfo.versionText,
-        subcommands: [Serve.self, SQL.self, Fuses.self, Eval.self, Cost.self, Gate.self, ConfigurationCommand.self, DemoCommand.self])
+        subcommands: [Serve.self, SQL.self, Fuses.self, Eval.self, Cost.self, Gate.self, Sweep.self, Compare.self, Soak.self, Stalls.self, ConfigurationCommand.self, DemoCommand.self])
 
     static func main() async {
         do {

@@ -6,6 +6,7 @@ import Hummingbird
 import Ingest
 import Logging
 import PrometheusText
+import Reports
 import ServiceLifecycle
 import SpanStore
 import UnixSignals
@@ -44,7 +45,7 @@ struct Serve: AsyncParsableCommand {
         do {
             writer = try IngestWriter(
                 folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, metrics: metrics,
-                clock: { Clock.unixNano() })
+                stallGapNanoseconds: configuration.gates.stallGapNanoseconds, clock: { Clock.unixNano() })
         } catch {
             throw error.failure
         }

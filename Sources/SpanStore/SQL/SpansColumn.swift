@@ -57,6 +57,7 @@ enum SpansColumn {
         ("events", "TEXT", .events),
         ("links", "TEXT", .links),
         // Hidden: `SELECT *` leaves them out.
+        ("content_hash", "INTEGER HIDDEN", .integer(.fixed, FixedColumn.contentHash)),
         ("workflow_root", "INTEGER HIDDEN", .attribute("workflow.root")),
         ("tool_arguments", "TEXT HIDDEN", .attribute("gen_ai.tool.call.arguments")),
     ]
