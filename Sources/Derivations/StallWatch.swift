@@ -51,7 +51,7 @@ package struct StallWatch: Sendable {
     ///
     /// - Parameters:
     ///   - isRun: it is the root of a workflow's run.
-    ///   - instance: the process that made it.
+    ///   - instance: the process that made it; empty when it is not known.
     package mutating func take(
         _ span: StallSpan, service: String, workflow: String?, instance: String, isRun: Bool, received: Int64
     ) {
@@ -70,8 +70,11 @@ package struct StallWatch: Sendable {
         trace.newestEnd = max(trace.newestEnd, span.end)
         trace.lastReceived = max(trace.lastReceived, received)
         traces[span.traceID] = trace
-        instances["\(service)\u{1F}\(instance)", default: []].append(span)
-        owners[span.traceID] = (trace.service, trace.workflow)
+        // Without a name for it, spans of several processes would look like one that was blocked.
+        if !instance.isEmpty {
+            instances["\(service)\u{1F}\(instance)", default: []].append(span)
+            owners[span.traceID] = (trace.service, trace.workflow)
+        }
         if spanCount > Limits.spansMax { forgetOldest() }
     }
 
