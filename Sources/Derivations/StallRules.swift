@@ -64,7 +64,7 @@ package enum StallRules {
         // Who was last before the hole.
         var last = spans.firstIndex { $0.spanID == run.spanID } ?? inner[0]
         func note(until end: Int64) {
-            guard end - reached > limit else { return }
+            guard end.subtractingSaturated(reached) > limit else { return }
             findings.append(
                 Finding(
                     kind: .gap, time: reached, duration: end - reached, suspect: last,
@@ -206,7 +206,7 @@ package enum StallRules {
             inFlight.compactMap { position in spans[position].parentSpanID.map { spans[position].traceID + $0 } })
         let innermost = inFlight.filter { !parents.contains(spans[$0].traceID + spans[$0].spanID) }
         guard innermost.count >= eventLoopInFlightMin else { return nil }
-        let end = boundaries[place].time + max(50_000_000, gap / 20)
+        let end = boundaries[place].time.addingSaturated(max(50_000_000, gap / 20))
         var speaking: Set<Int> = []
         var next = place
         while next < boundaries.count && boundaries[next].time <= end {
@@ -221,7 +221,7 @@ package enum StallRules {
     }
 
     private static func seconds(_ nanoseconds: Int64) -> String {
-        let tenths = (nanoseconds + 50_000_000) / 100_000_000
+        let tenths = nanoseconds.addingSaturated(50_000_000) / 100_000_000
         return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
     }
 }

@@ -59,11 +59,12 @@ package struct EvalFile: Sendable {
     private mutating func add(_ value: JSONValue, line: Int, isRecordNumber: Bool = false) {
         recordCount += 1
         do throws(EvalReader.Refusal) {
-            let found = try reader.rows(of: value)
-            guard rows.count + found.count <= Limits.rowsMax else {
+            let found = try reader.read(value)
+            guard rows.count + found.rows.count <= Limits.rowsMax else {
                 return problem("there are more than \(Limits.rowsMax) evals; split the file", line, isRecordNumber)
             }
-            rows += found
+            rows += found.rows
+            for refusal in found.refusals { problem(refusal.message, line, isRecordNumber) }
         } catch {
             problem(error.message, line, isRecordNumber)
         }

@@ -45,7 +45,10 @@ enum EvalTime {
     private static func scaled(_ value: Double, exact: Int64?) -> Int64? {
         guard value > 0, value < 9.2e18 else { return nil }
         let factor: Int64 = value < 1e11 ? 1_000_000_000 : value < 1e14 ? 1_000_000 : value < 1e17 ? 1000 : 1
-        if let exact { return exact * factor }
-        return Int64(value * Double(factor))
+        if let exact {
+            let (time, overflow) = exact.multipliedReportingOverflow(by: factor)
+            return overflow ? nil : time
+        }
+        return Int64(exactly: (value * Double(factor)).rounded())
     }
 }

@@ -28,32 +28,47 @@ package struct EvalReader: Sendable {
         self.scoreColumns = Set(scoreColumns.map { EvalSynonyms.folded($0) })
     }
 
+    /// What an object gives.
+    package struct Reading: Sendable {
+        package var rows: [EvalRow] = []
+        /// Parts of it that are no eval; the others count.
+        package var refusals: [Refusal] = []
+
+        fileprivate mutating func add(_ make: () throws(Refusal) -> EvalRow) {
+            do throws(Refusal) {
+                rows.append(try make())
+            } catch {
+                refusals.append(error)
+            }
+        }
+    }
+
     /// The rows of an object; one, or one for each metric of a wide one and for each eval of a list inside.
-    package func rows(of value: JSONValue) throws(Refusal) -> [EvalRow] {
+    package func read(_ value: JSONValue) throws(Refusal) -> Reading {
         guard case .object(let members) = value else { throw Refusal(message: "an eval is a JSON object, and this is none") }
         var flat = EvalFields(synonyms)
         flat.add(members, prefix: "", depth: 0)
         let nested = childLists(members)
-        var rows: [EvalRow] = []
+        var reading = Reading()
         if nested.isEmpty {
             let wide = wideMetrics(members)
             if flat.has(.name) || wide.isEmpty {
-                rows = [try row(flat)]
+                reading.rows = [try row(flat)]
             } else {
-                for (name, metric) in wide { rows.append(try wideRow(name, metric, flat)) }
+                for (name, metric) in wide { reading.add { () throws(Refusal) in try wideRow(name, metric, flat) } }
             }
         } else {
+            guard nested.count <= Limits.rowsPerObjectMax else {
+                throw Refusal(message: "one object has more than \(Limits.rowsPerObjectMax) evals")
+            }
             for child in nested {
                 guard case .object(let childMembers) = child else { continue }
                 var fields = flat.inherited()
                 fields.add(childMembers, prefix: "", depth: 0)
-                rows.append(try row(fields))
-                guard rows.count <= Limits.rowsPerObjectMax else {
-                    throw Refusal(message: "one object has more than \(Limits.rowsPerObjectMax) evals")
-                }
+                reading.add { () throws(Refusal) in try row(fields) }
             }
         }
-        return rows
+        return reading
     }
 
     // MARK: Lists and wide rows

@@ -7,9 +7,11 @@ import SpanStore
 enum AnnexFamilies {
     /// Eval ids that are shown; docs/metrics.md 2.11.
     static let evalIDsMax = 50
+    /// Series of each family.
+    static let seriesMax = 1000
 
     static func collect(_ store: SpanStore) throws(StoreError) -> [MetricFamily] {
-        [try calls(store), try scores(store), try runs(store), try stalls(store)].filter { !$0.samples.isEmpty }
+        [try calls(store), try scores(store), try runs(store), try stalls(store), try rents(store)].filter { !$0.samples.isEmpty }
     }
 
     private static func text(_ row: Statement, _ column: Int32) -> String { row.text(column) ?? "" }
@@ -24,6 +26,7 @@ enum AnnexFamilies {
                         SELECT eval_id, last_seen_unix_nano FROM eval_call ORDER BY last_seen_unix_nano DESC LIMIT 2000)
                     GROUP BY eval_id ORDER BY seen DESC, eval_id LIMIT \(evalIDsMax))
                 SELECT service_name, workflow_name, eval_id, outcome, value FROM eval_call WHERE eval_id IN (SELECT eval_id FROM seen)
+                LIMIT \(seriesMax)
                 """
             ) { row in
                 MetricFamily.Sample(
@@ -79,11 +82,19 @@ enum AnnexFamilies {
         MetricFamily(
             name: "agent_loop_stalls_total", help: "Stalls of agents' loops, found when their runs had ended.", kind: .counter,
             samples: try store.rows(
-                "SELECT service_name, workflow_name, kind, count(*) FROM stall GROUP BY service_name, workflow_name, kind"
+                "SELECT service_name, workflow_name, kind, value FROM stall_count ORDER BY value DESC, 1, 2, 3 LIMIT \(seriesMax)"
             ) { row in
                 MetricFamily.Sample(
                     labels: LabelText.render([("service_name", text(row, 0)), ("workflow", text(row, 1)), ("kind", text(row, 2))]),
                     value: .integer(row.integer(3)))
             }.sorted { $0.labels < $1.labels })
+    }
+
+    private static func rents(_ store: SpanStore) throws(StoreError) -> MetricFamily {
+        MetricFamily(
+            name: "agent_rent_rate_dollars_per_hour", help: "What a machine costs, as prices.yaml says.", kind: .gauge,
+            samples: try store.rows("SELECT host, dollars_per_hour FROM host_rent ORDER BY host LIMIT 1000") { row in
+                MetricFamily.Sample(labels: LabelText.render([("host", text(row, 0))]), value: .double(row.double(1)))
+            })
     }
 }

@@ -3,11 +3,22 @@ package import SpanStore
 
 /// Takes what other processes put into the data folder's inbox, one file between two commits of spans.
 struct InboxReader {
-    /// The inbox is looked into at most this often.
+    /// The inbox is looked into at most this often,
     private static let interval = Duration.milliseconds(200)
+    /// but for a while after a file as often as this, since files come in rows.
+    private static let busyInterval = Duration.milliseconds(20)
+    private static let busyFor = Duration.seconds(2)
 
     private let inbox: StoreInbox
     private var lastLook: ContinuousClock.Instant?
+    private var lastFile: ContinuousClock.Instant?
+
+    /// How long the writer may sleep before it should look again.
+    func patience(now: ContinuousClock.Instant) -> Duration {
+        isBusy(now) ? Self.busyInterval : .seconds(1)
+    }
+
+    private func isBusy(_ now: ContinuousClock.Instant) -> Bool { lastFile.map { now - $0 < Self.busyFor } ?? false }
 
     init(_ folder: StoreFolder) {
         inbox = StoreInbox(folder)
@@ -15,11 +26,10 @@ struct InboxReader {
 
     /// Commits the oldest file's rows, if there is one. A commit that fails leaves the file for the next try.
     mutating func takeNext(_ state: WriterState, now: ContinuousClock.Instant, nowUnixNano: Int64) throws(StoreError) {
-        if let lastLook, now - lastLook < Self.interval { return }
-        let pending = inbox.pending()
-        // While more waits it goes on with the next round, and does not sleep between files.
-        lastLook = pending.count > 1 ? nil : now
-        guard let name = pending.first else { return }
+        if let lastLook, now - lastLook < (isBusy(now) ? Self.busyInterval : Self.interval) { return }
+        lastLook = now
+        guard let name = inbox.pending().first else { return }
+        lastFile = now
         guard let content = inbox.content(of: name), let document = InboxDocument(content) else { return inbox.refuse(name) }
         try state.store(document.rows, nowUnixNano: nowUnixNano)
         inbox.remove(name)

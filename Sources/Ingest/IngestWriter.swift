@@ -130,7 +130,9 @@ package final class IngestWriter: Sendable {
         var inbox = InboxReader(folder)
         var heartbeat = Heartbeat(metrics)
         while true {
-            var work = queue.take(spansMax: SegmentFormat.spansPerCommitMax, deadline: .now() + .seconds(1))
+            let patience = inbox.patience(now: .now)
+            var work = queue.take(
+                spansMax: SegmentFormat.spansPerCommitMax, deadline: .now() + .milliseconds(Int(patience / .milliseconds(1))))
             if !work.requests.isEmpty { store(&work.requests, state) }
             for task in work.tasks { task(state) }
             if work.requests.isEmpty {

@@ -42,7 +42,7 @@ package struct CostReport {
 
         package var apiDollarsPerMillionTokens: Double? { perMillion(apiDollars, tokens) }
 
-        package var dollarsPerMillionOutputTokens: Double? { perMillion(totalDollars, outputTokens + unspecifiedTokens) }
+        package var dollarsPerMillionOutputTokens: Double? { perMillion(totalDollars, TokenCounts.sum(outputTokens, unspecifiedTokens)) }
 
         private func perMillion(_ dollars: Double?, _ tokens: Int64) -> Double? {
             guard let dollars, tokens > 0 else { return nil }
@@ -99,11 +99,8 @@ package struct CostReport {
         return """
             WITH counted AS MATERIALIZED (
                 SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, end_time_unix_nano, tokens, input_tokens,
-                    output_tokens, cached_tokens, CASE WHEN input_tokens IS NOT NULL THEN coalesce(
-                        attr(attributes, 'gen_ai.usage.cache_creation.input_tokens'),
-                        attr(attributes, 'gen_ai.usage.cache_write.input_tokens'),
-                        attr(attributes, 'gen_ai.usage.cache_creation_input_tokens'),
-                        attr(attributes, 'llm.token_count.prompt_details.cache_write')) END AS cache_write_tokens
+                    output_tokens, cached_tokens,
+                    CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
                 FROM spans WHERE tokens IS NOT NULL AND coalesce(operation, '') NOT IN
                         ('invoke_agent', 'invoke_workflow', 'create_agent', 'chain', 'task', 'execute_task')
                     AND \(try reader.spansCondition(wide))
@@ -133,51 +130,92 @@ package struct CostReport {
             """
     }
 
+    private struct Model: Hashable {
+        var service: String?
+        var workflow: String?
+        var name: String?
+    }
+
+    private struct Usage {
+        var calls: Int64 = 0
+        var tokens = TokenCounts()
+        /// `nil` when a call has no price.
+        var dollars: Double? = 0
+    }
+
     private func models(_ window: ReportWindow, _ figures: inout Figures) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
             key: "models", title: "Models",
             columns: ["service", "workflow", "model", "calls", "input", "cached", "output", "other", "dollars"])
-        let sql = """
-            \(try pricedCallsSQL(window))
-            SELECT service_name, workflow_name, model, count(*), sum(CASE WHEN is_bare THEN 0 ELSE fresh END),
-                sum(CASE WHEN is_bare THEN 0 ELSE cache_read END), sum(CASE WHEN is_bare THEN 0 ELSE produced END),
-                sum(CASE WHEN is_bare THEN tokens ELSE 0 END), CASE WHEN count(price_model) = count(*) THEN sum(dollars) END,
-                sum(CASE WHEN is_bare THEN 0 ELSE cache_write END)
-            FROM priced GROUP BY service_name, workflow_name, model ORDER BY service_name, workflow_name, model
+        let calls = try pricedCallsSQL(window)
+        var models: [Model: Usage] = [:]
+        // Summed up here and not by GROUP BY, which would sort all rows.
+        try reader.each(
             """
+            \(calls)
+            SELECT service_name, workflow_name, model, is_bare, tokens, fresh, cache_read, cache_write, produced, dollars FROM priced
+            """
+        ) { row in
+            let model = Model(service: row.text(0), workflow: row.text(1), name: row.text(2))
+            var usage = models[model] ?? Usage()
+            usage.calls += 1
+            var tokens = TokenCounts()
+            if row.integer(3) == 1 {
+                tokens.unspecified = row.integer(4)
+            } else {
+                tokens.input = row.integer(5)
+                tokens.cacheRead = row.integer(6)
+                tokens.cacheWrite = row.integer(7)
+                tokens.output = row.integer(8)
+            }
+            usage.tokens.add(tokens)
+            usage.dollars = row.isNull(9) ? nil : usage.dollars.map { $0 + row.double(9) }
+            models[model] = usage
+        }
+        show(models, in: &section, &figures)
+        section.queries = [
+            ReportQuery(
+                "tokens and dollars by model",
+                """
+                \(calls)
+                SELECT service_name, workflow_name, model, count(*) AS calls,
+                    sum(CASE WHEN is_bare THEN 0 ELSE fresh + cache_write END) AS input,
+                    sum(CASE WHEN is_bare THEN 0 ELSE cache_read END) AS cached, sum(CASE WHEN is_bare THEN 0 ELSE produced END) AS output,
+                    sum(CASE WHEN is_bare THEN tokens ELSE 0 END) AS other,
+                    CASE WHEN count(price_model) = count(*) THEN sum(dollars) END AS dollars
+                FROM priced GROUP BY service_name, workflow_name, model ORDER BY service_name, workflow_name, model
+                """)
+        ]
+        return section
+    }
+
+    private func show(_ models: [Model: Usage], in section: inout ReportSection, _ figures: inout Figures) {
         var unpriced: Set<String> = []
         var dollars: Double? = 0
-        section.rows = try reader.rows(sql) { row in
-            var counts = TokenCounts()
-            counts.input = row.integer(4)
-            counts.cacheRead = row.integer(5)
-            counts.output = row.integer(6)
-            counts.unspecified = row.integer(7)
-            counts.cacheWrite = row.integer(9)
-            let model = row.text(2)
-            let price = row.isNull(8) ? nil : row.double(8)
-            if price == nil { unpriced.insert(model ?? "(no model named)") }
-            dollars = dollars.flatMap { sum in price.map { sum + $0 } }
-            figures.calls += row.integer(3)
-            figures.tokens += counts.total
-            figures.outputTokens += counts.output
-            figures.unspecifiedTokens += counts.unspecified
-            return [
-                .optional(row.text(0)), .optional(row.text(1)), .optional(model), .count(row.integer(3)),
-                .count(counts.input + counts.cacheWrite), .count(counts.cacheRead), .count(counts.output),
-                .count(counts.unspecified), .optional(dollars: price),
-            ]
+        let ordered = models.sorted {
+            ($0.key.service ?? "", $0.key.workflow ?? "", $0.key.name ?? "") < ($1.key.service ?? "", $1.key.workflow ?? "", $1.key.name ?? "")
+        }
+        for (model, usage) in ordered {
+            if usage.dollars == nil { unpriced.insert(model.name ?? "(no model named)") }
+            dollars = dollars.flatMap { sum in usage.dollars.map { sum + $0 } }
+            figures.calls += usage.calls
+            figures.tokens = TokenCounts.sum(figures.tokens, usage.tokens.total)
+            figures.outputTokens = TokenCounts.sum(figures.outputTokens, usage.tokens.output)
+            figures.unspecifiedTokens = TokenCounts.sum(figures.unspecifiedTokens, usage.tokens.unspecified)
+            section.rows.append([
+                .optional(model.service), .optional(model.workflow), .optional(model.name), .count(usage.calls),
+                .count(TokenCounts.sum(usage.tokens.input, usage.tokens.cacheWrite)), .count(usage.tokens.cacheRead), .count(usage.tokens.output),
+                .count(usage.tokens.unspecified), .optional(dollars: usage.dollars),
+            ])
         }
         figures.apiDollars = dollars
         figures.unpricedModels = unpriced.sorted()
-        section.queries = [ReportQuery("tokens and dollars by model", sql)]
         if !unpriced.isEmpty {
             section.notes.append("no price: \(figures.unpricedModels.joined(separator: ", ")); put them into prices.yaml (docs/costs.md)")
         }
         if figures.unspecifiedTokens > 0 {
             section.notes.append("other: tokens of spans that give only a total, priced as output")
         }
-        return section
     }
 
     // MARK: Rent and egress

@@ -1,3 +1,6 @@
+import SQLite
+import TelemetryModel
+
 /// Judges a window by limits: the exit code of a build, or of a soak. docs/gates.md has the rules.
 package struct GateReport {
     package struct Settings: Sendable {
@@ -49,6 +52,39 @@ package struct GateReport {
     package init(_ reader: ReportReader, settings: Settings) {
         self.reader = reader
         self.settings = settings
+    }
+
+    /// The gates alone, from the figures that they judge: cost only where it has a limit or prices are known.
+    package func makeGates(_ window: ReportWindow) throws(ReportReader.Failure) -> (gates: [Gate], document: ReportDocument) {
+        try reader.check(window)
+        var costs = CostReport.Settings()
+        costs.slowToolNanoseconds = settings.limits.slowToolNanoseconds
+        costs.egressBytes = settings.egressBytes
+        let report = CostReport(reader, settings: costs)
+        var cost = CostReport.Figures()
+        let hasPrices = try report.prices() != PriceTable()
+        if hasPrices || settings.limits.dollarsPerMillionTokens != nil {
+            cost = try report.make(window).figures
+        }
+        let tools = ToolReport(reader)
+        var counts = ToolReport.Counts()
+        let timeouts = ReportQuery(
+            "timed-out attempts", "SELECT count(*) FROM spans WHERE outcome = 'timeout' AND \(try reader.spansCondition(window))")
+        counts.timeouts = try reader.row(timeouts.sql) { $0.integer(0) } ?? 0
+        let breakers = try tools.breakers(window, &counts)
+        let stalls = try tools.stalls(window, &counts)
+        let (latency, runs) = try RunReport(reader).section(window)
+        let uptime = try Uptime(reader, window)
+        let gates = judge(runs, cost, counts, uptime, window)
+        var document = ReportDocument(name: "gate", window: window)
+        var section = table(gates, uptime)
+        section.queries += latency.queries.dropFirst()
+        section.queries.append(timeouts)
+        section.queries += breakers.queries
+        section.queries += stalls.queries
+        document.sections = [section]
+        document.verdict = ReportDocument.Verdict.worst(gates.map(\.verdict))
+        return (gates, document)
     }
 
     /// The gates, and the report with all sections behind them.

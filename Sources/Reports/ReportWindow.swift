@@ -9,7 +9,7 @@ package struct ReportWindow: Equatable, Sendable {
     package var condition: String?
 
     package init(fromUnixNano: Int64, untilUnixNano: Int64, condition: String? = nil) {
-        self.fromUnixNano = fromUnixNano
+        self.fromUnixNano = max(0, fromUnixNano)
         self.untilUnixNano = untilUnixNano
         self.condition = condition
     }
@@ -28,7 +28,8 @@ package struct ReportWindow: Equatable, Sendable {
 
     /// For people: the times, and the condition.
     package var text: String {
-        "\(TimeText.iso8601(unixNano: fromUnixNano)) to \(TimeText.iso8601(unixNano: untilUnixNano))"
+        (fromUnixNano == 0 ? "everything up to " : "\(TimeText.iso8601(unixNano: fromUnixNano)) to ")
+            + "\(TimeText.iso8601(unixNano: untilUnixNano))"
             + (condition.map { ", where \($0)" } ?? "")
     }
 }

@@ -19,7 +19,7 @@ package struct RunReport {
     }
 
     /// What makes a span a run.
-    static let condition = "workflow_name IS NOT NULL AND (parent_span_id IS NULL OR workflow_root = 1) AND duration_ns IS NOT NULL"
+    static let condition = "(parent_span_id IS NULL OR workflow_root = 1) AND workflow_name IS NOT NULL AND duration_ns IS NOT NULL"
 
     /// Runs that one window may have; more would not fit memory.
     static let runsMax = 20_000_000

@@ -79,7 +79,7 @@ package struct SoakPacket: Sendable {
                 // When the manifest knows the file as it is, it is the list of sums that was changed.
                 result.faults.append(
                     listed[name] == found
-                        ? "\(sumsName): its hash of \(name) is not the manifest's" : "\(name): its SHA-256 is \(found), not \(sides[0])")
+                        ? "\(sumsName): its hash of \(name) is not the manifest's" : "\(name): its SHA-256 is \(found), \(sumsName) has \(sides[0])")
             } else if let known = listed[name], known != found {
                 result.faults.append("\(manifestName): its hash of \(name) is not the file's")
             }

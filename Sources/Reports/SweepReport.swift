@@ -41,7 +41,7 @@ package struct SweepReport {
 
         /// Tokens a second of run time.
         package var tokensPerSecond: Double? {
-            let seconds = Double(durations.reduce(0, +)) / 1e9
+            let seconds = durations.reduce(0.0) { $0 + Double($1) } / 1e9
             return seconds > 0 && tokens > 0 ? Double(tokens) / seconds : nil
         }
 
@@ -174,7 +174,7 @@ package struct SweepReport {
             if !row.isNull(first + 5) {
                 cells[position].peakResidentBytes = max(cells[position].peakResidentBytes ?? 0, row.integer(first + 5))
             }
-            cells[position].tokens += row.integer(first + 6)
+            cells[position].tokens = TokenCounts.sum(cells[position].tokens, row.integer(first + 6))
             cells[position].dollars = row.isNull(first + 7) ? nil : cells[position].dollars.map { $0 + row.double(first + 7) }
         }
         for index in cells.indices { cells[index].durations.sort() }

@@ -18,27 +18,59 @@ package struct ToolReport {
         package init() {}
     }
 
-    /// Attempts by tool and outcome.
+    private struct Tool: Hashable {
+        var service: String
+        var name: String
+        var stage: String
+    }
+
+    private struct Attempts {
+        /// By outcome.
+        var counts: [String: Int64] = [:]
+        /// Of those that were not rejected.
+        var durations: [Int64] = []
+    }
+
+    /// Attempts by tool and outcome. Summed up here and not by SQL's GROUP BY, which would sort all rows.
     func tools(_ window: ReportWindow, _ counts: inout Counts) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
             key: "tools", title: "Tools",
             columns: ["service", "tool", "stage", "calls", "ok", "error", "timeout", "rejected", "p50_ms", "p95_ms"])
-        let sql = """
-            SELECT service_name, coalesce(tool_name, stage), stage, count(*), sum(outcome = 'ok'), sum(outcome = 'error'),
-                sum(outcome = 'timeout'), sum(outcome = 'rejected'),
-                percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 50),
-                percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 95)
-            FROM spans WHERE outcome IS NOT NULL AND \(try reader.spansCondition(window))
-            GROUP BY service_name, coalesce(tool_name, stage), stage ORDER BY 1, 2, 3
-            """
-        section.rows = try reader.rows(sql) { row in
-            counts.calls += row.integer(3)
-            counts.timeouts += row.integer(6)
-            let durations = [8, 9].map { row.isNull($0) ? ReportValue.none : .milliseconds(row.integer($0)) }
-            return [.text(row.text(0) ?? ""), .text(row.text(1) ?? ""), .text(row.text(2) ?? "")]
-                + [3, 4, 5, 6, 7].map { .count(row.integer($0)) } + durations
+        let condition = "outcome IS NOT NULL AND \(try reader.spansCondition(window))"
+        var tools: [Tool: Attempts] = [:]
+        try reader.each("SELECT service_name, coalesce(tool_name, stage), stage, outcome, duration_ns FROM spans WHERE \(condition)") { row in
+            let tool = Tool(service: row.text(0) ?? "", name: row.text(1) ?? "", stage: row.text(2) ?? "")
+            let outcome = row.text(3) ?? ""
+            tools[tool, default: Attempts()].counts[outcome, default: 0] += 1
+            if outcome != "rejected" && !row.isNull(4) { tools[tool]?.durations.append(row.integer(4)) }
         }
-        section.queries = [ReportQuery("attempts by tool", sql)]
+        let ordered = tools.sorted { left, right in
+            (left.key.service, left.key.name, left.key.stage) < (right.key.service, right.key.name, right.key.stage)
+        }
+        for (tool, attempts) in ordered {
+            let calls = attempts.counts.values.reduce(0, +)
+            counts.calls += calls
+            counts.timeouts += attempts.counts["timeout"] ?? 0
+            let durations = attempts.durations.sorted()
+            var row: [ReportValue] = [.text(tool.service), .text(tool.name), .text(tool.stage), .count(calls)]
+            for outcome in ["ok", "error", "timeout", "rejected"] { row.append(.count(attempts.counts[outcome] ?? 0)) }
+            for fraction in [0.5, 0.95] {
+                row.append(.optional(milliseconds: OrderStatistics.nearestRank(durations, fraction)))
+            }
+            section.rows.append(row)
+        }
+        section.queries = [
+            ReportQuery(
+                "attempts by tool",
+                """
+                SELECT service_name, coalesce(tool_name, stage) AS tool, stage, count(*) AS calls, sum(outcome = 'ok') AS ok,
+                    sum(outcome = 'error') AS error, sum(outcome = 'timeout') AS timeout, sum(outcome = 'rejected') AS rejected,
+                    percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 50) / 1e6 AS p50_ms,
+                    percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 95) / 1e6 AS p95_ms
+                FROM spans WHERE \(condition)
+                GROUP BY service_name, coalesce(tool_name, stage), stage ORDER BY 1, 2, 3
+                """)
+        ]
         return section
     }
 

@@ -43,11 +43,21 @@ package struct TokenCounts: Equatable, Sendable {
 
     package init() {}
 
-    package var total: Int64 {
-        [input, cacheRead, cacheWrite, output, unspecified].reduce(0) { sum, count in
-            let (result, overflow) = sum.addingReportingOverflow(count)
-            return overflow ? .max : result
-        }
+    package var total: Int64 { [input, cacheRead, cacheWrite, output, unspecified].reduce(0, Self.sum) }
+
+    /// Counts are what clients send: a sum stops at the end of `Int64`.
+    package static func sum(_ left: Int64, _ right: Int64) -> Int64 {
+        let (result, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : result
+    }
+
+    /// Adds a call's tokens.
+    package mutating func add(_ other: TokenCounts) {
+        input = Self.sum(input, other.input)
+        cacheRead = Self.sum(cacheRead, other.cacheRead)
+        cacheWrite = Self.sum(cacheWrite, other.cacheWrite)
+        output = Self.sum(output, other.output)
+        unspecified = Self.sum(unspecified, other.unspecified)
     }
 
     package func dollars(at price: ModelPrice) -> Double {

@@ -53,13 +53,13 @@ struct Gate: ParsableCommand {
         settings.isStrict = strict
         let window = try options.window(nowUnixNano: Clock.unixNano())
         let gates: [GateReport.Gate]
-        var document: ReportDocument
+        let document: ReportDocument
         do throws(ReportReader.Failure) {
-            (gates, document) = try GateReport(reader, settings: settings).make(window)
+            let report = GateReport(reader, settings: settings)
+            (gates, document) = full ? try report.make(window) : try report.makeGates(window)
         } catch {
             throw error.failure
         }
-        if !full && format == .table { document.sections = Array(document.sections.prefix(1)) }
         switch format {
         case .junit: Terminal.write(JUnit.text(gates, window: window))
         case .table: document.write(.table, explains: options.explain)

@@ -26,7 +26,8 @@ struct ReportOptions: ParsableArguments {
 
     func window(nowUnixNano now: Int64) throws -> ReportWindow {
         let from = try ReportTime.parse(since, nowUnixNano: now, flag: "--since")
-        let until = try until.map { try ReportTime.parse($0, nowUnixNano: now, flag: "--until") } ?? now
+        // Nobody watched the future.
+        let until = min(now, try until.map { try ReportTime.parse($0, nowUnixNano: now, flag: "--until") } ?? now)
         guard from < until else { throw CommandFailure(.usage, "--since must be before --until") }
         return ReportWindow(fromUnixNano: from, untilUnixNano: until, condition: self.where)
     }
@@ -37,7 +38,7 @@ enum ReportTime {
     /// A time, or how long ago.
     static func parse(_ text: String, nowUnixNano now: Int64, flag: String) throws -> Int64 {
         if text == "now" { return now }
-        if let nanoseconds = duration(text) { return now - nanoseconds }
+        if let nanoseconds = duration(text) { return max(0, now - nanoseconds) }
         if let time = TimeText.unixNano(iso8601: text) { return time }
         throw CommandFailure(.usage, "\(flag) is '\(text)'; give how long ago (90s, 15m, 4h, 7d) or a time (2026-11-21T08:00:00Z)")
     }

@@ -84,7 +84,7 @@ struct Serve: AsyncParsableCommand {
         http.host = configuration.listenAddress
         http.port = configuration.httpPort
         http.bodyBytesMax = configuration.requestBytesMax
-        http.constantFamilies = [BuildInfo.family]
+        http.constantFamilies = [BuildInfo.family] + Self.gateFamilies(configuration.gates)
         http.pageText = """
             \(BuildInfo.versionText)
 
@@ -97,6 +97,16 @@ struct Serve: AsyncParsableCommand {
 
             """
         return http
+    }
+
+    /// Limits as data, so that alerts hold no constants.
+    private static func gateFamilies(_ gates: GateLimits) -> [MetricFamily] {
+        guard let limit = gates.dollarsPerMillionTokens else { return [] }
+        return [
+            MetricFamily(
+                name: "agent_gate_cost_limit_dollars_per_million_tokens", help: "The gate of cost, as configured.", kind: .gauge,
+                samples: [.init(value: .double(limit))])
+        ]
     }
 
     private static func greet(_ configuration: Configuration, port: Int) {

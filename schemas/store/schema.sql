@@ -161,6 +161,15 @@ CREATE TABLE IF NOT EXISTS stall (
 CREATE UNIQUE INDEX IF NOT EXISTS stall_once ON stall (trace_id, kind, time_unix_nano, coalesce(span_id, ''));
 CREATE INDEX IF NOT EXISTS stall_by_time ON stall (time_unix_nano);
 
+-- How many stalls there were; never falls, while old rows of `stall` go.
+CREATE TABLE IF NOT EXISTS stall_count (
+    service_name TEXT NOT NULL,
+    workflow_name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (service_name, workflow_name, kind)
+) STRICT, WITHOUT ROWID;
+
 -- One row for each minute in which the server ran, with what it could not keep. A missing minute was not watched.
 CREATE TABLE IF NOT EXISTS heartbeat (
     minute INTEGER PRIMARY KEY,

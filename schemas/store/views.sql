@@ -7,10 +7,7 @@ CREATE TEMP VIEW token_spans AS
 WITH counted AS MATERIALIZED (
     SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, provider, session_id, end_time_unix_nano,
         tokens, input_tokens, output_tokens, cached_tokens,
-        CASE WHEN input_tokens IS NOT NULL THEN coalesce(attr(attributes, 'gen_ai.usage.cache_creation.input_tokens'),
-            attr(attributes, 'gen_ai.usage.cache_write.input_tokens'),
-            attr(attributes, 'gen_ai.usage.cache_creation_input_tokens'),
-            attr(attributes, 'llm.token_count.prompt_details.cache_write')) END AS cache_write_tokens
+        CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
     FROM spans
     WHERE tokens IS NOT NULL
         AND coalesce(operation, '') NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent', 'chain', 'task', 'execute_task')

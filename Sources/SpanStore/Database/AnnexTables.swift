@@ -5,9 +5,15 @@ package import TelemetryModel
 final class AnnexTables {
     /// Rows of `eval_call`; past them a new eval id counts as `__overflow__`.
     private static let evalCallsMax: Int64 = 1_000_000
+    /// Rows of `stall`; past them the oldest go.
+    private static let stallsMax: Int64 = 200_000
+    /// Rows of `eval_call` are counted again after so many writes.
+    private static let writesPerCount = 256
 
     private let connection: Connection
     private var statements: [String: Statement] = [:]
+    private var evalCallWrites = 0
+    private var evalCallsAreFull = false
 
     init(_ connection: Connection) {
         self.connection = connection
@@ -24,7 +30,7 @@ final class AnnexTables {
         for row in rows.evals { try write(row, nowUnixNano) }
         if let prices = rows.prices { try replace(prices) }
         if !rows.evalCalls.isEmpty { try write(rows.evalCalls) }
-        for row in rows.stalls { try write(row) }
+        if !rows.stalls.isEmpty { try write(rows.stalls) }
         if let watermark = rows.stallWatermarkUnixNano {
             let statement = try statement(
                 """
@@ -102,8 +108,10 @@ final class AnnexTables {
     }
 
     private func write(_ rows: [EvalCallRow]) throws(SQLiteError) {
-        let isFull = try connection.integer("SELECT count(*) FROM (SELECT 1 FROM eval_call LIMIT \(Self.evalCallsMax))") ?? 0
-            >= Self.evalCallsMax
+        if evalCallWrites % Self.writesPerCount == 0 {
+            evalCallsAreFull = try connection.integer("SELECT count(*) FROM eval_call") ?? 0 >= Self.evalCallsMax
+        }
+        evalCallWrites += 1
         let statement = try statement(
             """
             INSERT INTO eval_call (eval_id, service_name, workflow_name, outcome, value, last_seen_unix_nano)
@@ -111,7 +119,7 @@ final class AnnexTables {
             ON CONFLICT DO UPDATE SET value = value + excluded.value, last_seen_unix_nano = excluded.last_seen_unix_nano
             """)
         for row in rows {
-            try statement.bind(1, isFull ? "__overflow__" : row.key.evalID)
+            try statement.bind(1, evalCallsAreFull ? "__overflow__" : row.key.evalID)
             try statement.bind(2, row.key.serviceName)
             try statement.bind(3, row.key.workflowName)
             try statement.bind(4, row.key.outcome)
@@ -121,11 +129,27 @@ final class AnnexTables {
         }
     }
 
-    private func write(_ row: StallRow) throws(SQLiteError) {
+    private func write(_ rows: [StallRow]) throws(SQLiteError) {
+        let count = try statement(
+            """
+            INSERT INTO stall_count (service_name, workflow_name, kind, value) VALUES (?1, ?2, ?3, 1)
+            ON CONFLICT DO UPDATE SET value = value + 1
+            """)
+        for row in rows where try write(row) {
+            try count.bind(1, row.serviceName)
+            try count.bind(2, row.workflowName)
+            try count.bind(3, row.kind.rawValue)
+            try count.run()
+        }
+        try connection.execute("DELETE FROM stall WHERE id <= (SELECT max(id) FROM stall) - \(Self.stallsMax)")
+    }
+
+    /// Whether the row is new.
+    private func write(_ row: StallRow) throws(SQLiteError) -> Bool {
         let statement = try statement(
             """
             INSERT OR IGNORE INTO stall (time_unix_nano, kind, service_name, workflow_name, trace_id, span_id, span_name,
-                duration_ns, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                duration_ns, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id
             """)
         try statement.bind(1, row.timeUnixNano)
         try statement.bind(2, row.kind.rawValue)
@@ -136,7 +160,9 @@ final class AnnexTables {
         try statement.bind(7, optional: row.spanName)
         try statement.bind(8, optional: row.durationNanoseconds)
         try statement.bind(9, row.detail)
-        try statement.run()
+        let isNew = try statement.step()
+        statement.reset()
+        return isNew
     }
 
     private func write(_ row: HeartbeatRow) throws(SQLiteError) {

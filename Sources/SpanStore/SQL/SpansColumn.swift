@@ -7,8 +7,8 @@ enum SpansColumn {
         case integer(ColumnSpace, String)
         case text(ColumnSpace, String)
         case attributes, resourceAttributes, events, links
-        /// One span attribute by its key, for reports: unlike `attr(attributes, …)` it reads no other attribute.
-        case attribute(String)
+        /// The first of these span attributes, for reports: unlike `attr(attributes, …)` it reads no other attribute.
+        case attribute([String])
     }
 
     static let all: [(name: String, type: String, source: Source)] = [
@@ -58,8 +58,15 @@ enum SpansColumn {
         ("links", "TEXT", .links),
         // Hidden: `SELECT *` leaves them out.
         ("content_hash", "INTEGER HIDDEN", .integer(.fixed, FixedColumn.contentHash)),
-        ("workflow_root", "INTEGER HIDDEN", .attribute("workflow.root")),
-        ("tool_arguments", "TEXT HIDDEN", .attribute("gen_ai.tool.call.arguments")),
+        ("workflow_root", "INTEGER HIDDEN", .attribute(["workflow.root"])),
+        (
+            "cache_write_tokens", "INTEGER HIDDEN",
+            .attribute([
+                "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
+                "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
+            ])
+        ),
+        ("tool_arguments", "TEXT HIDDEN", .attribute(["gen_ai.tool.call.arguments"])),
     ]
 
     /// The declaration that SQLite is given.
