@@ -105,13 +105,13 @@ package struct EvalReport: Sendable {
     private func newest(_ name: String?, unmatchedOnly: Bool, limit: Int) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
             key: "evals", title: unmatchedOnly ? "Evals without a span" : "Newest evals",
-            columns: ["eval_id", "name", "score", "label", "annotator", "matched_by", "trace_id", "span_name"])
+            columns: ["eval_id", "name", "score", "label", "annotator", "matched_by", "span_name", "trace_id"])
         var terms: [String] = []
         if let name { terms.append("evaluation.name = \(Self.quoted(name))") }
         if unmatchedOnly { terms.append("span_evals.evaluation_id IS NULL") }
         let sql = """
             SELECT coalesce(evaluation.eval_id, evaluation.example_id), evaluation.name, evaluation.score, evaluation.label,
-                evaluation.annotator, span_evals.matched_by, span_evals.trace_id, span_evals.span_name
+                evaluation.annotator, span_evals.matched_by, span_evals.span_name, span_evals.trace_id
             FROM evaluation LEFT JOIN span_evals ON span_evals.evaluation_id = evaluation.id
             \(terms.isEmpty ? "" : "WHERE " + terms.joined(separator: " AND "))
             ORDER BY evaluation.updated_unix_nano DESC, evaluation.id DESC LIMIT \(max(0, limit))

@@ -70,12 +70,14 @@ extension ReportSection {
         var lines = [title]
         if rows.isEmpty { lines.append("  nothing") }
         if !rows.isEmpty {
-            let cells = cells(escaped)
-            let widths = columns.indices.map { index in
-                cells.reduce(columns[index].count) { max($0, index < $1.count ? $1[index].count : 0) }
-            }
-            let right = isRightAligned
-            for row in [columns] + cells {
+            // Columns without a value would only make the lines long.
+            let shown = columns.indices.filter { index in rows.contains { index < $0.count && $0[index] != .none } }
+            let headings = shown.map { columns[$0] }
+            let cells = cells(escaped).map { row in shown.map { $0 < row.count ? row[$0] : "" } }
+            let widths = headings.indices.map { index in cells.reduce(headings[index].count) { max($0, $1[index].count) } }
+            let alignment = isRightAligned
+            let right = shown.map { alignment[$0] }
+            for row in [headings] + cells {
                 var line = " "
                 for (index, text) in row.enumerated() {
                     let space = String(repeating: " ", count: max(0, widths[index] - text.count))
