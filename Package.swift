@@ -58,6 +58,7 @@ let package = Package(
         // Row 2: bytes to spans, spans to columns, spans to counters, spans to segments.
         .target(name: "OTLP", dependencies: ["TelemetryModel", "COTLP", "CProtobufC", "CZlib", "CZstd"]),
         .target(name: "SemanticColumns", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
+        .target(name: "Evals", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
         .target(name: "Derivations", dependencies: ["TelemetryModel", "PrometheusText"]),
         .target(
             name: "SpanStore", dependencies: ["TelemetryModel", "SQLite", "CSQLite", "CZstd"],
@@ -65,7 +66,11 @@ let package = Package(
 
         // Row 3: the single writer.
         .target(
-            name: "Ingest", dependencies: ["TelemetryModel", "SemanticColumns", "Derivations", "SpanStore", "PrometheusText"]),
+            name: "Ingest",
+            dependencies: [
+                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "PrometheusText",
+            ]),
+        .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SpanStore"]),
 
         .target(name: "Queries", dependencies: ["TelemetryModel", "SpanStore", "SQLite", "CSQLite"]),
 
@@ -90,14 +95,14 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux], configuration: .release))
             ]),
-        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "OTLP", "TelemetryModel", yams]),
+        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "OTLP", "Reports", "TelemetryModel", yams]),
 
         // Row 5: the composition root.
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "SpanStore", "SQLite", "Ingest", "Queries", "FuseboxHTTP",
-                "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird,
+                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries", "Reports",
+                "FuseboxHTTP",                "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird,
                 lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
             ]),
@@ -126,7 +131,14 @@ let package = Package(
                 "Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel",
             ]),
         .testTarget(name: "QueriesTests", dependencies: ["Queries", "TelemetryModel"]),
-        .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations"]),
+        .testTarget(name: "EvalsTests", dependencies: ["Evals", "TelemetryModel"]),
+        .testTarget(
+            name: "ReportsTests",
+            dependencies: [
+                "Reports", "Ingest", "Evals", "SpanStore", "SQLite", "OTLP", "Derivations", "Demo", "PrometheusText",
+                "TelemetryModel",
+            ]),
+        .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations", "Reports", "TelemetryModel"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
         .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),
     ]

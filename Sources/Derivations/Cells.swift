@@ -116,6 +116,8 @@ struct ModelCell: Sendable {
         var labels: String
         /// `service_name`, `workflow` and `model` as label text.
         var tokenLabels: String
+        /// `model` as label text.
+        var modelLabel: String
     }
 
     var overflow: OverflowSet
@@ -126,6 +128,8 @@ struct ModelCell: Sendable {
     var cacheWrite: CounterTable.ID = -1
     var output: CounterTable.ID = -1
     var unspecified: CounterTable.ID = -1
+    var cost: CounterTable.ID = -1
+    var unpriced: CounterTable.ID = -1
 }
 
 /// What is resolved once for a process and a workflow.

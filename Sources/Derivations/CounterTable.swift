@@ -154,7 +154,7 @@ struct CounterTable: Sendable {
         ids[Key(family: family, labels: labels)] = first
         series.append(Series(family: family, labels: labels, first: first))
         switch family {
-        case .toolCalls, .toolTimeouts, .tokens, .workflowRuns: workflowSeriesCount += 1
+        case .toolCalls, .toolTimeouts, .tokens, .apiCost, .workflowRuns: workflowSeriesCount += 1
         default: break
         }
     }

@@ -22,6 +22,8 @@ enum Family: String, CaseIterable, Sendable {
     case prefillBreaches = "agent_llm_prefill_breaches_total"
     case timeToFirstToken = "agent_llm_time_to_first_token_seconds"
     case tokens = "agent_tokens_total"
+    case apiCost = "agent_api_cost_dollars_total"
+    case unpricedTokens = "agent_unpriced_tokens_total"
     case cacheLookups = "agent_cache_lookups_total"
     case retrievalBatch = "agent_retrieval_batch_size"
     case queueDepthObserved = "agent_queue_depth_observed"
@@ -59,6 +61,9 @@ enum Family: String, CaseIterable, Sendable {
         }
     }
 
+    /// Kept as nano-dollars, shown as dollars.
+    var isDollars: Bool { self == .apiCost }
+
     var help: String {
         switch self {
         case .toolCalls: "Attempts of tools, models and vector queries, by how they ended."
@@ -80,6 +85,8 @@ enum Family: String, CaseIterable, Sendable {
         case .prefillBreaches: "Calls of models whose first token came past the model's budget."
         case .timeToFirstToken: "Time until a model's first token."
         case .tokens: "Tokens by type; the types are disjoint."
+        case .apiCost: "Dollars of tokens by the price that held when the call ended."
+        case .unpricedTokens: "Tokens of models without a price."
         case .cacheLookups: "Cache lookups by result."
         case .retrievalBatch: "Items of one retrieval."
         case .queueDepthObserved: "Queue depths as spans gave them."
@@ -91,7 +98,7 @@ enum Family: String, CaseIterable, Sendable {
     }
 
     var kind: MetricFamily.Kind { isHistogram ? .histogram : .counter }
-    var unit: MetricFamily.Unit? { isSeconds ? .seconds : nil }
+    var unit: MetricFamily.Unit? { isSeconds ? .seconds : isDollars ? .dollars : nil }
 
     /// The bounds as the counters are kept: nanoseconds for seconds.
     var storedBounds: [Int64] { bounds.map { bound in Int64((isSeconds ? bound * 1e9 : bound).rounded()) } }

@@ -1,12 +1,12 @@
 /// Makes a client's string fit to be a label's value: metrics.md 2.11.
-enum LabelSanitiser {
+package enum LabelSanitiser {
     /// Stands for a value that is absent or empty.
-    static let unknown = "unknown"
+    package static let unknown = "unknown"
     /// Stands for every value past its label's cap. A client's own merges with it.
-    static let overflow = "__overflow__"
+    package static let overflow = "__overflow__"
 
     /// Controls become spaces, 128 bytes are kept (whole scalars), and nothing becomes `unknown`.
-    static func clean(_ value: String) -> String {
+    package static func clean(_ value: String) -> String {
         if value.isEmpty { return unknown }
         if isClean(value) { return value }
         var kept = String.UnicodeScalarView()

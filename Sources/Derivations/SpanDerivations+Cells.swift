@@ -113,7 +113,8 @@ extension SpanDerivations {
             overflow.insert(.workflow)
         }
         let names = ModelCell.Names(
-            labels: LabelText.render([("service_name", service), ("model", model.value)]), tokenLabels: text)
+            labels: LabelText.render([("service_name", service), ("model", model.value)]), tokenLabels: text,
+            modelLabel: LabelText.render([("model", model.value)]))
         return models.insert(key, ModelCell(overflow: overflow), names, isKept: isShort(span.workflow) && isShort(span.model))
     }
 

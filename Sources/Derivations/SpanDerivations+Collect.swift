@@ -31,7 +31,7 @@ extension SpanDerivations {
                     timeUnixNano: exemplar.timeUnixNano)
             }
             return MetricFamily.Sample(
-                labels: series.labels, value: series.family.isSeconds ? .double(Self.seconds(value)) : .integer(value),
+                labels: series.labels, value: series.family.isSeconds || series.family.isDollars ? .double(Self.seconds(value)) : .integer(value),
                 exemplar: exemplar)
         }
         let bounds = series.family.bounds

@@ -55,6 +55,9 @@ extension SpanDerivations {
                 models.cells[cell].unspecified = tokenCounter(cell, "unspecified", created)
             }
             counters.add(models.cells[cell].unspecified, span.tokens ?? 0)
+            var counts = TokenCounts()
+            counts.unspecified = max(0, span.tokens ?? 0)
+            countCost(span, counts, cell)
             return
         }
         if models.cells[cell].input < 0 {
@@ -70,6 +73,29 @@ extension SpanDerivations {
         counters.add(models.cells[cell].cacheRead, read)
         counters.add(models.cells[cell].cacheWrite, written)
         counters.add(models.cells[cell].output, span.outputTokens ?? 0)
+        var counts = TokenCounts()
+        counts.input = max(0, input)
+        counts.cacheRead = read
+        counts.cacheWrite = written
+        counts.output = max(0, span.outputTokens ?? 0)
+        countCost(span, counts, cell)
+    }
+
+    /// Dollars at the price that held when the call ended; tokens of a model without a price are counted apart.
+    private mutating func countCost(_ span: borrowing ObservedSpan, _ counts: TokenCounts, _ cell: Int) {
+        let created = span.receivedTimeUnixNano
+        guard let price = prices.price(of: span.model, atUnixNano: span.endTimeUnixNano) else {
+            if models.cells[cell].unpriced < 0 {
+                models.cells[cell].unpriced = counters.id(.unpricedTokens, models.names[cell].modelLabel, created: created)
+            }
+            counters.add(models.cells[cell].unpriced, counts.total)
+            return
+        }
+        if models.cells[cell].cost < 0 {
+            models.cells[cell].cost = counters.id(.apiCost, models.names[cell].tokenLabels, created: created)
+        }
+        let nanoDollars = counts.dollars(at: price) * 1e9
+        counters.add(models.cells[cell].cost, Int64(exactly: nanoDollars.rounded()) ?? 0)
     }
 
     private mutating func tokenCounter(_ cell: Int, _ type: String, _ created: Int64) -> CounterTable.ID {

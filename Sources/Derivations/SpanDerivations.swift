@@ -1,5 +1,5 @@
 import PrometheusText
-import TelemetryModel
+package import TelemetryModel
 
 /// Everything that is derived from spans, as a value: counters that never fall, breaker machines in event order, gauges.
 ///
@@ -15,6 +15,8 @@ import TelemetryModel
 /// processes gets the last place under a full cap of `Limits`, and vector windows and fuses when the policy changed.
 package struct SpanDerivations: Sendable {
     let policy: FusePolicy
+    /// What tokens cost; a change holds for the spans that come after it.
+    package var prices = PriceBook()
     let rules: BreakerRules
     let step: Int64
     /// One bit a stage, by its code: the derived breakers look at it.

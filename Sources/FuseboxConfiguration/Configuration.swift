@@ -1,5 +1,6 @@
 package import Derivations
 package import OTLP
+package import Reports
 package import TelemetryModel
 
 /// The effective configuration: defaults, then `fusebox.yaml`, then the environment, then flags, each over the one before.
@@ -17,12 +18,25 @@ package struct Configuration: Equatable, Sendable {
     package var transport = TransportConfiguration()
     package var redaction = RedactionConfiguration()
     package var policy = FusePolicy()
+    /// What the gates let pass, but for the p95, which is the policy's.
+    package var gates = GateLimits()
+    /// `nil`: `prices.yaml` in the data folder.
+    package var pricesFile: String?
 
     /// For `fusebox config print`: where each setting that is not a default came from, by key.
     package var origins: [String: String] = [:]
 
     package init(homeFolder: String) {
         dataFolder = "\(homeFolder)/.fusebox"
+    }
+
+    package var pricesPath: String { pricesFile ?? "\(dataFolder)/prices.yaml" }
+
+    /// The gates with the policy's p95.
+    package var gateLimits: GateLimits {
+        var limits = gates
+        limits.p95LatencyNanoseconds = policy.p95LatencyGateNanoseconds
+        return limits
     }
 
     /// True for addresses that only this machine can reach.

@@ -95,7 +95,7 @@ package struct Setting: Sendable {
                 configuration.policy.p95LatencyGateNanoseconds =
                     text == "none" ? nil : Int64(try number(text, "gates.p95_latency_ms_max", 0.001...1e9) * 1e6)
             }, show: { $0.policy.p95LatencyGateNanoseconds.map { Decimal.text(Double($0) / 1e6) } ?? "none" }),
-    ]
+    ] + reports
 
     // MARK: Kinds of settings
 
@@ -143,7 +143,7 @@ package struct Setting: Sendable {
         Int64((try number(text, key, 1e-3...1e9) * 1e9).rounded())
     }
 
-    private static func number(
+    static func number(
         _ text: String, _ key: String, _ range: ClosedRange<Double>
     ) throws(ConfigurationError) -> Double {
         guard let value = Double(text), range.contains(value) else {

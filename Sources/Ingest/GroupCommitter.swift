@@ -26,7 +26,8 @@ final class GroupCommitter: @unchecked Sendable {
     /// Makes it durable, or says why not. The answers are given by `answer`.
     func commit(_ pending: PendingCommit) -> Result<Void, StoreError> {
         do throws(StoreError) {
-            try store.commit(try encoded(pending.group), pending.rows, nowUnixNano: pending.nowUnixNano)
+            try store.commit(
+                try encoded(pending.group), pending.rows, annex: pending.annex, nowUnixNano: pending.nowUnixNano)
             if pending.probes { try store.probe(nowUnixNano: pending.nowUnixNano) }
             note(pending)
             return .success(())

@@ -3,6 +3,7 @@ import Dispatch
 package import PrometheusText
 import SemanticColumns
 package import SpanStore
+import Synchronization
 package import TelemetryModel
 
 /// The way into the store: requests from any task, one thread that commits them.
@@ -21,15 +22,18 @@ package final class IngestWriter: Sendable {
     private let storage: StorageGuard
     /// What is missing of earlier commits, found at the start; `nil` when all is there.
     package let lostCommits: AcknowledgedMark.Loss?
+    private let stalls: StallLoop
     private let finished = DispatchSemaphore(value: 0)
 
     /// Opens the store in `folder` and starts the writer's threads. They end with `stop`.
     ///
-    /// - Parameter clock: nanoseconds since 1970.
+    /// - Parameters:
+    ///   - stallGapNanoseconds: a longer hole in a run is a stall.
+    ///   - clock: nanoseconds since 1970.
     package init(
         folder: StoreFolder, policy: FusePolicy, metrics: IngestMetrics, limits: IngestLimits = IngestLimits(),
         retention: RetentionLimits = RetentionLimits(),
-        clock: @escaping @Sendable () -> Int64
+        stallGapNanoseconds: Int64 = 60_000_000_000, clock: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
         let gate = CommitGate()
         let store = try SpanStore(folder: folder, gate: gate)
@@ -56,9 +60,13 @@ package final class IngestWriter: Sendable {
             self.folder = folder
             self.clock = clock
             metrics.queueCapacity.set(limits.queueSpansMax)
+            stalls = StallLoop(
+                folder: folder, gapNanoseconds: stallGapNanoseconds, clock: clock,
+                commit: { rows in Self.commit(rows, through: queue, clock) })
             let checkpoints = CheckpointLoop(checkpointer, metrics: metrics, failed: storage.note)
             DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
                 run(state)
+                stalls.stop()
                 commits.stop()
                 merging.stop()
                 checkpoints.stop()
@@ -94,7 +102,8 @@ package final class IngestWriter: Sendable {
             // A scrape shows committed values only; what settles now is committed first.
             state.tick(nowUnixNano: clock())
             state.drain()
-            return state.derivations.collect(at: state.clockUnixNano)
+            let families = state.derivations.collect(at: state.clockUnixNano)
+            return families + ((try? AnnexFamilies.collect(state.presence)) ?? [])
         }
         let depth = queue.depth
         metrics.queueSpans.set(depth.spans)
@@ -102,7 +111,7 @@ package final class IngestWriter: Sendable {
         metrics.databaseBytes.set(Double(FileSize.bytes(folder.databasePath)))
         metrics.logBytes.set(Double(FileSize.bytes(folder.databasePath + "-wal")))
         if let free = FileSize.freeBytes(folder.path) { metrics.diskFreeBytes.set(Double(free)) }
-        return derived + metrics.registry.families()
+        return derived + [stalls.family()].filter { !$0.samples.isEmpty } + metrics.registry.families()
     }
 
     /// How full the queue is, by what fills it: 0 empty, 1 full.
@@ -143,11 +152,33 @@ package final class IngestWriter: Sendable {
         finished.signal()
     }
 
+    /// Commits rows from another thread, and waits for it.
+    private static func commit(_ rows: AnnexRows, through queue: IngestQueue, _ clock: @escaping @Sendable () -> Int64) -> Bool {
+        let done = DispatchSemaphore(value: 0)
+        let isCommitted = Atomic(false)
+        let added = queue.add { state in
+            do {
+                try state.store(rows, nowUnixNano: clock())
+                isCommitted.store(true, ordering: .releasing)
+            } catch {
+                // The caller is told, and tries again later.
+            }
+            done.signal()
+        }
+        guard added else { return false }
+        done.wait()
+        return isCommitted.load(ordering: .acquiring)
+    }
+
     // MARK: On the writer's thread
 
     private func run(_ state: WriterState) {
+        var inbox = InboxReader(folder)
+        var heartbeat = Heartbeat(metrics)
         while true {
-            var work = queue.take(spansMax: state.room, deadline: .now() + .seconds(1))
+            let patience = inbox.patience(now: .now)
+            var work = queue.take(
+                spansMax: state.room, deadline: .now() + .milliseconds(Int(patience / .milliseconds(1))))
             for request in work.expired { request.finish(.failure(.waitedTooLong)) }
             let isIdle = work.requests.isEmpty && work.tasks.isEmpty
             if !work.requests.isEmpty, let refusal = storage.refusal {
@@ -167,8 +198,22 @@ package final class IngestWriter: Sendable {
             }
             if isIdle { state.handOverIfFree() }
             if isIdle && state.isEmpty { state.tick(nowUnixNano: clock()) }
+            takeRows(state, &inbox, &heartbeat, isLast: work.isClosed)
             metrics.pendingObservations.set(state.derivations.pendingObservations)
             if work.isClosed { return state.drain() }
+        }
+    }
+
+    /// Commits what stands beside the spans: what other processes handed over, and the heartbeat.
+    private func takeRows(_ state: WriterState, _ inbox: inout InboxReader, _ heartbeat: inout Heartbeat, isLast: Bool) {
+        do throws(StoreError) {
+            try inbox.takeNext(state, now: .now, nowUnixNano: clock())
+            if let row = heartbeat.row(nowUnixNano: clock(), isLast: isLast) {
+                try state.store(AnnexRows(heartbeat: row), nowUnixNano: clock())
+                heartbeat.didStore()
+            }
+        } catch {
+            // What was not committed is tried again in the next round; the committer has counted the error.
         }
     }
 }

@@ -6,17 +6,33 @@ import TelemetryModel
 /// Takes spans in, one after the other: asks whether each is new, reads its columns, derives from it, and puts it in the group.
 struct SpanGatherer {
     private let presence: SpanPresence
-    var derivations: SpanDerivations
+    private(set) var derivations: SpanDerivations
+    /// Evals and counts that go with the next commit.
+    var annex: WriterAnnex
     private(set) var group = SpanGroup()
     private var reader: ColumnReader
     private var observer = SpanObserver()
     private var observed = ObservedSpan(traceID: TraceID(high: 0, low: 0), spanID: SpanID(0))
     private var annotations = SpanAnnotations()
 
-    init(presence: SpanPresence, derivations: SpanDerivations, table: ColumnTable) {
+    init(presence: SpanPresence, derivations: SpanDerivations, table: ColumnTable, prices: PriceTable) {
         self.presence = presence
         self.derivations = derivations
+        annex = WriterAnnex(prices: prices)
         reader = ColumnReader(table: table)
+        self.derivations.prices = annex.priceBook
+    }
+
+    /// Puts the derivations as they were read anew in the place of these.
+    mutating func replace(_ restored: SpanDerivations) {
+        derivations = restored
+        derivations.prices = annex.priceBook
+    }
+
+    /// Counts by these prices from here on.
+    mutating func replace(_ prices: PriceTable) {
+        annex.replace(prices)
+        derivations.prices = annex.priceBook
     }
 
     /// Sets the time at which the spans that follow were received; it must not go back.
@@ -29,6 +45,7 @@ struct SpanGatherer {
     mutating func begin(_ batch: inout SpanBatch) {
         reader.begin(&batch)
         observer.begin(batch)
+        annex.begin(batch)
     }
 
     /// Takes the batch's spans in from position `start` on, until the group is full; gives the position of the next one.
@@ -57,7 +74,9 @@ struct SpanGatherer {
             reader.read(span, of: &batch)
             observer.observe(
                 span, reader.row, of: batch, receivedTimeUnixNano: annotations.receivedTimeUnixNano, into: &observed)
-            annotate(derivations.observe(observed))
+            let classification = derivations.observe(observed)
+            annotate(classification)
+            annex.observe(span, reader.row, of: batch, observed, classification)
             group.append(span, at: index - 1, annotations: annotations)
             reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
             result.accepted += 1
@@ -83,11 +102,14 @@ struct SpanGatherer {
     }
 
     /// What was gathered and what it changed; another group begins.
-    mutating func take() -> (SpanGroup, DerivationChanges) {
+    mutating func take() -> (SpanGroup, DerivationChanges, AnnexRows) {
         defer { group = SpanGroup() }
-        return (group, derivations.takeChanges())
+        return (group, derivations.takeChanges(), annex.takeRows())
     }
 
     /// Forgets the group; the derivations are ahead of the store then.
-    mutating func discard() { group = SpanGroup() }
+    mutating func discard() {
+        group = SpanGroup()
+        annex.removeAll()
+    }
 }

@@ -12,7 +12,7 @@ final class WriterState: @unchecked Sendable {
     /// Bytes of requests that one group holds at most, unless a single request is larger.
     private static let groupBytesMax = 64 << 20
 
-    private let presence: SpanPresence
+    let presence: SpanPresence
     private let lane: any CommitLane
     private let restorer: DerivationRestorer
     private var gatherer: SpanGatherer
@@ -35,7 +35,8 @@ final class WriterState: @unchecked Sendable {
         self.presence = presence
         self.lane = lane
         restorer = DerivationRestorer(history: presence.history, policy: policy, table: table)
-        gatherer = SpanGatherer(presence: presence, derivations: try restorer.restored(), table: table)
+        gatherer = SpanGatherer(
+            presence: presence, derivations: try restorer.restored(), table: table, prices: try presence.prices())
         clockUnixNano = gatherer.derivations.clockUnixNano
     }
 
@@ -103,11 +104,11 @@ final class WriterState: @unchecked Sendable {
     }
 
     private func submit() {
-        let (group, changes) = gatherer.take()
+        let (group, changes, annex) = gatherer.take()
         committing = group
         lane.submit(
             PendingCommit(
-                group: group, rows: DerivationRows(changes), answers: answers, nowUnixNano: clockUnixNano, started: started,
+                group: group, rows: DerivationRows(changes), annex: annex, answers: answers, nowUnixNano: clockUnixNano, started: started,
                 // Nobody may be sending while readiness says that nothing is taken, and a commit of nothing tells nothing.
                 probes: lastCommitFailed))
         answers = []
@@ -151,7 +152,7 @@ final class WriterState: @unchecked Sendable {
     /// Reads the derivations anew from the store after something was given up.
     private func refresh() throws(StoreError) {
         guard isStale else { return }
-        gatherer.derivations = try restorer.restored()
+        gatherer.replace(try restorer.restored())
         isStale = false
     }
 
@@ -177,6 +178,18 @@ final class WriterState: @unchecked Sendable {
         guard committing == nil, !isSuspended, (try? refresh()) != nil else { return }
         advance(to: nowUnixNano)
         submit()
+    }
+
+    /// Commits rows that stand beside the spans: imported evals, prices, stalls, a heartbeat. Waits for it.
+    func store(_ rows: AnnexRows, nowUnixNano: Int64) throws(StoreError) {
+        settle(waits: true)
+        if isSuspended { throw .setting("the disk failed, and the data file is being checked") }
+        try refresh()
+        advance(to: nowUnixNano)
+        gatherer.annex.add(rows)
+        submit()
+        if let error = settle(waits: true) { throw error }
+        if let prices = rows.prices { gatherer.replace(prices) }
     }
 }
 

@@ -69,6 +69,9 @@ package final class LabeledCounterMetric: MetricSource {
         cells.cell(values).increment(by: amount)
     }
 
+    /// The counts of all sets of label values together.
+    package var total: Int64 { cells.rendered().reduce(0) { $0 + $1.cell.value } }
+
     package func family() -> MetricFamily {
         MetricFamily(
             name: name, help: help, kind: .counter, unit: unit,

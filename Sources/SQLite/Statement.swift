@@ -73,6 +73,18 @@ package final class Statement {
         try check(result)
     }
 
+    package func bindNull(_ index: Int32) throws(SQLiteError) {
+        try check(sqlite3_bind_null(handle, index))
+    }
+
+    package func bind(_ index: Int32, optional value: String?) throws(SQLiteError) {
+        if let value { try bind(index, value) } else { try bindNull(index) }
+    }
+
+    package func bind(_ index: Int32, optional value: Int64?) throws(SQLiteError) {
+        if let value { try bind(index, value) } else { try bindNull(index) }
+    }
+
     package var columnCount: Int32 { sqlite3_column_count(handle) }
 
     package func columnName(_ index: Int32) -> String {

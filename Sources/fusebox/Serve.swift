@@ -7,6 +7,7 @@ import Hummingbird
 import Ingest
 import Logging
 import PrometheusText
+import Reports
 import ServiceLifecycle
 import SpanStore
 import UnixSignals
@@ -47,13 +48,14 @@ struct Serve: AsyncParsableCommand {
         logger.logLevel = .warning
         // A limit on file sizes is an error of the write then, and not the end of the process.
         signal(SIGXFSZ, SIG_IGN)
+        try configuration.loadPrices()
         let metrics = IngestMetrics()
         let writer: IngestWriter
         do {
             writer = try IngestWriter(
                 folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, metrics: metrics,
                 retention: Self.retention(configuration),
-                clock: { Clock.unixNano() })
+                stallGapNanoseconds: configuration.gates.stallGapNanoseconds, clock: { Clock.unixNano() })
         } catch {
             throw error.failure
         }

@@ -4,6 +4,7 @@ import FuseboxHTTP
 import Ingest
 import Logging
 import PrometheusText
+import Reports
 import ServiceLifecycle
 import SpanStore
 
@@ -77,8 +78,18 @@ struct Transports {
         http.host = configuration.listenAddress
         http.port = configuration.httpPort
         http.grpcPort = configuration.grpcPort
-        http.constantFamilies = [BuildInfo.family]
+        http.constantFamilies = [BuildInfo.family] + gateFamilies(configuration.gates)
         return http
+    }
+
+    /// Limits as data, so that alerts hold no constants.
+    private static func gateFamilies(_ gates: GateLimits) -> [MetricFamily] {
+        guard let limit = gates.dollarsPerMillionTokens else { return [] }
+        return [
+            MetricFamily(
+                name: "agent_gate_cost_limit_dollars_per_million_tokens", help: "The gate of cost, as configured.", kind: .gauge,
+                samples: [.init(value: .double(limit))])
+        ]
     }
 
     private static func greet(_ configuration: Configuration, port: Int, isEncrypted: Bool) {

@@ -18,7 +18,7 @@ struct Verify: AsyncParsableCommand {
     var file: String?
 
     @Option(help: "text or json.")
-    var format: ReportFormat = .text
+    var format: VerificationFormat = .text
 
     mutating func run() async throws {
         var progress = ProgressLine("checking")
@@ -81,6 +81,6 @@ struct Verify: AsyncParsableCommand {
 }
 
 /// How a report is written.
-enum ReportFormat: String, CaseIterable, ExpressibleByArgument {
+enum VerificationFormat: String, CaseIterable, ExpressibleByArgument {
     case text, json
 }

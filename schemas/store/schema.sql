@@ -100,28 +100,105 @@ CREATE TABLE IF NOT EXISTS breaker_transition (
     checksum INTEGER NOT NULL
 ) STRICT;
 
--- Offline evals.
-CREATE TABLE IF NOT EXISTS eval (
+-- Evals: imported from files, or sent as telemetry. `row_key` is what makes two rows the same one (docs/evals.md).
+CREATE TABLE IF NOT EXISTS evaluation (
     id INTEGER PRIMARY KEY,
+    row_key TEXT NOT NULL UNIQUE,
     eval_id TEXT,
     name TEXT NOT NULL,
     score REAL,
     label TEXT,
     explanation TEXT,
     annotator TEXT,
+    annotator_kind TEXT,
     run_id TEXT,
+    example_id TEXT,
     trace_id TEXT,
     span_id TEXT,
     session_id TEXT,
-    created_unix_nano INTEGER
+    response_id TEXT,
+    error TEXT,
+    dataset TEXT,
+    git_revision TEXT,
+    metadata TEXT,
+    source TEXT NOT NULL CHECK (source IN ('file', 'event', 'annotation')),
+    created_unix_nano INTEGER,
+    updated_unix_nano INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS evaluation_by_update ON evaluation (updated_unix_nano);
 
--- Prices a million tokens in dollars; none are built in.
-CREATE TABLE IF NOT EXISTS price (
+-- Attempts and runs that carry an eval id, by how they ended. Counts never fall.
+CREATE TABLE IF NOT EXISTS eval_call (
+    eval_id TEXT NOT NULL,
+    service_name TEXT NOT NULL,
+    workflow_name TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    last_seen_unix_nano INTEGER NOT NULL,
+    PRIMARY KEY (eval_id, service_name, workflow_name, outcome)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS eval_call_by_time ON eval_call (last_seen_unix_nano);
+
+-- Dollars a million tokens, from prices.yaml; none are built in. A price holds until the model's next one.
+CREATE TABLE IF NOT EXISTS model_price (
     model TEXT NOT NULL,
     effective_from_unix_nano INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('api', 'local')),
     input REAL NOT NULL,
     cache_read REAL NOT NULL,
+    cache_write REAL NOT NULL,
     output REAL NOT NULL,
+    source TEXT,
     PRIMARY KEY (model, effective_from_unix_nano)
 ) STRICT, WITHOUT ROWID;
+
+-- Rented machines, from prices.yaml. Without times of billing, a machine is billed for the window that is asked about.
+CREATE TABLE IF NOT EXISTS host_rent (
+    host TEXT PRIMARY KEY,
+    dollars_per_hour REAL NOT NULL,
+    gpus INTEGER NOT NULL,
+    granularity_s INTEGER NOT NULL,
+    billed_from_unix_nano INTEGER,
+    billed_until_unix_nano INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Links whose traffic costs, from prices.yaml.
+CREATE TABLE IF NOT EXISTS egress_price (
+    link TEXT PRIMARY KEY,
+    dollars_per_unit REAL NOT NULL,
+    free_units REAL NOT NULL,
+    unit_bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Stalls of agents' loops, found when their runs had ended (docs/stalls.md).
+CREATE TABLE IF NOT EXISTS stall (
+    id INTEGER PRIMARY KEY,
+    time_unix_nano INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('gap', 'repeat', 'cycle', 'event_loop')),
+    service_name TEXT NOT NULL,
+    workflow_name TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    span_id TEXT,
+    span_name TEXT,
+    duration_ns INTEGER,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS stall_once ON stall (trace_id, kind, time_unix_nano, coalesce(span_id, ''));
+CREATE INDEX IF NOT EXISTS stall_by_time ON stall (time_unix_nano);
+
+-- How many stalls there were; never falls, while old rows of `stall` go.
+CREATE TABLE IF NOT EXISTS stall_count (
+    service_name TEXT NOT NULL,
+    workflow_name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (service_name, workflow_name, kind)
+) STRICT, WITHOUT ROWID;
+
+-- One row for each minute in which the server ran, with what it could not keep. A missing minute was not watched.
+CREATE TABLE IF NOT EXISTS heartbeat (
+    minute INTEGER PRIMARY KEY,
+    accepted INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    dropped INTEGER NOT NULL
+) STRICT;

@@ -6,7 +6,8 @@
 CREATE TEMP VIEW token_spans AS
 WITH counted AS MATERIALIZED (
     SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, provider, session_id, end_time_unix_nano,
-        tokens, input_tokens, output_tokens, cached_tokens
+        tokens, input_tokens, output_tokens, cached_tokens,
+        CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
     FROM spans
     WHERE tokens IS NOT NULL
         AND coalesce(operation, '') NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent', 'chain', 'task', 'execute_task')
@@ -86,48 +87,105 @@ SELECT time_unix_nano, service_name, scope, tool_name, machine, from_state, to_s
 FROM main.breaker_transition
 ORDER BY id;
 
+-- Judgements of spans, traces, sessions and examples, as they were imported or sent.
 CREATE TEMP VIEW evals AS
-SELECT eval_id, name, score, label, explanation, annotator, run_id, trace_id, span_id, session_id, created_unix_nano
-FROM main.eval;
+SELECT eval_id, name, score, label, explanation, annotator, run_id, trace_id, span_id, session_id, created_unix_nano,
+    example_id, response_id, annotator_kind, error, dataset, git_revision, metadata, source, updated_unix_nano
+FROM main.evaluation;
 
--- Each eval beside the span that it judges: the span named, else the topmost span that carries its eval id, else the trace's root.
+-- Each eval beside the span that it judges: the span named, else the topmost span that carries its eval id (or example id), else
+-- the trace's root, else the call with that response id, else the first root of the session. `matched_by` says which.
 CREATE TEMP VIEW span_evals AS
-WITH candidates AS (
-    SELECT eval.id AS row, eval.eval_id, eval.name, eval.score, eval.label, eval.annotator, eval.run_id,
-        spans.trace_id, spans.span_id, spans.service_name, spans.workflow_name, spans.name AS span_name, spans.duration_ns,
-        CASE WHEN eval.span_id = spans.span_id THEN 0 WHEN eval.eval_id = spans.eval_id THEN 1 ELSE 2 END AS rank,
-        spans.start_time_unix_nano
-    FROM main.eval AS eval JOIN spans ON
-        (eval.span_id IS NOT NULL AND spans.span_id = eval.span_id AND coalesce(eval.trace_id, spans.trace_id) = spans.trace_id)
-        OR (eval.span_id IS NULL AND eval.eval_id IS NOT NULL AND spans.eval_id = eval.eval_id)
-        OR (eval.span_id IS NULL AND spans.trace_id = eval.trace_id AND spans.parent_span_id IS NULL)
+WITH wanted_span AS MATERIALIZED (SELECT DISTINCT span_id FROM main.evaluation WHERE span_id IS NOT NULL),
+wanted_eval AS MATERIALIZED (
+    SELECT eval_id FROM main.evaluation WHERE eval_id IS NOT NULL
+    UNION SELECT example_id FROM main.evaluation WHERE example_id IS NOT NULL
 ),
+wanted_trace AS MATERIALIZED (SELECT DISTINCT trace_id FROM main.evaluation WHERE trace_id IS NOT NULL),
+wanted_session AS MATERIALIZED (SELECT DISTINCT session_id FROM main.evaluation WHERE session_id IS NOT NULL),
+wanted_response AS MATERIALIZED (SELECT DISTINCT response_id FROM main.evaluation WHERE response_id IS NOT NULL),
+target AS MATERIALIZED (
+    SELECT trace_id, span_id, parent_span_id, eval_id AS carried, session_id, service_name, workflow_name, name AS span_name,
+        duration_ns, start_time_unix_nano, end_time_unix_nano, status_code,
+        CASE WHEN EXISTS (SELECT 1 FROM wanted_response) THEN attr(attributes, 'gen_ai.response.id') END AS response
+    FROM spans
+    WHERE eval_id IN wanted_eval OR span_id IN wanted_span
+        OR parent_span_id IS NULL AND (trace_id IN wanted_trace OR session_id IN wanted_session)
+        OR EXISTS (SELECT 1 FROM wanted_response) AND attr(attributes, 'gen_ai.response.id') IN wanted_response
+),
+candidate AS (
+    SELECT evaluation.id, 0 AS rank, target.*
+    FROM main.evaluation JOIN target ON target.span_id = evaluation.span_id
+    WHERE coalesce(evaluation.trace_id, target.trace_id) = target.trace_id
+    UNION ALL SELECT evaluation.id, 1, target.*
+    FROM main.evaluation JOIN target ON target.carried = evaluation.eval_id
+    WHERE evaluation.span_id IS NULL AND coalesce(evaluation.trace_id, target.trace_id) = target.trace_id
+    UNION ALL SELECT evaluation.id, 2, target.*
+    FROM main.evaluation JOIN target ON target.carried = evaluation.example_id
+    WHERE evaluation.span_id IS NULL AND coalesce(evaluation.trace_id, target.trace_id) = target.trace_id
+    UNION ALL SELECT evaluation.id, 3, target.*
+    FROM main.evaluation JOIN target ON target.trace_id = evaluation.trace_id
+    WHERE evaluation.span_id IS NULL AND target.parent_span_id IS NULL
+    UNION ALL SELECT evaluation.id, 4, target.*
+    FROM main.evaluation JOIN target ON target.response = evaluation.response_id
+    WHERE evaluation.span_id IS NULL AND evaluation.trace_id IS NULL
+    UNION ALL SELECT evaluation.id, 5, target.*
+    FROM main.evaluation JOIN target ON target.session_id = evaluation.session_id
+    WHERE evaluation.span_id IS NULL AND evaluation.trace_id IS NULL AND target.parent_span_id IS NULL
+),
+-- Of the best way to match, the topmost span: a root, else the one that starts first and ends last.
 ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY row ORDER BY rank, start_time_unix_nano) AS place FROM candidates
-)
-SELECT eval_id, name, score, label, annotator, run_id, trace_id, span_id, service_name, workflow_name, span_name, duration_ns
-FROM ranked
-WHERE place = 1;
+    SELECT *, row_number() OVER (
+        PARTITION BY id
+        ORDER BY rank, start_time_unix_nano, parent_span_id IS NOT NULL, end_time_unix_nano DESC, trace_id, span_id) AS place,
+        min(rank) OVER (PARTITION BY id) AS best
+    FROM candidate
+),
+traces_matched AS (SELECT id, count(DISTINCT trace_id) AS trace_count FROM ranked WHERE rank = best AND rank < 5 GROUP BY id)
+SELECT evaluation.eval_id, evaluation.name, evaluation.score, evaluation.label, evaluation.annotator, evaluation.run_id,
+    ranked.trace_id, ranked.span_id, ranked.service_name, ranked.workflow_name, ranked.span_name, ranked.duration_ns,
+    ranked.start_time_unix_nano, ranked.end_time_unix_nano, ranked.status_code,
+    CASE ranked.rank WHEN 0 THEN 'span_id' WHEN 1 THEN 'eval_id' WHEN 2 THEN 'example_id' WHEN 3 THEN 'trace_id'
+        WHEN 4 THEN 'response_id' ELSE 'session_id' END AS matched_by,
+    coalesce(traces_matched.trace_count > 1, 0) AS is_ambiguous, evaluation.id AS evaluation_id
+FROM ranked JOIN main.evaluation ON evaluation.id = ranked.id LEFT JOIN traces_matched ON traces_matched.id = ranked.id
+WHERE ranked.place = 1;
 
--- Tokens and dollars by model. A model without a price has NULL, never 0.
+-- Each model's prices with the time until which they hold.
+CREATE TEMP VIEW prices AS
+SELECT model, kind, effective_from_unix_nano,
+    lead(effective_from_unix_nano, 1, 9223372036854775807) OVER (PARTITION BY model ORDER BY effective_from_unix_nano)
+        AS effective_until_unix_nano,
+    input, cache_read, cache_write, output, source
+FROM main.model_price;
+
+-- Tokens and dollars by model: token types do not overlap, `input_tokens` here is without what a cache gave or took. A model with a
+-- call without a price has NULL, never 0.
 CREATE TEMP VIEW costs AS
-WITH priced AS (
-    SELECT token_spans.*, (
-        SELECT price.rowid_key FROM (
-            SELECT model || char(31) || effective_from_unix_nano AS rowid_key, model, effective_from_unix_nano FROM main.price
-        ) AS price
-        WHERE price.model = token_spans.model AND price.effective_from_unix_nano <= token_spans.end_time_unix_nano
-        ORDER BY price.effective_from_unix_nano DESC LIMIT 1
-    ) AS price_key
+WITH typed AS (
+    SELECT service_name, workflow_name, model, tokens, end_time_unix_nano,
+        input_tokens IS NULL AND output_tokens IS NULL AS is_bare,
+        max(0, coalesce(input_tokens, 0) - coalesce(cached_tokens, 0) - coalesce(cache_write_tokens, 0)) AS fresh,
+        coalesce(cached_tokens, 0) AS cache_read, coalesce(cache_write_tokens, 0) AS cache_write,
+        coalesce(output_tokens, 0) AS produced
     FROM token_spans
 )
-SELECT priced.service_name, priced.workflow_name, priced.model, count(*) AS calls, sum(priced.tokens) AS tokens,
-    sum(priced.input_tokens) AS input_tokens, sum(priced.cached_tokens) AS cached_tokens,
-    sum(priced.output_tokens) AS output_tokens,
-    CASE WHEN count(price.model) = count(*) THEN sum(
-        ((coalesce(priced.input_tokens, 0) - coalesce(priced.cached_tokens, 0)) * price.input
-        + coalesce(priced.cached_tokens, 0) * price.cache_read
-        + coalesce(priced.output_tokens, 0) * price.output) / 1e6) END AS dollars
-FROM priced LEFT JOIN main.price AS price
-    ON price.model || char(31) || price.effective_from_unix_nano = priced.price_key
-GROUP BY priced.service_name, priced.workflow_name, priced.model;
+SELECT typed.service_name, typed.workflow_name, typed.model, count(*) AS calls, sum(typed.tokens) AS tokens,
+    sum(CASE WHEN NOT is_bare THEN fresh ELSE 0 END) AS input_tokens,
+    sum(CASE WHEN NOT is_bare THEN typed.cache_read ELSE 0 END) AS cached_tokens,
+    sum(CASE WHEN NOT is_bare THEN typed.cache_write ELSE 0 END) AS cache_write_tokens,
+    sum(CASE WHEN NOT is_bare THEN produced ELSE 0 END) AS output_tokens,
+    sum(CASE WHEN is_bare THEN typed.tokens ELSE 0 END) AS unspecified_tokens,
+    count(*) - count(prices.model) AS unpriced_calls,
+    CASE WHEN count(prices.model) = count(*) THEN sum(CASE WHEN is_bare THEN typed.tokens * prices.output ELSE
+        fresh * prices.input + typed.cache_read * prices.cache_read + typed.cache_write * prices.cache_write
+        + produced * prices.output END) / 1e6 END AS dollars
+FROM typed LEFT JOIN prices ON prices.model = typed.model AND prices.effective_from_unix_nano <= typed.end_time_unix_nano
+    AND typed.end_time_unix_nano < prices.effective_until_unix_nano
+GROUP BY typed.service_name, typed.workflow_name, typed.model;
+
+-- Stalls of agents' loops, oldest first.
+CREATE TEMP VIEW stalls AS
+SELECT time_unix_nano, kind, service_name, workflow_name, trace_id, span_id, span_name, duration_ns, detail
+FROM main.stall
+ORDER BY time_unix_nano, id;

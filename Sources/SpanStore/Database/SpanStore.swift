@@ -22,6 +22,7 @@ package final class SpanStore {
     private let insertSegment: Statement
     private let insertStream: Statement
     private let derivations: DerivationTables
+    private let annex: AnnexTables
 
     /// Opens or creates the store in a folder, takes its lock and checks that commits are durable.
     package init(folder: StoreFolder, gate: CommitGate) throws(StoreError) {
@@ -36,6 +37,7 @@ package final class SpanStore {
             insertSegment = try connection.prepare(SegmentRow.insertion, persistent: true)
             insertStream = try connection.prepare("INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
             derivations = try DerivationTables(connection)
+            annex = AnnexTables(connection)
             mark = AcknowledgedMark(folder)
             lostCommits = try AcknowledgedMark.loss(mark.receivedUnixNano, connection)
             try loadLedger()
@@ -77,15 +79,18 @@ package final class SpanStore {
 
     // MARK: Commit
 
-    /// Makes a segment and derivation rows durable in one transaction.
-    package func commit(_ segment: EncodedSegment?, _ rows: DerivationRows, nowUnixNano: Int64) throws(StoreError) {
+    /// Makes a segment, derivation rows and what stands beside them durable in one transaction.
+    package func commit(
+        _ segment: EncodedSegment?, _ rows: DerivationRows, annex annexRows: AnnexRows = AnnexRows(), nowUnixNano: Int64
+    ) throws(StoreError) {
         let folds = derivations.shouldFold(rows, lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
-        if segment == nil && rows.isEmpty && !folds { return }
+        if segment == nil && rows.isEmpty && annexRows.isEmpty && !folds { return }
         do throws(SQLiteError) {
             let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
                 let id = segment == nil ? 0 : ledger.takeNumber()
                 let written = try connection.transaction { () throws(SQLiteError) in
                     if let segment { try insert(segment, id: id) }
+                    if !annexRows.isEmpty { try annex.write(annexRows, nowUnixNano: nowUnixNano) }
                     return try derivations.write(rows, folds: folds)
                 }
                 if let segment { ledger.append(SegmentLedger.Entry(segment, id: id)) }

@@ -6,6 +6,18 @@ enum StoreSettings {
     /// Raised when an older program would misread the tables.
     static let schemaVersion: Int64 = 2
 
+    /// A connection that may write, to a file that the caller owns.
+    static func openWriter(_ folder: StoreFolder) throws(StoreError) -> Connection {
+        let connection: Connection
+        do throws(SQLiteError) {
+            connection = try Connection(path: folder.databasePath, access: .readWrite)
+        } catch {
+            throw .database(error)
+        }
+        try prepareWriter(connection)
+        return connection
+    }
+
     /// Prepares the writer's connection and makes the tables.
     static func prepareWriter(_ connection: Connection) throws(StoreError) {
         do {

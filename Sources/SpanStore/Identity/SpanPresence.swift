@@ -1,7 +1,8 @@
-import SQLite
+package import SQLite
 package import TelemetryModel
 
-/// Knows which spans are stored. One owner: the thread that lets spans in. It reads on a connection of its own, beside commits.
+/// Knows which spans are stored, and reads what stands beside them. One owner: the thread that lets spans in. It reads on a connection
+/// of its own, beside commits.
 package final class SpanPresence {
     /// What is known of a span that wants in.
     package enum Answer: Sendable {
@@ -74,6 +75,27 @@ package final class SpanPresence {
             Result { try identities.contentHash(span.traceID, span.spanID, in: entries) { try catalog.open($0) } }
         }
         return try result.get()
+    }
+
+    /// The price table as it stands.
+    package func prices() throws(StoreError) -> PriceTable {
+        do throws(SQLiteError) {
+            return try AnnexReading.prices(connection)
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    /// Rows of a query about what stands beside the spans, for the families that are made of them.
+    package func rows<Row>(_ sql: String, _ read: (Statement) -> Row) throws(StoreError) -> [Row] {
+        do throws(SQLiteError) {
+            let statement = try connection.prepare(sql)
+            var rows: [Row] = []
+            while try statement.step() { rows.append(read(statement)) }
+            return rows
+        } catch {
+            throw .database(error)
+        }
     }
 
     /// Keeps memory bounded; to be called after a commit.

@@ -103,8 +103,8 @@ package final class SQLReader: @unchecked Sendable {
 
     /// Names that a user queries, in the order of docs/sql.md.
     package static let tables = [
-        "spans", "traces", "sessions", "timeouts", "tools", "workflows", "breaker_transitions", "token_spans", "costs", "evals",
-        "span_evals", "counter", "label_value", "derivation_state",
+        "spans", "traces", "sessions", "timeouts", "tools", "workflows", "breaker_transitions", "token_spans", "costs", "prices",
+        "evals", "span_evals", "stalls", "heartbeat", "counter", "label_value", "derivation_state",
     ]
 
     /// The names of a table's columns, with their types where they have one; `table` must be one of `tables`.

@@ -28,7 +28,7 @@ extension SegmentRows {
             return try tableRows(FixedColumn.resource, filter, rows) { try serviceNames().map { Array($0.utf8) } }
         case .scopeName:
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
-        case .scopeVersion, .attributes, .resourceAttributes, .events, .links: return rows
+        case .scopeVersion, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
         }
     }

@@ -19,6 +19,8 @@ final class SegmentRows {
     private var resourceJSON: [[UInt8]]?
     private var storedScopes: [StoredScope]?
     private var attributeColumns: [(name: String, column: DecodedColumn)]?
+    /// The columns behind an `attribute` source, by SQL column.
+    private var attributeLookups: [[DecodedColumn]?]
     private var json = JSONWriter()
 
     /// Integers behind one reference, so that looking one up copies nothing.
@@ -83,6 +85,7 @@ final class SegmentRows {
     init(_ reader: SegmentReader, attributes: [String]) {
         self.reader = reader
         attributeKeys = attributes
+        attributeLookups = Array(repeating: nil, count: SpansColumn.all.count)
         columns = Array(repeating: .unknown, count: SpansColumn.all.count + attributes.count)
     }
 
@@ -96,6 +99,12 @@ final class SegmentRows {
     private func fixed(_ name: String) throws -> DecodedColumn? {
         try reader.column(.fixed, name)
     }
+
+    /// Columns that almost every row asks for, looked up once; the look-up by name costs more than the value.
+    private lazy var startColumn = Result { try reader.column(.fixed, FixedColumn.start) }
+    private lazy var durationColumn = Result { try reader.column(.fixed, FixedColumn.duration) }
+    private lazy var resourceColumn = Result { try reader.column(.fixed, FixedColumn.resource) }
+    private lazy var overflowColumn = Result { try reader.column(.fixed, FixedColumn.overflow) }
 
     private func column(_ index: Int, _ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
         try reader.column(space, name)
@@ -174,13 +183,12 @@ final class SegmentRows {
         case .parentSpanID: return try identity(column(index, .fixed, FixedColumn.parentSpanID), row)
         case .startTime: return try integer(column(index, .fixed, FixedColumn.start), row)
         case .endTime:
-            guard let start = try fixed(FixedColumn.start)?.integer(row),
-                let duration = try column(index, .fixed, FixedColumn.duration)?.integer(row)
+            guard let start = try startColumn.get()?.integer(row), let duration = try durationColumn.get()?.integer(row)
             else { return .null }
             return .integer(start &+ duration)
         case .duration:
-            guard let start = try fixed(FixedColumn.start)?.integer(row),
-                let duration = try column(index, .fixed, FixedColumn.duration)?.integer(row), start &+ duration != 0
+            guard let start = try startColumn.get()?.integer(row), let duration = try durationColumn.get()?.integer(row),
+                start &+ duration != 0
             else { return .null }
             return .integer(max(0, duration))
         case .serviceName: return .string(try serviceNames()[Int(try resource(row))])
@@ -192,6 +200,7 @@ final class SegmentRows {
             return .text(column.bytes[range])
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
+        case .firstAttribute(let keys): return try firstAttribute(keys, row, column: index)
         case .events: return try list(fixed(FixedColumn.events), row, WireJSON.event)
         case .links: return try list(fixed(FixedColumn.links), row, WireJSON.link)
         case .attribute(let key): return try attribute(key, row)
@@ -267,7 +276,7 @@ final class SegmentRows {
     }
 
     private func resource(_ row: Int) throws -> Int64 {
-        guard let number = try fixed(FixedColumn.resource)?.integer(row), number >= 0, number < (try serviceNames().count)
+        guard let number = try resourceColumn.get()?.integer(row), number >= 0, number < (try serviceNames().count)
         else { throw SegmentError.damaged("a span of no resource") }
         return number
     }
@@ -324,13 +333,43 @@ final class SegmentRows {
         return .text(json.bytes[...])
     }
 
+    /// The first of the attributes that the span has; segments without them cost nothing.
+    private func firstAttribute(_ keys: [String], _ row: Int, column index: Int) throws -> Value {
+        if attributeLookups[index] == nil {
+            attributeLookups[index] = try keys.compactMap { try reader.column(.attribute, $0) }
+        }
+        for column in attributeLookups[index] ?? [] {
+            switch column.value(row) {
+            case .absent, .empty: break
+            case .integer(let integer): return .integer(integer)
+            case .bool(let flag): return .integer(flag ? 1 : 0)
+            case .text(let range): return .text(column.bytes[range])
+            case .double(let double): return .string(JSONValue.double(double).line)
+            case .encoded(let kind, let range):
+                json.clear()
+                WireJSON.value(kind, column.bytes, WireRange(offset: range.lowerBound, count: range.count), into: &json)
+                return .text(json.bytes[...])
+            }
+        }
+        guard try overflowColumn.get() != nil else { return .null }
+        let all = try attributes(row)
+        guard let value = keys.lazy.compactMap({ JSONText.member($0, in: all) }).first else { return .null }
+        switch value {
+        case .text(let text): return .string(text)
+        case .number(let digits): return Int64(digits).map(Value.integer) ?? .string(digits)
+        case .bool(let flag): return .integer(flag ? 1 : 0)
+        case .null: return .null
+        case .container(let range): return .text(json.bytes[range])
+        }
+    }
+
     private func attributes(_ row: Int) throws -> ArraySlice<UInt8> {
         let columns = try attributeColumns ?? loadAttributeColumns()
         json.clear()
         json.raw("{")
         var isFirst = true
         for (name, column) in columns { member(name, column.value(row), column.bytes, &isFirst) }
-        if let overflow = try fixed(FixedColumn.overflow), case .encoded(_, let range) = overflow.value(row) {
+        if let overflow = try overflowColumn.get(), case .encoded(_, let range) = overflow.value(row) {
             var cursor = try ByteCursor(overflow.bytes, range: range)
             while cursor.position < cursor.end {
                 let name = try cursor.prefixedText()

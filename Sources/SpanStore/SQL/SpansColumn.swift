@@ -9,6 +9,8 @@ enum SpansColumn {
         case attributes, resourceAttributes, events, links
         /// A span attribute by its key, as `attr` gives it.
         case attribute(String)
+        /// The first of these span attributes, for reports: unlike `attr(attributes, …)` it reads no other attribute.
+        case firstAttribute([String])
     }
 
     static let all: [(name: String, type: String, source: Source)] = [
@@ -56,6 +58,17 @@ enum SpansColumn {
         ("resource_attributes", "TEXT", .resourceAttributes),
         ("events", "TEXT", .events),
         ("links", "TEXT", .links),
+        // Hidden: `SELECT *` leaves them out.
+        ("content_hash", "INTEGER HIDDEN", .integer(.fixed, FixedColumn.contentHash)),
+        ("workflow_root", "INTEGER HIDDEN", .firstAttribute(["workflow.root"])),
+        (
+            "cache_write_tokens", "INTEGER HIDDEN",
+            .firstAttribute([
+                "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
+                "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
+            ])
+        ),
+        ("tool_arguments", "TEXT HIDDEN", .firstAttribute(["gen_ai.tool.call.arguments"])),
     ]
 
     static let startTimeIndex = index(of: "start_time_unix_nano")

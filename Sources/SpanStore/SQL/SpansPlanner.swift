@@ -45,7 +45,7 @@ enum SpansPlanner {
         case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text: isText = true
         case .startTime, .endTime, .duration, .integer: isText = false
         case .attribute: isText = true
-        case .scopeVersion, .attributes, .resourceAttributes, .events, .links: return nil
+        case .scopeVersion, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return nil
         }
         switch Int32(constraint.op) {
         case SQLITE_INDEX_CONSTRAINT_EQ:

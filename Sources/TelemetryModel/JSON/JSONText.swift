@@ -77,7 +77,7 @@ public struct JSONText {
         return escaped ? Self.unescaped(raw) : String(decoding: raw, as: UTF8.self)
     }
 
-    private static func unescaped(_ raw: ArraySlice<UInt8>) -> String {
+    static func unescaped(_ raw: ArraySlice<UInt8>) -> String {
         var units: [UInt16] = []
         var text = ""
         func flush() {

@@ -1,0 +1,172 @@
+import Derivations
+import Dispatch
+import PrometheusText
+import SQLite
+import SpanStore
+import Synchronization
+import TelemetryModel
+
+/// Looks through stored runs for stalls on a thread of its own, with a connection of its own, behind the writer: no commit waits for
+/// it. It works for a tenth of the time at most, so under load it lags and later catches up.
+final class StallLoop: Sendable {
+    /// Runs that ended are looked at when no more spans of theirs are expected.
+    private static let settleNanoseconds: Int64 = 10_000_000_000
+    private static let interval = Duration.seconds(5)
+    /// How much of the time it may work: one part in this many.
+    private static let dutyCycle = 10
+    /// After a start, spans this far before the watermark are read again, since runs may have been open.
+    private static let rereadNanoseconds: Int64 = 300_000_000_000
+    /// Segments' spans that one pass reads.
+    private static let spansPerPassMax = 100_000
+
+    private let folder: StoreFolder
+    private let gapNanoseconds: Int64
+    private let clock: @Sendable () -> Int64
+    /// Commits rows through the writer; `false` when it stops.
+    private let commit: @Sendable (AnnexRows) -> Bool
+    private let isStopping = Atomic(false)
+    private let wake = DispatchSemaphore(value: 0)
+    private let finished = DispatchSemaphore(value: 0)
+    private let active = Mutex<[StallWatch.Active: Int]>([:])
+
+    init(
+        folder: StoreFolder, gapNanoseconds: Int64, clock: @escaping @Sendable () -> Int64,
+        commit: @escaping @Sendable (AnnexRows) -> Bool
+    ) {
+        self.folder = folder
+        self.gapNanoseconds = gapNanoseconds
+        self.clock = clock
+        self.commit = commit
+        DispatchQueue(label: "fusebox.stalls", qos: .background).async { [self] in
+            run()
+            finished.signal()
+        }
+    }
+
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        wake.signal()
+        finished.wait()
+    }
+
+    /// Runs that are silent now.
+    func family() -> MetricFamily {
+        MetricFamily(
+            name: "agent_loop_stalls_active", help: "Runs that have begun, have not ended and are silent.", kind: .gauge,
+            samples: active.withLock { active in
+                active.map { owner, count in
+                    MetricFamily.Sample(
+                        labels: LabelText.render([
+                            ("service_name", LabelSanitiser.clean(owner.service)),
+                            ("workflow", LabelSanitiser.clean(owner.workflow)), ("kind", StallRules.Kind.gap.rawValue),
+                        ]), value: .integer(Int64(count)))
+                }.sorted { $0.labels < $1.labels }
+            })
+    }
+
+    private func run() {
+        var watch = StallWatch(gapNanoseconds: gapNanoseconds, settleNanoseconds: Self.settleNanoseconds)
+        var position: Int64?
+        var pause = Self.interval
+        while !isStopping.load(ordering: .acquiring) {
+            _ = wake.wait(timeout: .now() + .nanoseconds(Int(clamping: pause.nanoseconds)))
+            if isStopping.load(ordering: .acquiring) { return }
+            let start = ContinuousClock.now
+            var isBehind = false
+            do {
+                isBehind = try pass(&watch, &position)
+            } catch {
+                // What could not be read or committed is read again in the next pass.
+                position = nil
+                watch = StallWatch(gapNanoseconds: gapNanoseconds, settleNanoseconds: Self.settleNanoseconds)
+            }
+            let worked = ContinuousClock.now - start
+            pause = max(isBehind ? .milliseconds(100) : Self.interval, worked * Self.dutyCycle)
+        }
+    }
+
+    /// Reads what was received since the last pass; `true` when there is more.
+    private func pass(_ watch: inout StallWatch, _ position: inout Int64?) throws -> Bool {
+        let reader = try SQLReader(folder: folder)
+        let watermark = try reader.connection.text("SELECT value FROM meta WHERE key = 'stall_watermark_unix_nano'").flatMap { Int64($0) }
+        let from = position ?? max(0, (watermark ?? 0) - Self.rereadNanoseconds)
+        // A run is looked at one settle time after its end came in, and spans are read half of it after they came in.
+        let settled = clock() - Self.settleNanoseconds / 2
+        let until = try Self.end(reader.connection, from: from, until: settled)
+        if until > from { try Self.read(reader.connection, from: from, until: until, into: &watch) }
+        let isBehind = until < settled
+        let stalls = watch.advance(to: until)
+        position = until
+        active.withLock { $0 = isBehind ? [:] : watch.active(at: clock()) }
+        guard !stalls.isEmpty || (watermark ?? 0) < until - 60_000_000_000 && until > from else { return isBehind }
+        var rows = AnnexRows()
+        rows.stalls = stalls.map { StallRow($0) }
+        rows.stallWatermarkUnixNano = until
+        guard commit(rows) else { throw IngestError.stopping }
+        return isBehind
+    }
+
+    /// The time up to which a pass reads: no more spans than its share, by whole segments.
+    private static func end(_ connection: Connection, from: Int64, until: Int64) throws(SQLiteError) -> Int64 {
+        let statement = try connection.prepare(
+            "SELECT received_max, span_count FROM segment WHERE received_max > \(from) ORDER BY received_max")
+        var spans = 0
+        while try statement.step() {
+            spans += Int(statement.integer(1))
+            if spans > spansPerPassMax { return min(until, statement.integer(0)) }
+        }
+        return until
+    }
+
+    private static func read(_ connection: Connection, from: Int64, until: Int64, into watch: inout StallWatch) throws(SQLiteError) {
+        let bounds = try connection.prepare(
+            "SELECT min(start_min), max(start_max) FROM segment WHERE received_max > \(from) AND received_min <= \(until)")
+        guard try bounds.step(), !bounds.isNull(0) else { return }
+        let statement = try connection.prepare(
+            """
+            SELECT trace_id, span_id, parent_span_id, name, start_time_unix_nano, end_time_unix_nano, step_id, tool_name,
+                tool_arguments, CASE WHEN events <> '[]' THEN events END, service_name, workflow_name,
+                coalesce(attr(resource_attributes, 'service.instance.id'), attr(resource_attributes, 'host.name') || ':'
+                    || attr(resource_attributes, 'process.pid'), ''),
+                workflow_name IS NOT NULL AND (parent_span_id IS NULL OR workflow_root = 1), received_time_unix_nano
+            FROM spans
+            WHERE start_time_unix_nano >= \(bounds.integer(0)) AND start_time_unix_nano <= \(bounds.integer(1))
+                AND received_time_unix_nano > \(from) AND received_time_unix_nano <= \(until)
+                AND start_time_unix_nano > 0 AND end_time_unix_nano > 0
+            """)
+        while try statement.step() {
+            var span = StallSpan(
+                traceID: statement.text(0) ?? "", spanID: statement.text(1) ?? "", parentSpanID: statement.text(2),
+                name: statement.text(3) ?? "", start: statement.integer(4), end: statement.integer(5))
+            span.step = statement.text(6)
+            span.tool = statement.text(7)
+            span.argumentsHash = statement.text(8)?.hashValue
+            if let events = statement.text(9) { span.eventTimes = times(events) }
+            watch.take(
+                span, service: statement.text(10) ?? "", workflow: statement.text(11), instance: statement.text(12) ?? "",
+                isRun: statement.integer(13) == 1, received: statement.integer(14))
+        }
+    }
+
+    private static func times(_ events: String) -> [Int64] {
+        guard case .array(let values)? = try? JSONValue.parse(Array(events.utf8)[...]) else { return [] }
+        return values.compactMap { event in
+            guard case .integer(let time)? = event["time_unix_nano"], time > 0 else { return nil }
+            return time
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+}
+
+extension StallRow {
+    fileprivate init(_ stall: StallWatch.Stall) {
+        self.init(
+            timeUnixNano: stall.finding.time, kind: Kind(rawValue: stall.finding.kind.rawValue) ?? .gap,
+            serviceName: LabelSanitiser.clean(stall.service), workflowName: LabelSanitiser.clean(stall.workflow),
+            traceID: stall.suspect.traceID, spanID: stall.suspect.spanID, spanName: stall.suspect.name,
+            durationNanoseconds: stall.finding.duration, detail: stall.finding.detail)
+    }
+}

@@ -1,0 +1,84 @@
+package import SQLite
+package import SpanStore
+import TelemetryModel
+
+/// Reads figures by SQL: the same text that `--explain` prints.
+package struct ReportReader {
+    package let connection: Connection
+
+    package init(_ reader: SQLReader) {
+        connection = reader.connection
+    }
+
+    /// Why a report could not be made.
+    package enum Failure: Error, Sendable {
+        /// The user's condition is not SQL over the columns of `spans`.
+        case condition(String)
+        case database(SQLiteError)
+
+        package var isRetryable: Bool {
+            switch self {
+            case .condition: false
+            case .database(let error): error.isRetryable
+            }
+        }
+
+        package var message: String {
+            switch self {
+            case .condition(let message): message
+            case .database(let error): error.message
+            }
+        }
+    }
+
+    /// The rows of a query.
+    package func rows<Row>(_ sql: String, _ read: (Statement) throws(SQLiteError) -> Row) throws(Failure) -> [Row] {
+        var rows: [Row] = []
+        try each(sql) { statement throws(SQLiteError) in rows.append(try read(statement)) }
+        return rows
+    }
+
+    /// Runs over the rows of a query without keeping them.
+    package func each(_ sql: String, _ body: (Statement) throws(SQLiteError) -> Void) throws(Failure) {
+        do throws(SQLiteError) {
+            let statement = try connection.prepare(sql)
+            while try statement.step() { try body(statement) }
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    /// The first row of a query; `nil` without one.
+    package func row<Row>(_ sql: String, _ read: (Statement) throws(SQLiteError) -> Row) throws(Failure) -> Row? {
+        try rows(sql, read).first
+    }
+
+    /// Checks a user's condition before it goes into queries: it must be one expression over the columns of `spans`.
+    package func check(_ window: ReportWindow) throws(Failure) {
+        guard let condition = window.condition else { return }
+        guard !condition.contains(";"), condition.filter({ $0 == "(" }).count == condition.filter({ $0 == ")" }).count,
+            !condition.contains("--")
+        else { throw .condition("--where takes one SQL condition, without ; or --: \(condition)") }
+        do throws(SQLiteError) {
+            _ = try connection.prepare("SELECT 1 FROM spans WHERE (\(condition)) LIMIT 0")
+        } catch {
+            throw .condition("--where is not a condition over the columns of spans: \(error.message)")
+        }
+    }
+
+    // MARK: Windows in SQL
+
+    /// The condition for spans that end in the window. The start is bounded by the segments that reach into it, so that the others
+    /// are not read.
+    package func spansCondition(_ window: ReportWindow) throws(Failure) -> String {
+        let earliest = try row(
+            "SELECT min(start_min) FROM segment WHERE end_max >= \(window.fromUnixNano)", { $0.isNull(0) ? nil : $0.integer(0) })
+        var terms = [
+            "end_time_unix_nano >= \(window.fromUnixNano)", "end_time_unix_nano < \(window.untilUnixNano)",
+            "start_time_unix_nano < \(window.untilUnixNano)",
+        ]
+        if let earliest, let earliest { terms.append("start_time_unix_nano >= \(earliest)") }
+        if let condition = window.condition { terms.append("(\(condition))") }
+        return terms.joined(separator: "\n    AND ")
+    }
+}
