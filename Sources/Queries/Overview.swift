@@ -98,7 +98,7 @@ struct OverviewReading {
                 SELECT start_time_unix_nano / \(stepNanoseconds) AS bucket, tokens, (
                     SELECT (max(0, coalesce(input_tokens, 0) - coalesce(cached_tokens, 0)) * price.input
                         + coalesce(cached_tokens, 0) * price.cache_read + coalesce(output_tokens, 0) * price.output) / 1e6
-                    FROM main.price AS price
+                    FROM main.model_price AS price
                     WHERE price.model = counted.model AND price.effective_from_unix_nano <= counted.end_time_unix_nano
                     ORDER BY price.effective_from_unix_nano DESC LIMIT 1) AS dollars
                 FROM counted WHERE start_time_unix_nano < ?2 AND NOT EXISTS (

@@ -17,7 +17,7 @@ package enum TraceReading {
     private static let dollars = """
         (SELECT ((max(0, coalesce(input_tokens, 0) - coalesce(cached_tokens, 0))) * price.input
             + coalesce(cached_tokens, 0) * price.cache_read + coalesce(output_tokens, 0) * price.output) / 1e6
-        FROM main.price AS price
+        FROM main.model_price AS price
         WHERE price.model = spans.model AND price.effective_from_unix_nano <= spans.end_time_unix_nano
         ORDER BY price.effective_from_unix_nano DESC LIMIT 1)
         """
