@@ -109,7 +109,7 @@ let package = Package(
 
         // What scripts/instructions.sh counts the instructions of.
         .executableTarget(
-            name: "instructions", dependencies: ["OTLP", "SemanticColumns", "SpanStore", "TelemetryModel"],
+            name: "instructions", dependencies: ["OTLP", "SemanticColumns", "Derivations", "Ingest", "SpanStore", "TelemetryModel"],
             path: "Tests/Instructions"),
 
         // Tests: the kit that they share, and one target for each above.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Counts the instructions that decoding and encoding a span take, under callgrind, and fails when there are more than
+# Counts the instructions that decoding, deriving from and encoding a span take, under callgrind, and fails when there are more than
 # bench/instructions.txt allows. Unlike time they are the same on a busy machine.
 #
 #   scripts/instructions.sh            compares
@@ -31,7 +31,7 @@ limits=bench/instructions.txt
 status=0
 recorded="# Instructions a span at most, by scripts/instructions.sh --record: what was counted and a quarter more.
 "
-for mode in decode encode; do
+for mode in decode derive encode; do
     few=$(count "$mode" 2)
     many=$(count "$mode" 12)
     each=$(((many - few) / 10 / 500))

@@ -199,7 +199,7 @@ package final class IngestWriter: Sendable {
             if isIdle { state.handOverIfFree() }
             if isIdle && state.isEmpty { state.tick(nowUnixNano: clock()) }
             takeRows(state, &inbox, &heartbeat, isLast: work.isClosed)
-            metrics.pendingObservations.set(state.derivations.pendingObservations)
+            metrics.pendingObservations.set(state.pendingObservations)
             if work.isClosed { return state.drain() }
         }
     }

@@ -1,10 +1,10 @@
-import Derivations
-import SemanticColumns
-import SpanStore
-import TelemetryModel
+package import Derivations
+package import SemanticColumns
+package import SpanStore
+package import TelemetryModel
 
 /// Takes spans in, one after the other: asks whether each is new, reads its columns, derives from it, and puts it in the group.
-struct SpanGatherer {
+package struct SpanGatherer {
     private let presence: SpanPresence
     private(set) var derivations: SpanDerivations
     /// Evals and counts that go with the next commit.
@@ -15,13 +15,19 @@ struct SpanGatherer {
     private var observed = ObservedSpan(traceID: TraceID(high: 0, low: 0), spanID: SpanID(0))
     private var annotations = SpanAnnotations()
 
-    init(presence: SpanPresence, derivations: SpanDerivations, table: ColumnTable, prices: PriceTable) {
+    package init(presence: SpanPresence, derivations: SpanDerivations, table: ColumnTable, prices: PriceTable) {
         self.presence = presence
         self.derivations = derivations
         annex = WriterAnnex(prices: prices)
         reader = ColumnReader(table: table)
         self.derivations.prices = annex.priceBook
     }
+
+    /// How far the derivations have settled; nanoseconds since 1970.
+    var settleClockUnixNano: Int64 { derivations.clockUnixNano }
+
+    /// Observations that wait for older ones.
+    var pendingObservations: Int { derivations.pendingObservations }
 
     /// Puts the derivations as they were read anew in the place of these.
     mutating func replace(_ restored: SpanDerivations) {
@@ -36,13 +42,13 @@ struct SpanGatherer {
     }
 
     /// Sets the time at which the spans that follow were received; it must not go back.
-    mutating func advance(to nowUnixNano: Int64) {
+    package mutating func advance(to nowUnixNano: Int64) {
         annotations.receivedTimeUnixNano = nowUnixNano
         derivations.advance(to: nowUnixNano)
     }
 
     /// Prepares for the spans of a batch.
-    mutating func begin(_ batch: inout SpanBatch) {
+    package mutating func begin(_ batch: inout SpanBatch) {
         reader.begin(&batch)
         observer.begin(batch)
         annex.begin(batch)
@@ -51,7 +57,7 @@ struct SpanGatherer {
     /// Takes the batch's spans in from position `start` on, until the group is full; gives the position of the next one.
     ///
     /// - Parameter committing: the group that is being committed, whose spans are not known to be stored yet.
-    mutating func append(
+    package mutating func append(
         _ batch: inout SpanBatch, from start: Int, _ result: inout IngestResult, committing: inout SpanGroup?
     ) throws(StoreError) -> Int {
         let floor = presence.retentionFloorUnixNano ?? .min
@@ -102,7 +108,7 @@ struct SpanGatherer {
     }
 
     /// What was gathered and what it changed; another group begins.
-    mutating func take() -> (SpanGroup, DerivationChanges, AnnexRows) {
+    package mutating func take() -> (SpanGroup, DerivationChanges, AnnexRows) {
         defer { group = SpanGroup() }
         return (group, derivations.takeChanges(), annex.takeRows())
     }

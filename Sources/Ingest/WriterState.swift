@@ -40,8 +40,11 @@ final class WriterState: @unchecked Sendable {
         clockUnixNano = gatherer.derivations.clockUnixNano
     }
 
-    /// What was derived, of what is committed and what is gathered.
+    /// What was derived, of what is committed and what is gathered. A copy: not for every round.
     var derivations: SpanDerivations { gatherer.derivations }
+
+    /// Observations that wait for older ones.
+    var pendingObservations: Int { gatherer.pendingObservations }
 
     // MARK: Gathering
 
@@ -172,12 +175,14 @@ final class WriterState: @unchecked Sendable {
         gatherer.advance(to: clockUnixNano)
     }
 
-    /// Lets observations settle and breakers expire, and hands over what that changed.
+    /// Lets observations settle and breakers expire, and hands over what that changed: at each step of the derivations' clock, since
+    /// between two of them nothing can. So a writer that is woken by its own commits comes to rest.
     func tick(nowUnixNano: Int64) {
         settle(waits: false)
         guard committing == nil, !isSuspended, (try? refresh()) != nil else { return }
+        let before = gatherer.settleClockUnixNano
         advance(to: nowUnixNano)
-        submit()
+        if gatherer.settleClockUnixNano > before { submit() }
     }
 
     /// Commits rows that stand beside the spans: imported evals, prices, stalls, a heartbeat. Waits for it.

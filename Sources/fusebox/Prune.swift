@@ -9,7 +9,7 @@ struct Prune: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Delete the spans that ended before a time, segment by segment; the server must be stopped.",
         discussion: """
-            Only whole segments go: a segment that holds one later span stays. Counters stay as they are, and spans from before that time
+            Only whole segments go: a segment that holds one later span, or that came within the last minute, stays. Counters stay as they are, and spans from before that time
             are refused from then on. Without --yes it only says what it would delete.
 
             Example:
@@ -36,14 +36,15 @@ struct Prune: AsyncParsableCommand {
         guard bound <= now else { throw CommandFailure(.usage, "\(time) is in the future") }
         do throws(StoreError) {
             guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+            let settle = configuration.policy.breakerSettleNanoseconds + Self.settleMarginNanoseconds
             guard yes else {
                 let reader = try SQLReader(folder: folder)
-                let prunable = try reader.history.segments(endingAtOrBefore: bound)
+                let prunable = try reader.history.segments(
+                    endingAtOrBefore: bound, receivedAtOrBefore: now.subtractingReportingOverflow(settle).partialValue)
                 return Terminal.write(
                     "\(prunable.spans) spans in \(prunable.segments) segments ended before \(time); --yes deletes them\n")
             }
             let store = try SpanStore(folder: folder, gate: CommitGate())
-            let settle = configuration.policy.breakerSettleNanoseconds + Self.settleMarginNanoseconds
             let dropped = try SegmentRetention(store.maintenance())
                 .dropSegments(endedAtOrBefore: bound, nowUnixNano: now, settleNanoseconds: settle)
             store.emptyLog()

@@ -68,7 +68,7 @@ struct Transports {
         access.ingestTokens = transport.ingestTokens
         access.readTokens = transport.readTokens
         access.hosts.names = Set(transport.allowedHosts + [configuration.listenAddress])
-        access.hosts.allowsPlainNames = !configuration.listensOnLoopback
+        access.hosts.allowsPrivateNames = !configuration.listensOnLoopback
         access.origins.allowed = Set(transport.corsOrigins)
         return access
     }

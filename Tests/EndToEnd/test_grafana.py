@@ -279,10 +279,26 @@ def test_jaeger_dependencies(agents):
     assert {"parent": "caller", "child": "called", "callCount": 1} in found
 
 
+@pytest.fixture(scope="module")
+def wide(binary, tmp_path_factory):
+    """A server that whoever reaches this machine could ask."""
+    server = Fusebox(binary, tmp_path_factory.mktemp("wide") / "data", arguments=["--listen", "0.0.0.0", "--insecure-listen"]).start()
+    yield server
+    server.stop()
+
+
 @pytest.mark.parametrize("host, status", [
-    ("127.0.0.1:4318", 200), ("localhost:4318", 200), ("[::1]:4318", 200), ("fusebox:4318", 200), ("host.docker.internal:4318", 200),
-    ("fusebox.agents.svc.cluster.local:4318", 200), ("evil.example.com:4318", 421), ("127.0.0.1.evil.example", 421), ("a.localhost.evil.com", 421),
+    ("127.0.0.1:4318", 200), ("localhost:4318", 200), ("[::1]:4318", 200), ("fusebox:4318", 421), ("host.docker.internal:4318", 200),
+    ("fusebox.agents.svc.cluster.local:4318", 421), ("evil.example.com:4318", 421), ("127.0.0.1.evil.example", 421), ("a.localhost.evil.com", 421),
 ])
 @pytest.mark.parametrize("path", ["/", "/api/status", "/tempo/api/echo", "/jaeger/api/services"])
 def test_a_name_that_somebody_else_may_own_reads_nothing(agents, path, host, status):
     assert agents.get(path, headers={"Host": host}).status == status
+
+
+@pytest.mark.parametrize("host, status", [
+    ("fusebox:4318", 200), ("fusebox.agents.svc:4318", 200), ("fusebox.agents.svc.cluster.local:4318", 200), ("mac.local", 200),
+    ("evil.example.com:4318", 421), ("svc.example.com", 421),
+])
+def test_beyond_loopback_it_goes_by_the_names_of_private_networks(wide, host, status):
+    assert wide.get("/tempo/api/echo", headers={"Host": host}).status == status

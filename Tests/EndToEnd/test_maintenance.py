@@ -89,10 +89,10 @@ def test_verify_names_the_damaged_segment_and_its_times(filled, tmp_path):
     ("UPDATE segment SET start_max = start_max + 1 WHERE id = 1", "its times are not those of its spans"),
     ("UPDATE segment SET trace_filter = zeroblob(4) WHERE id = 1", "trace filter"),
     ("DELETE FROM segment_stream WHERE id = 4097", "streams"),
-    ("DELETE FROM segment WHERE id = 1", "belongs to no segment"),
+    ("DELETE FROM segment WHERE id = 1", "belong to no segment"),
     ("INSERT INTO segment_stream VALUES (1 << 40, x'00')", "belong to no segment"),
     ("UPDATE label_value SET first_seen_unix_nano = 1", "rows of the table label_value are damaged"),
-    ("ALTER TABLE eval RENAME COLUMN score TO points", "the declaration of the table eval is not as it was made"),
+    ("ALTER TABLE evaluation RENAME COLUMN score TO points", "the declaration of the table evaluation is not as it was made"),
 ])
 def test_verify_counts_everything(filled, tmp_path, change, finding):
     copy = tmp_path / "copy.db"
@@ -304,6 +304,14 @@ def test_prune(launch):
     assert done.returncode == FAILED and b"in use" in done.stderr
     calls = fusebox.settled().total("agent_tool_calls_total")
     fusebox.stop()
+    # What came a moment ago is still needed by the breakers, and stays.
+    done = fusebox.run("prune", *folder, "--before", bound)
+    assert done.returncode == OK and done.stdout.startswith(b"0 spans in 0 segments")
+    done = fusebox.run("prune", *folder, "--before", bound, "--yes")
+    assert done.returncode == OK and done.stdout.startswith(b"deleted 0 spans in 0 segments"), done
+    with sqlite3.connect(fusebox.folder / "fusebox.db") as connection:
+        connection.execute(f"UPDATE segment SET received_max = received_max - {60 * 10**9} WHERE id = (SELECT min(id) FROM segment)")
+    connection.close()
     done = fusebox.run("prune", *folder, "--before", bound)
     assert done.returncode == OK and done.stdout.startswith(b"5 spans in 1 segments")
     assert fusebox.scalar("SELECT count(*) FROM spans") == 8

@@ -9,6 +9,8 @@ final class DirectLane: CommitLane {
     private let committer: GroupCommitter
     private var commit: PendingCommit?
     private var outcome: Result<Void, StoreError>?
+    /// How many commits were handed over.
+    private(set) var submissions = 0
     /// What is submitted waits, as behind a slow disk, until somebody waits for it.
     var isHolding = false
     /// The next commits fail with this.
@@ -19,6 +21,7 @@ final class DirectLane: CommitLane {
     }
 
     func submit(_ commit: PendingCommit) {
+        submissions += 1
         self.commit = commit
         if !isHolding { run() }
     }

@@ -145,6 +145,24 @@ import Testing
         #expect(try reader.connection.integer("PRAGMA data_version") == before)
     }
 
+    @Test func aTickHandsOverNothingUntilTheClockHasGoneAStep() throws {
+        let server = try Server()
+        try server.store(try Self.requests("handmade")[0])
+        let state = try #require(server.state)
+        let lane = try #require(server.lane)
+        server.now += 1_000_000_000
+        state.tick(nowUnixNano: server.now)
+        let before = lane.submissions
+        for _ in 0..<10 {
+            server.now += 1_000
+            state.tick(nowUnixNano: server.now)
+        }
+        #expect(lane.submissions == before)
+        server.now += 1_000_000_000
+        state.tick(nowUnixNano: server.now)
+        #expect(lane.submissions == before + 1)
+    }
+
     @Test func everyEdgeOfABreakerIsATransition() throws {
         let server = try Server()
         for request in try Self.requests("handmade") { try server.store(request) }

@@ -6,8 +6,14 @@ import OTLP
 package struct HostPolicy: Sendable {
     /// Further names, in lower case, without a port.
     package var names: Set<String> = []
-    /// Whether names without a dot are taken, as container networks give them; no public name is one.
-    package var allowsPlainNames = false
+    /// Whether names are taken that no public name can be, as container and cluster networks give them: without a dot, or in one of
+    /// `privateDomains`.
+    package var allowsPrivateNames = false
+
+    /// Names that containers reach the machine's own loopback address by; they stand in hosts files and not in the DNS.
+    private static let loopbackNames: Set = ["host.docker.internal", "host.containers.internal"]
+    /// Domains that are kept free of public names (ICANN for `internal`, RFC 6762 for `local`), and a cluster's short form.
+    private static let privateDomains = [".internal", ".local", ".svc"]
 
     package init() {}
 
@@ -15,8 +21,8 @@ package struct HostPolicy: Sendable {
     package func allows(_ authority: String?) -> Bool {
         guard let host = Self.host(authority) else { return false }
         if host == "localhost" || host.hasSuffix(".localhost") || names.contains(host) { return true }
-        if Self.isAddress(host) { return true }
-        return allowsPlainNames && !host.contains(".")
+        if Self.isAddress(host) || Self.loopbackNames.contains(host) { return true }
+        return allowsPrivateNames && (!host.contains(".") || Self.privateDomains.contains { host.hasSuffix($0) })
     }
 
     /// The host of an authority in lower case; `nil` when there is none.

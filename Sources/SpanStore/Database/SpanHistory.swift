@@ -106,11 +106,16 @@ package struct SpanHistory {
         return segment
     }
 
-    /// How many segments, and spans in them, ended at or before a time as a whole: what dropping them would delete.
-    package func segments(endingAtOrBefore bound: Int64) throws(StoreError) -> (segments: Int64, spans: Int64) {
+    /// How many segments, and spans in them, ended at or before a time as a whole, and were received up to another: what
+    /// `SegmentRetention.dropSegments` would delete.
+    package func segments(
+        endingAtOrBefore bound: Int64, receivedAtOrBefore received: Int64
+    ) throws(StoreError) -> (segments: Int64, spans: Int64) {
         try translated { () throws(SQLiteError) in
-            let statement = try connection.prepare("SELECT count(*), total(span_count) FROM segment WHERE end_max <= ?1")
+            let statement = try connection.prepare(
+                "SELECT count(*), total(span_count) FROM segment WHERE end_max <= ?1 AND received_max <= ?2")
             try statement.bind(1, bound)
+            try statement.bind(2, received)
             guard try statement.step() else { return (0, 0) }
             return (statement.integer(0), statement.integer(1))
         }
