@@ -78,13 +78,16 @@ let package = Package(
         .target(
             name: "FuseboxHTTP",
             dependencies: [
-                "TelemetryModel", "OTLP", "Derivations", "SpanStore", "Ingest", "Queries", "PrometheusText", "WebPage", hummingbird,
-                hummingbirdCore, hummingbirdHTTP2, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHTTPTypes, nioSSL, lifecycle, logging,
+                "TelemetryModel", "OTLP", "Derivations", "SpanStore", "Ingest", "Queries", "Reports", "PrometheusText", "WebPage",
+                hummingbird,
+                hummingbirdCore, hummingbirdHTTP2, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHTTPTypes, nioSSL,
+                lifecycle, logging,
             ]),
         .target(
             name: "FuseboxGRPC",
             dependencies: [
-                "FuseboxHTTP", "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, hummingbirdCore, hummingbirdHTTP2,
+                "FuseboxHTTP", "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, hummingbirdCore,
+                hummingbirdHTTP2,
                 httpTypes, nioCore, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
@@ -101,11 +104,14 @@ let package = Package(
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries", "Reports",
-                "FuseboxHTTP",                "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline", argumentParser, hummingbird,
+                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
+                "Reports",
+                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline",
+                argumentParser, hummingbird,
                 lifecycle,
                 unixSignals, logging, nioCore, nioPosix, nioHTTP1,
-            ]),
+            ],
+            resources: [.embedInCode("Schema")]),
 
         // What scripts/instructions.sh counts the instructions of.
         .executableTarget(
@@ -138,7 +144,8 @@ let package = Package(
                 "Reports", "Ingest", "Evals", "SpanStore", "SQLite", "OTLP", "Derivations", "Demo", "PrometheusText",
                 "TelemetryModel",
             ]),
-        .testTarget(name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations", "Reports", "TelemetryModel"]),
+        .testTarget(
+            name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations", "Reports", "TelemetryModel"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
         .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),
     ]

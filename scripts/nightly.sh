@@ -2,7 +2,7 @@
 # The faults of `make test` many times over, with another seed each night, and what is too long for it. Some hours on two cores.
 #
 #   scripts/nightly.sh              all of it
-#   scripts/nightly.sh kills        one part: kills, power, flips, faults, size, fuzz
+#   scripts/nightly.sh kills        one part: kills, power, flips, faults, size, examples, fuzz
 #
 # A failure names its seed; FUSEBOX_SEED=that runs the same again.
 set -uo pipefail
@@ -19,7 +19,7 @@ export FUSEBOX_TERM_ROUNDS=${FUSEBOX_TERM_ROUNDS:-200}
 export FUSEBOX_NIGHTLY=1
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(kills power flips faults size fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(kills power flips faults size examples fuzz)
 status=0
 
 pytest() { .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini "$@" || status=1; }
@@ -37,6 +37,12 @@ for part in "${parts[@]}"; do
     flips) pytest Tests/EndToEnd/test_bit_flips.py ;;
     faults) pytest Tests/EndToEnd/test_storage_faults.py Tests/EndToEnd/test_process_faults.py ;;
     size) pytest Tests/EndToEnd/test_large_file.py ;;
+    examples)
+        if [ ! -x .venv-examples/bin/python ]; then
+            python3 -m venv .venv-examples && .venv-examples/bin/pip install --quiet --requirement examples/requirements.txt || exit 1
+        fi
+        FUSEBOX_EXAMPLES_PYTHON=.venv-examples/bin/python pytest Tests/EndToEnd/test_examples.py
+        ;;
     fuzz) scripts/fuzz.sh 20000000 || status=1 ;;
     *) echo "nightly: there is no part $part" >&2 && exit 2 ;;
     esac

@@ -73,25 +73,20 @@ with tempfile.TemporaryDirectory() as folder:
         [binary, "serve", "--data-dir", folder, "--http-port", "0"], stdout=subprocess.PIPE,
         env={**os.environ, "BREAKER_SETTLE_S": "1", "P95_LATENCY_MS_MAX": "15000"})
     try:
-        url = re.search(r"listens on (\S+)", server.stdout.readline().decode())[1]
+        url = next(found[1] for line in server.stdout if (found := re.search(r"listens on (\S+)", line.decode())))
         subprocess.run([binary, "demo", "--endpoint", url], check=True, stdout=subprocess.DEVNULL)
         time.sleep(3)
         trace = ask(url, "/api/traces?outcome=timeout&tool=weather_api&limit=1")["traces"][0]["trace_id"]
         PLACES["trace"] = f"#/trace/{trace}"
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or "chromium", args=["--no-sandbox"])
-            for theme in ["light", "dark"]:
-                context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=theme)
-                tab = context.new_page()
-                for name, place in PLACES.items():
-                    if theme == "dark" and name not in ("overview", "trace"):
-                        continue
-                    tab.goto("about:blank")
-                    tab.goto(f"{url}/{place}")
-                    tab.wait_for_selector("#main[data-page]:not([aria-busy])")
-                    tab.wait_for_timeout(500)
-                    tab.screenshot(path=images / f"{name}-{theme}.png")
-                context.close()
+            tab = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
+            for name, place in PLACES.items():
+                tab.goto("about:blank")
+                tab.goto(f"{url}/{place}")
+                tab.wait_for_selector("#main[data-page]:not([aria-busy])")
+                tab.wait_for_timeout(500)
+                tab.screenshot(path=images / f"{name}-light.png", timeout=120_000)
             tab = browser.new_page(viewport={"width": 1200, "height": 900}, device_scale_factor=1.5)
             command = f"fusebox trace {trace}"
             tab.set_content(as_page(command, on_a_terminal([binary, "trace", trace, "--data-dir", folder])))

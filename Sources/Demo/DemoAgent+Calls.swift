@@ -123,6 +123,9 @@ extension DemoAgent {
             span.attributes.append("gen_ai.usage.cache_read.input_tokens", .int(cached))
             span.attributes.append("gen_ai.response.time_to_first_chunk", .double(Double(firstToken) / 1e9))
             span.attributes.append("cache_hit", .bool(cached > 0))
+            if let turn = DemoTalk.turn(workflow: run.workflow, step: place.step, trace: run.traceID) {
+                for (key, value) in DemoTalk.attributes(turn) { span.attributes.append(key, value) }
+            }
             expectation.inputTokens += inputTokens
             expectation.outputTokens += outputTokens
             countCache(isHit: cached > 0)

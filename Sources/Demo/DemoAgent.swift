@@ -115,7 +115,12 @@ struct DemoAgent {
         if process.workflow == .supportTriage && generator.happens(500) {
             root.attributes.append("eval_id", "eval-triage-\(generator.number(1...12))")
         }
-        if let failure = run.failure { root.status = .error(failure) }
+        if let failure = run.failure {
+            root.status = .error(failure)
+        } else if process.workflow != .nightlyReport {
+            let failures = run.spans.count { if case .error = $0.status { true } else { false } }
+            root.events.append(DemoTalk.judgement(trace: run.traceID, failures: failures, timeUnixNano: clock))
+        }
         expectation.countRun(workflow, failed: run.failure != nil)
         spans += run.spans
         spans.append(root)

@@ -84,13 +84,18 @@ package final class QueryReader {
                 Self.write(Self.value(statement, Int32(index)), name, columns, &json)
             }
             json.raw("}")
-            guard json.bytes.count <= Self.answerBytesMax else {
-                throw QueryError.tooLarge("the answer has more than \(Self.answerBytesMax >> 20) MiB; ask for less")
-            }
+            try checkAnswer(json)
             return true
         }
         json.raw("]")
         return count
+    }
+
+    /// Throws when an answer has grown too large.
+    package func checkAnswer(_ json: JSONWriter) throws(QueryError) {
+        guard json.bytes.count <= Self.answerBytesMax else {
+            throw .tooLarge("the answer has more than \(Self.answerBytesMax >> 20) MiB; ask for less")
+        }
     }
 
     private static func write(_ value: QueryValue, _ name: String, _ columns: Set<String>, _ json: inout JSONWriter) {

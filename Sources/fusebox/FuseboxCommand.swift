@@ -19,7 +19,7 @@ struct FuseboxCommand: AsyncParsableCommand {
         subcommands: [
             Serve.self, SQL.self, Traces.self, Trace.self, Tail.self, Tools.self, Fuses.self, Eval.self, Cost.self, Gate.self,
             Sweep.self, Compare.self, Soak.self, Stalls.self, ConfigurationCommand.self, TokenCommand.self, DemoCommand.self,
-            Verify.self, Backup.self, Export.self, Import.self, Prune.self,
+            Verify.self, Backup.self, Export.self, Import.self, Prune.self, DDL.self,
         ])
 
     /// Tasks run on the event loops: a request's go on where its bytes were read, instead of to another thread and back for each

@@ -24,6 +24,8 @@ struct Fuses: AsyncParsableCommand {
     var watch = false
 
     private static let pause = Duration.seconds(2)
+    /// Lines above and below the rows of breakers.
+    private static let otherLines = 10
 
     mutating func run() async throws {
         guard watch else { return try show() }
@@ -50,7 +52,11 @@ struct Fuses: AsyncParsableCommand {
             Terminal.write("No breaker yet: no tool reported a breaker_state, and no tool of a derived stage was called.\n")
             return
         }
-        write(breakers)
+        write(watch ? breakers.sorted { Self.opens($0) > Self.opens($1) } : breakers)
+    }
+
+    private static func opens(_ breaker: BreakerView) -> Int64 {
+        max(breaker.reported?.opens ?? 0, breaker.derived?.opens ?? 0)
     }
 
     // MARK: Fuses
@@ -83,8 +89,19 @@ struct Fuses: AsyncParsableCommand {
             columns: [
                 "service_name", "tool", "scope", "machine", "stage", "state", "opens", "half_opens", "closes", "cooldown_s",
                 "open_since",
-            ])
+            ],
+            fit: .terminal(optional: ["half_opens", "scope", "open_since", "stage", "closes"]))
+        // A screen that is shown again must not scroll: those that opened come first.
+        let linesMax = watch && format == .table ? Terminal.lines.map { max(1, $0 - Self.otherLines) } ?? .max : .max
+        var count = 0
+        var hidden = 0
         for breaker in breakers {
+            let lines = (breaker.reported == nil ? 0 : 1) + (breaker.derived == nil ? 0 : 1)
+            guard hidden == 0, count + lines <= linesMax else {
+                hidden += 1
+                continue
+            }
+            count += lines
             for (name, machine) in [("reported", breaker.reported), ("derived", breaker.derived)] {
                 guard let machine else { continue }
                 rows.write([
@@ -96,5 +113,6 @@ struct Fuses: AsyncParsableCommand {
             }
         }
         rows.finish()
+        if hidden > 0 { Terminal.write("and \(hidden) more that opened no oftener\n") }
     }
 }

@@ -21,11 +21,15 @@ struct SQLRowWriter {
     private let columns: [String]
     private var measured: [[String]] = []
     private var isRightAligned: [Bool]
-    private var widths: [Int]?
+    /// By column; `nil` until they are known, and for columns that are left out.
+    private var widths: [Int?]?
+    private let fit: TableWidths.Fit?
     private var count = 0
 
-    init(format: SQLFormat, escapes: Bool, columns: [String]) {
+    /// - Parameter fit: what a table does to fit a terminal; nothing without it.
+    init(format: SQLFormat, escapes: Bool, columns: [String], fit: TableWidths.Fit? = nil) {
         self.format = format
+        self.fit = format == .table ? fit : nil
         self.escapes = escapes
         self.columns = columns
         isRightAligned = Array(repeating: true, count: columns.count)
@@ -119,29 +123,33 @@ struct SQLRowWriter {
     }
 
     private mutating func emitMeasured() {
-        let widths = columns.indices.map { index in
+        let natural = columns.indices.map { index in
             measured.reduce(max(3, heading(columns[index]).count)) { max($0, $1[index].count) }
         }
+        let widths = TableWidths(names: columns, natural: natural, isText: isRightAligned.map { !$0 }, fit: fit).widths
         self.widths = widths
         emitRow(columns.map(heading))
         if format == .markdown {
             emit(
                 "|"
-                    + widths.enumerated().map {
+                    + natural.enumerated().map {
                         isRightAligned[$0.offset] && count > 0
                             ? String(repeating: "-", count: $0.element + 1) + ":"
                             : String(repeating: "-", count: $0.element + 2)
                     }.joined(separator: "|") + "|\n")
         } else {
-            emit(widths.map { String(repeating: "─", count: $0) }.joined(separator: "  ") + "\n")
+            emit(widths.compactMap { $0.map { String(repeating: "─", count: $0) } }.joined(separator: "  ") + "\n")
         }
         for row in measured { emitRow(row) }
         measured = []
     }
 
     private func emitRow(_ cells: [String]) {
-        let padded = cells.enumerated().map { index, text in
-            let space = String(repeating: " ", count: max(0, (widths?[index] ?? 0) - text.count))
+        let padded = cells.enumerated().compactMap { index, whole -> String? in
+            guard let width = widths?[index] else { return nil }
+            // Only a table that has to fit cuts; rows behind the measured ones may stick out of others.
+            let text = fit != nil && whole.count > width ? whole.prefix(width - 1) + "…" : whole
+            let space = String(repeating: " ", count: max(0, width - text.count))
             return isRightAligned[index] ? space + text : text + space
         }
         if format == .markdown {

@@ -14,10 +14,14 @@ enum Terminal {
     static func isTerminal(_ stream: Stream) -> Bool { isatty(stream.rawValue) == 1 }
 
     /// Columns of the terminal that standard output is; `nil` when it is none.
-    static var columns: Int? {
+    static var columns: Int? { size.flatMap { $0.ws_col > 0 ? Int($0.ws_col) : nil } }
+
+    /// Its lines.
+    static var lines: Int? { size.flatMap { $0.ws_row > 0 ? Int($0.ws_row) : nil } }
+
+    private static var size: winsize? {
         var size = winsize()
-        guard ioctl(Stream.standardOutput.rawValue, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-        return Int(size.ws_col)
+        return ioctl(Stream.standardOutput.rawValue, UInt(TIOCGWINSZ), &size) == 0 ? size : nil
     }
 
     static var inputIsTerminal: Bool { isatty(0) == 1 }

@@ -26,7 +26,8 @@ struct Tools: AsyncParsableCommand {
             columns: [
                 "service_name", "tool_name", "stage", "calls", "ok", "errors", "timeouts", "rejected", "p50_ms", "p95_ms",
                 "max_ms", "last",
-            ])
+            ],
+            fit: .terminal(optional: ["last", "ok", "max_ms", "rejected", "stage"]))
         for row in found {
             var values = row.prefix(8).map(\.sqlValue)
             for column in 8...10 { values.append(row[column].integer.map { .double(Double($0 / 1000) / 1000) } ?? .null) }

@@ -44,7 +44,8 @@ struct Traces: AsyncParsableCommand {
         guard format == .table else { return writeAll(answer.traces) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),
-            columns: ["began", "trace_id", "name", "service", "took", "spans", "timeouts", "errors", "tokens"])
+            columns: ["began", "trace_id", "name", "service", "took", "spans", "timeouts", "errors", "tokens"],
+            fit: .terminal(optional: ["tokens", "spans", "errors", "service", "timeouts"], whole: ["trace_id", "took"]))
         for trace in answer.traces {
             rows.write([
                 .text(TimeText.iso8601(unixNano: trace.startUnixNano)), .text(trace.traceID), .text(trace.name),

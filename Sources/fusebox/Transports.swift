@@ -18,8 +18,8 @@ struct Transports {
         _ configuration: Configuration, writer: IngestWriter, metrics: IngestMetrics, pageFolder: String?, logger: Logger
     ) throws {
         let questions = APIContext(
-            folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, versionText: BuildInfo.version,
-            clock: { Clock.unixNano() })
+            folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, gates: configuration.gateLimits,
+            versionText: BuildInfo.version, clock: { Clock.unixNano() })
         let transport = configuration.transport
         var limits = AdmissionLimits()
         limits.requestsMax = transport.requestsMax
@@ -57,7 +57,8 @@ struct Transports {
         let isEncrypted = files != nil
         services.append(
             buildApplication(
-                http, pipeline: pipeline, questions: questions, connections: connections, contexts: contexts?.http1, logger: logger,
+                http, pipeline: pipeline, questions: questions, connections: connections, contexts: contexts?.http1,
+                logger: logger,
                 onRunning: { port in Self.greet(configuration, port: port, isEncrypted: isEncrypted) }))
         self.services = services
     }

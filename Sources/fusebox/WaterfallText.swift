@@ -118,8 +118,8 @@ struct WaterfallText {
         let timeouts = lines.count { $0.span.outcome == "timeout" }
         let services = Set(lines.map(\.span.service)).sorted().prefix(3).map(Terminal.escaped).joined(separator: ", ")
         var parts = [traceID, TimeText.iso8601(unixNano: start), DurationText.short(length), "\(lines.count) spans"]
-        if timeouts > 0 { parts.append("\(timeouts) timeouts") }
-        if errors > 0 { parts.append("\(errors) errors") }
+        if timeouts > 0 { parts.append("\(timeouts) timeout\(timeouts == 1 ? "" : "s")") }
+        if errors > 0 { parts.append("\(errors) error\(errors == 1 ? "" : "s")") }
         parts.append(services)
         return parts.joined(separator: "  ")
     }

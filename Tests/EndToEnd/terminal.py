@@ -1,18 +1,24 @@
 """A command on a pseudo-terminal."""
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
+import termios
 import time
 
 _SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\][^\x07]*\x07")
 
 
 class Terminal:
-    def __init__(self, arguments, environment):
+    def __init__(self, arguments, environment, size=None):
+        """`size` is (columns, lines)."""
         self.master, slave = pty.openpty()
+        if size:
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.process = subprocess.Popen(
             arguments, stdin=slave, stdout=slave, stderr=slave, env={"TERM": "xterm", **environment}, start_new_session=True)
         os.close(slave)

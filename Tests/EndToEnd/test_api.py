@@ -41,7 +41,7 @@ def post_sql(server, query, path="/api/sql", **headers):
 
 
 @pytest.mark.parametrize("path", ["/api/status", "/api/overview", "/api/services", "/api/values?column=tool_name", "/api/tools", "/api/breakers", "/api/traces",
-                                  "/api/sessions", "/api/session?id=s-1", "/api/evals", "/api/costs", "/api/compare", "/api/schema"])
+                                  "/api/sessions", "/api/session?id=s-1", "/api/evals", "/api/costs", "/api/compare", "/api/gates", "/api/stalls", "/api/schema"])
 def test_every_path_answers(agents, path):
     answer = agents.get(path)
     assert answer.status == 200, answer
@@ -51,7 +51,7 @@ def test_every_path_answers(agents, path):
 @pytest.mark.parametrize("path, status", [
     ("/api/nothing", 404), ("/api/traces?status=x", 400), ("/api/traces?from=yesterday", 400), ("/api/traces?from=-1h&to=-2h", 400), ("/api/traces?limit=0", 400),
     ("/api/traces?cursor=x", 400), ("/api/traces?attribute=x", 400), ("/api/traces/xyz", 400), ("/api/traces/bad", 404), ("/api/traces/bad/spans/x", 400),
-    ("/api/values?column=attributes", 400), ("/api/session", 400), ("/api/session?id=nobody", 404), ("/api/sql", 405),
+    ("/api/values?column=attributes", 400), ("/api/gates?from=-1h&to=-2h", 400), ("/api/stalls?limit=0", 400), ("/api/session", 400), ("/api/session?id=nobody", 404), ("/api/sql", 405),
 ])
 def test_a_wrong_question_is_told_what_is_wrong(agents, path, status):
     refused(agents.get(path), status)
@@ -117,6 +117,25 @@ def test_buckets_follow_what_comes_in(agents):
     agents.post(wire.batch(wire.span(attributes=[("workflow_name", "new"), ("tokens", 5)])))
     after = ask(agents, "/api/overview")["totals"]
     assert after["spans"] == before["spans"] + 1 and after["runs"] == before["runs"] + 1 and after["tokens"] == before["tokens"] + 5
+
+
+def test_gates_and_stalls_are_what_the_commands_print(agents):
+    first, last = (agents.scalar(f"SELECT {edge}_time_unix_nano FROM spans ORDER BY 1 {order} LIMIT 1") for edge, order in [("start", "ASC"), ("end", "DESC")])
+    times = ["--since", iso(first // 10**6 * 10**6 - 10**9), "--until", iso(last // 10**6 * 10**6 + 10**9)]
+    for path, command in [("/api/gates", "gate"), ("/api/stalls", "stalls")]:
+        done = agents.run(command, "--data-dir", str(agents.folder), "--format", "json", *times)
+        printed = json.loads(done.stdout)
+        found = ask(agents, path, **{"from": printed["window"]["from_unix_nano"], "to": printed["window"]["until_unix_nano"]})
+        assert int(found["window"].pop("from_unix_nano")) == printed["window"].pop("from_unix_nano")
+        assert int(found["window"].pop("until_unix_nano")) == printed["window"].pop("until_unix_nano")
+        assert found == printed, command
+    gates = {row["gate"]: row for row in ask(agents, "/api/gates", **{"from": first, "to": last + 1})["sections"]["gates"]["rows"]}
+    assert {"p95_latency_ms", "timeouts", "breaker_opens"} <= gates.keys()
+
+
+def iso(nanoseconds):
+    import datetime
+    return datetime.datetime.fromtimestamp(nanoseconds / 10**9, datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_sql_reads_within_limits(agents):

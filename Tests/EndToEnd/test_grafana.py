@@ -42,7 +42,9 @@ def strictly(value, shape, where="$"):
 
 @pytest.fixture(scope="module")
 def agents(binary, tmp_path_factory):
-    server = Fusebox(binary, tmp_path_factory.mktemp("grafana") / "data", {"BREAKER_SETTLE_S": "1"}).start()
+    # Names by which a Grafana in a container or a cluster knows a server; one that listens on loopback has to be told of them.
+    names = "fusebox,host.docker.internal,fusebox.agents.svc.cluster.local"
+    server = Fusebox(binary, tmp_path_factory.mktemp("grafana") / "data", {"BREAKER_SETTLE_S": "1", "FUSEBOX_ALLOWED_HOSTS": names}).start()
     for name in captures.NAMES:
         captures.replay_all(server, name)
     yield server
@@ -266,9 +268,76 @@ def test_jaeger_third_version(agents, ids):
     assert "agent-handmade" in ask_json(agents, "/jaeger/api/v3/services")["services"]
     operations = ask_json(agents, "/jaeger/api/v3/operations", service="agent-handmade")["operations"]
     assert operations and all(set(one) == {"name", "spanKind"} for one in operations)
+    for spelling in ["span_kind", "spanKind"]:
+        clients = ask_json(agents, "/jaeger/api/v3/operations", service="agent-handmade", **{spelling: "client"})["operations"]
+        assert clients == [one for one in operations if one["spanKind"] == "client"]
     spans = [span for resource in ask_json(agents, f"/jaeger/api/v3/traces/{ids[0]}")["result"]["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
     assert {span["spanId"] for span in spans} == {identity for own, identity in captures.spans(NAME) if own == ids[0]}
     assert json.loads(ask(agents, "/jaeger/api/v3/traces/bad", status=404).body)["error"]["httpCode"] == 404
+
+
+OTLP_VALUE = {"stringValue": str, "intValue": str, "doubleValue": (int, float, str), "boolValue": bool, "bytesValue": str}
+OTLP_ATTRIBUTE = {"key": str, "value": OTLP_VALUE}
+OTLP_SPAN = {
+    "traceId": str, "spanId": str, "parentSpanId": str, "name": str, "kind": int, "startTimeUnixNano": str, "endTimeUnixNano": str, "attributes": [OTLP_ATTRIBUTE],
+    "events": [{"timeUnixNano": str, "name": str, "attributes": [OTLP_ATTRIBUTE]}], "links": [{"traceId": str, "spanId": str, "attributes": [OTLP_ATTRIBUTE]}],
+    "status": {"code": int, "message": str},
+}
+TRACES = {"result": {"resourceSpans": [{"resource": {"attributes": [OTLP_ATTRIBUTE]}, "scopeSpans": [{"scope": {"name": str, "version": str}, "spans": [OTLP_SPAN]}]}]}}
+SUMMARIES = {"summaries": [{
+    "traceId": str, "rootServiceName": str, "rootOperationName": str, "minStartTimeUnixNano": str, "maxEndTimeUnixNano": str, "spanCount": int,
+    "errorSpanCount": int, "orphanSpanCount": int, "services": [{"name": str, "spanCount": int, "errorSpanCount": int}]}]}
+
+
+def rfc3339(nanoseconds):
+    import datetime
+    return datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{nanoseconds % 10**9:09d}Z"
+
+
+@pytest.mark.parametrize("spelling", ["camel", "snake"])
+def test_jaeger_third_version_searches(agents, spelling):
+    start, end = window()
+    asked = {"serviceName": "agent-handmade", "startTimeMin": rfc3339(start), "startTimeMax": rfc3339(end + 1), "searchDepth": 1500,
+             "attributes": json.dumps({"tool_name": "crm_lookup", "error": "true"}), "durationMin": "1ms"}
+    name = lambda key: "query." + (re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), key) if spelling == "snake" else key)
+    query = {name(key): value for key, value in asked.items()}
+    expected = {row["t"]: row["n"] for row in agents.sql(
+        "SELECT trace_id AS t, count(*) AS n FROM spans WHERE trace_id IN (SELECT trace_id FROM spans WHERE service_name = 'agent-handmade' "
+        "AND status_code = 2 AND attr(attributes, 'tool_name') = 'crm_lookup' AND start_time_unix_nano BETWEEN :start AND :end) GROUP BY 1", start=start, end=end)}
+    assert expected
+    found = ask_json(agents, "/jaeger/api/v3/traces", **query)
+    strictly(found, TRACES)
+    counted = {}
+    for resource in found["result"]["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                counted[span["traceId"]] = counted.get(span["traceId"], 0) + 1
+    assert counted == expected
+    summaries = ask_json(agents, "/jaeger/api/v3/trace-summaries", **query)
+    strictly(summaries, SUMMARIES)
+    assert {one["traceId"]: one["spanCount"] for one in summaries["summaries"]} == expected
+    for one in summaries["summaries"][:5]:
+        (row,) = agents.sql("SELECT * FROM traces WHERE trace_id = :trace", trace=one["traceId"])
+        assert (int(one["minStartTimeUnixNano"]), int(one["maxEndTimeUnixNano"]), one["errorSpanCount"]) == (
+            row["start_time_unix_nano"], row["end_time_unix_nano"], row["error_count"])
+        assert one["rootServiceName"] == row["service_name"] and one["orphanSpanCount"] == 0
+        assert sum(service["spanCount"] for service in one["services"]) == one["spanCount"]
+
+
+def test_jaeger_third_version_says_that_nothing_was_found(agents):
+    error = json.loads(ask(agents, "/jaeger/api/v3/traces", status=404, **{"query.serviceName": "nobody"}).body)["error"]
+    assert error == {"httpCode": 404, "message": "No traces found"}
+    assert ask_json(agents, "/jaeger/api/v3/trace-summaries", **{"query.serviceName": "nobody"}) == {"summaries": []}
+    assert ask_json(agents, "/jaeger/api/v3/operations", service="nobody") == {"operations": []}
+    for wrong in [{"query.startTimeMin": "yesterday"}, {"query.searchDepth": "many"}, {"query.durationMin": "x"}, {"query.attributes": '{"a":1}'}]:
+        assert json.loads(ask(agents, "/jaeger/api/v3/traces", status=400, **wrong).body)["error"]["httpCode"] == 400
+
+
+def test_a_span_whose_parent_is_elsewhere_is_an_orphan(agents):
+    trace = wire.trace_id()
+    agents.post(wire.batch(wire.span(trace, name="lost", parent=wire.span_id()), resource=[("service.name", "orphans")]))
+    (one,) = ask_json(agents, "/jaeger/api/v3/trace-summaries", **{"query.service_name": "orphans"})["summaries"]
+    assert (one["orphanSpanCount"], one["rootServiceName"], one["services"]) == (1, "", [{"name": "orphans", "spanCount": 1, "errorSpanCount": 0}])
 
 
 def test_jaeger_dependencies(agents):
@@ -277,6 +346,9 @@ def test_jaeger_dependencies(agents):
     agents.post(wire.batch(wire.span(trace, parent=root), resource=[("service.name", "called")]))
     found = ask_json(agents, "/jaeger/api/dependencies", endTs=wire.BASE_TIME // 10**6 + 1000, lookback=10_000)["data"]
     assert {"parent": "caller", "child": "called", "callCount": 1} in found
+    third = ask_json(agents, "/jaeger/api/v3/dependencies", startTime=rfc3339(wire.BASE_TIME - 10**10), endTime=rfc3339(wire.BASE_TIME + 10**9))
+    assert {"parent": "caller", "child": "called", "callCount": "1"} in third["dependencies"]
+    assert ask_json(agents, "/jaeger/api/dependencies", endTs=1, lookback=1)["data"] == []
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Files for those who operate it: rules by promtool and a real Prometheus, units, manifests, the example."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -10,6 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -145,6 +147,15 @@ def test_manifests_agree_with_each_other():
     assert not pod_monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
+def test_manifests_are_valid_against_the_schemas_of_kubernetes():
+    versions = ["1.28", "1.31", kubernetes_validate.latest_version()]
+    for document in documents("fusebox.yaml"):
+        for version in versions:
+            kubernetes_validate.validate(document, version, strict=True)
+    # The monitors are the Prometheus operator's own kinds, which no schema of Kubernetes has.
+    assert {one["apiVersion"] for one in documents("monitoring.yaml")} == {"monitoring.coreos.com/v1"}
+
+
 def test_probes_and_settings_of_the_manifests_work(launch):
     _, stateful, _ = documents("fusebox.yaml")
     (container,) = stateful["spec"]["template"]["spec"]["containers"]
@@ -166,13 +177,46 @@ def test_the_container_file_names_what_is_there(binary):
     assert {names[name] for name in needed} <= packages
 
 
-def test_the_example_agent_shows_up(fusebox):
-    done = run(sys.executable, ROOT / "examples/plain_agent.py", env={**fusebox.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": fusebox.url})
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "12 °C"
-    (tool,) = fusebox.sql("SELECT tool_name, calls, timeouts FROM tools WHERE tool_name = 'weather_api'")
-    assert tool == {"tool_name": "weather_api", "calls": 2, "timeouts": 1}
-    assert fusebox.scalar("SELECT tokens FROM traces") == 150
+def container_steps():
+    """The steps of the container file's last stage: (instruction, what follows it)."""
+    text = re.sub(r"\\\n\s*", "", (DEPLOY / "container/Containerfile").read_text())
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    last = max(index for index, line in enumerate(lines) if line.startswith("FROM "))
+    return [line.split(" ", 1) for line in lines[last:]]
+
+
+def test_the_container_s_commands_work_as_a_script(binary, tmp_path, launch):
+    """What builds the image is run in a folder, packages and users aside; what runs in it is run as it stands."""
+    steps = container_steps()
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    for name in ["passwd", "group", "shadow", "gshadow"]:
+        (root / "etc" / name).write_text("")
+    (script,) = [text for instruction, text in steps if instruction == "RUN"]
+    assert run("sh", "-n", "-c", script).returncode == 0
+    packages = re.search(r"--no-install-recommends (.+?) &&", script)[1].split()
+    known = run("apt-cache", "show", "--no-all-versions", *packages)
+    assert {line.split()[1] for line in known.stdout.splitlines() if line.startswith("Package: ")} == set(packages), known.stderr
+    for command in script.split("&&"):
+        command = command.strip().replace(" /data", f" {root}/data").replace("-o fusebox -g fusebox ", "")
+        if command.startswith("useradd"):
+            if shutil.which("useradd") is None or os.geteuid() != 0:
+                continue
+            command = command.replace("useradd", f"useradd --prefix {root}")
+        elif command.startswith(("apt-get", "rm ")):
+            continue
+        done = run("sh", "-c", command)
+        assert done.returncode == 0, (command, done.stderr)
+    assert (root / "data").stat().st_mode & 0o777 == 0o700
+    environment = dict(pair.split("=", 1) for instruction, text in steps if instruction == "ENV" for pair in text.split())
+    server = launch({**environment, "FUSEBOX_DATA_DIR": str(root / "data")}, folder=root / "data")
+    (health,) = [json.loads(text[text.index("CMD ") + 4:]) for instruction, text in steps if instruction == "HEALTHCHECK"]
+    health = [part.replace(":4318", f":{server.port}") for part in health]
+    assert run(*health).returncode == 0
+    (entry,), (command,) = ([json.loads(text) for instruction, text in steps if instruction == name] for name in ["ENTRYPOINT", "CMD"])
+    assert entry == ["/usr/local/bin/fusebox"] and command == ["serve"]
+    server.stop()
+    assert run(*health).returncode != 0
 
 
 def test_grafana_s_files_are_yaml_and_name_our_addresses():

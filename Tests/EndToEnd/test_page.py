@@ -69,7 +69,7 @@ def traces_listed(page):
 # Every page
 
 
-@pytest.mark.parametrize("width, theme", [(360, "light"), (1280, "dark"), (2560, "light")])
+@pytest.mark.parametrize("width, theme", [(360, "light"), (1280, "dark"), (3840, "light")])
 @pytest.mark.parametrize("name", PLACES)
 def test_a_page_shows_what_agents_sent(agents, tab, name, width, theme):
     page = tab(agents, width, theme).open(PLACES[name])
@@ -140,6 +140,27 @@ def test_a_trace_of_5000_spans_keeps_few_rows_in_the_document(agents, tab):
     page.tab.wait_for_selector(".fall-row.selected:has-text('step 4998')")
     assert rows() < 100
     page.check()
+
+
+def test_a_narrow_waterfall_keeps_names_and_times_apart(agents, tab):
+    page = tab(agents, 360).open(f"#/trace/{longest_trace()[0]}")
+    overlaps = page.tab.evaluate("""() => [...document.querySelectorAll(".fall-row")].filter((row) => {
+        const lane = row.querySelector(".lanebox"), label = row.querySelector(".label").getBoundingClientRect();
+        return getComputedStyle(lane).overflow !== "hidden" || lane.getBoundingClientRect().left < label.right - 1;
+    }).length""")
+    assert overlaps == 0
+    page.check()
+
+
+def test_tools_whose_breaker_never_opened_are_named_below_the_board(agents, tab):
+    page = tab(agents).open("#/fuses?range=all")
+    board = {row.split("\n")[0] for row in page.tab.locator(".fuse .name").all_inner_texts()}
+    quiet = {row.split("\n")[0] for row in page.tab.locator(".quiet-fuses li").all_inner_texts()}
+    assert {"weather_api", "crm_lookup"} <= board and "vector" in quiet
+    breakers = json.loads(agents.get("/api/breakers").body)
+    opened = {one["tool_name"] for one in breakers["breakers"] if any(one[machine] and one[machine]["opens"] for machine in ["reported", "derived"])}
+    assert opened <= board
+    assert board | quiet == {one["tool_name"] for one in breakers["breakers"]}
 
 
 def test_keys_move_through_the_waterfall(agents, tab):

@@ -110,6 +110,53 @@ def test_fuses_watch_shows_them_again(agents):
         terminal.finish()
 
 
+@pytest.mark.parametrize("columns", [60, 80, 90, 120, 200])
+@pytest.mark.parametrize("command", ["traces", "tools", "fuses"])
+def test_a_table_fits_its_terminal(agents, command, columns):
+    with Terminal([agents.binary, command, "--data-dir", str(agents.folder)], agents.environment, (columns, 40)) as terminal:
+        assert terminal.finish() == 0
+        lines = terminal.text.splitlines()
+    rows = lines[[index for index, line in enumerate(lines) if line.startswith("──")][0] - 1:]
+    assert len(rows) > 4
+    # An id is left whole, so that it can be copied: beside it there must be room for ten characters of a name.
+    assert all(len(line) <= max(columns, 73) for line in rows), max(rows, key=len)
+    if command == "traces":
+        assert all(re.search(r"\b[0-9a-f]{32}\b", line) for line in rows[2:])
+    # Nobody cuts what goes to a file.
+    assert "…" not in lines_of(agents, command)
+
+
+def lines_of(server, command):
+    return server.run(command, "--data-dir", str(server.folder)).stdout.decode()
+
+
+def test_fuses_that_are_watched_do_not_scroll(agents):
+    with Terminal([agents.binary, "fuses", "--watch", "--data-dir", str(agents.folder)], agents.environment, (100, 12)) as terminal:
+        terminal.expect("opened no oftener")
+        terminal.expect("opened no oftener", after=terminal.text.index("oftener") + 5)
+        screens = terminal.text.split("Fuses\n")
+        assert all(screen.count("\n") < 12 for screen in screens[1:-1])
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.finish()
+
+
+@pytest.mark.parametrize("columns", [80, 100, 110, 160])
+def test_the_tail_fits_its_terminal(agents, columns):
+    command = [agents.binary, "tail", "--data-dir", str(agents.folder), "--count", "1", "--tool", "fitted"]
+    with Terminal(command, agents.environment, (columns, 40)) as terminal:
+        terminal.expect("waiting for spans")
+
+        def send():
+            agents.post(wire.batch(wire.span(name="a name that is much longer than a terminal has room for", attributes=[("tool_name", "fitted")])))
+            time.sleep(0.2)
+            return terminal.process.poll() is not None
+
+        poll("a span", send)
+        terminal.finish()
+        (line,) = [line for line in terminal.text.splitlines() if "a name" in line]
+    assert len(line) <= columns
+
+
 def test_help_names_the_commands(agents):
     text = agents.run("--help").stdout.decode()
     for name in ["traces", "trace", "tail", "tools", "fuses"]:

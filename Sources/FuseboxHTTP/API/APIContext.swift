@@ -4,6 +4,7 @@ import Hummingbird
 import Ingest
 import NIOCore
 import Queries
+package import Reports
 package import SpanStore
 import TelemetryModel
 
@@ -13,15 +14,18 @@ package struct APIContext: Sendable {
     let overview = OverviewCache()
     let tails = TailCounter()
     let policy: FusePolicy
+    /// What `/api/gates` judges by.
+    let gates: GateLimits
     let versionText: String
     /// Nanoseconds since 1970.
     let clock: @Sendable () -> Int64
 
     package init(
-        folder: StoreFolder, policy: FusePolicy, versionText: String, clock: @escaping @Sendable () -> Int64
+        folder: StoreFolder, policy: FusePolicy, gates: GateLimits, versionText: String, clock: @escaping @Sendable () -> Int64
     ) {
         pool = QueryPool(folder: folder)
         self.policy = policy
+        self.gates = gates
         self.versionText = versionText
         self.clock = clock
     }

@@ -15,7 +15,8 @@ struct APIRoutes: Sendable {
         ("/api/status", [.get]), ("/api/overview", [.get]), ("/api/services", [.get]), ("/api/values", [.get]),
         ("/api/tools", [.get]), ("/api/breakers", [.get]), ("/api/traces", [.get]), ("/api/traces/{trace_id}", [.get]),
         ("/api/traces/{trace_id}/spans/{span_id}", [.get]), ("/api/sessions", [.get]), ("/api/session", [.get]),
-        ("/api/evals", [.get]), ("/api/costs", [.get]), ("/api/compare", [.get]), ("/api/tail", [.get]), ("/api/sql", [.post]),
+        ("/api/evals", [.get]), ("/api/costs", [.get]), ("/api/compare", [.get]), ("/api/gates", [.get]), ("/api/stalls", [.get]),
+        ("/api/tail", [.get]), ("/api/sql", [.post]),
         ("/api/schema", [.get]),
     ]
 
@@ -69,6 +70,8 @@ struct APIRoutes: Sendable {
                 try Boards.writeCosts(reader, into: &json)
             }
         case (1, "compare"): return try await compare(query)
+        case (1, "gates"): return try await gates(query)
+        case (1, "stalls"): return try await stalls(query)
         case (1, "schema"): return try await context.json(Self.writeSchema)
         case (1, "tail"): return try await TailRoute(context: context).respond(query)
         default: throw QueryError.notFound("there is nothing at \(request.uri.path); docs/api.md lists what there is")

@@ -4,11 +4,11 @@ import NIOCore
 import Queries
 import TelemetryModel
 
-/// `/jaeger`: the query API of Jaeger, for Grafana's Jaeger data source with the URL `http://…:4318/jaeger`: the older JSON API, and of
-/// v3 what that data source asks.
+/// `/jaeger`: the query API of Jaeger, for Grafana's Jaeger data source with the URL `http://…:4318/jaeger`: the older JSON API; v3 is in
+/// `JaegerThirdRoutes`.
 struct JaegerRoutes: Sendable {
-    private static let tracesMax = 1500
-    private static let namesMax = 10_000
+    static let tracesMax = 1500
+    static let namesMax = 10_000
 
     let context: APIContext
 
@@ -50,34 +50,22 @@ struct JaegerRoutes: Sendable {
         case 1 where parts == ["traces"]: return try await search(query)
         case 2 where parts[0] == "traces": return try await trace(parts[1])
         case 1 where parts == ["dependencies"]: return try await dependencies(query)
-        case 2 where parts == ["v3", "services"]:
-            return try await context.json { reader, json in
-                json.raw("{\"services\":")
-                Self.write(try Self.names("service_name", nil, reader), into: &json)
-                json.raw("}")
-            }
-        case 2 where parts == ["v3", "operations"]: return try await thirdOperations(query)
-        case 3 where parts[0] == "v3" && parts[1] == "traces":
-            guard let id = TraceReading.traceID(parts[2]) else { throw QueryError.invalid("'\(parts[2])' is no trace id") }
-            return try await context.json { reader, json in
-                json.raw("{\"result\":")
-                try OTLPTraceText.write(id, listName: "resourceSpans", reader, into: &json)
-                json.raw("}")
-            }
+        case 2... where parts[0] == "v3":
+            return try await JaegerThirdRoutes(context: context).route(Array(parts.dropFirst()), query)
         default: throw QueryError.notFound("there is nothing at \(request.uri.path)")
         }
     }
 
     // MARK: Names
 
-    private static func names(_ column: String, _ service: String?, _ reader: QueryReader) throws -> [String] {
+    static func names(_ column: String, _ service: String?, _ reader: QueryReader) throws -> [String] {
         try reader.rows(
             "SELECT DISTINCT \(column) FROM spans WHERE ?1 IS NULL OR service_name = ?1 ORDER BY 1 LIMIT \(namesMax)",
             [service.map(QueryValue.text) ?? .null]
         ).compactMap { $0.first?.text }
     }
 
-    private static func write(_ texts: [String], into json: inout JSONWriter) {
+    static func write(_ texts: [String], into json: inout JSONWriter) {
         json.raw("[")
         for (index, text) in texts.enumerated() {
             if index > 0 { json.raw(",") }
@@ -94,25 +82,6 @@ struct JaegerRoutes: Sendable {
             json.raw(",\"total\":")
             json.integer(Int64(names.count))
             json.raw(",\"limit\":0,\"offset\":0,\"errors\":null}")
-        }
-    }
-
-    private func thirdOperations(_ query: QueryString) async throws -> Response {
-        let service = query["service"]
-        return try await context.json { reader, json in
-            json.raw("{\"operations\":[")
-            let rows = try reader.rows(
-                """
-                SELECT DISTINCT name, kind FROM spans WHERE ?1 IS NULL OR service_name = ?1 ORDER BY 1, 2 LIMIT \(Self.namesMax)
-                """, [service.map(QueryValue.text) ?? .null])
-            for (index, row) in rows.enumerated() {
-                json.raw(index > 0 ? ",{\"name\":" : "{\"name\":")
-                row[0].write(into: &json)
-                json.raw(",\"spanKind\":")
-                json.string(JaegerTraceText.kind(row[1].integer ?? 0))
-                json.raw("}")
-            }
-            json.raw("]}")
         }
     }
 
@@ -135,16 +104,7 @@ struct JaegerRoutes: Sendable {
         search.limit = limit == 0 ? 100 : min(limit, Self.tracesMax)
         search.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
         search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
-        if let tags = query["tags"] {
-            for member in JSONText.members(in: Array(tags.utf8)[...]) {
-                guard case .text(let value) = member.value else { throw QueryError.invalid("tags must be an object of strings") }
-                if member.name == "error", value == "true" {
-                    search.criteria.status = .error
-                } else {
-                    search.criteria.attributes.append((member.name, value))
-                }
-            }
-        }
+        try Self.addTags(query["tags"], to: &search.criteria)
         let asked = search
         return try await context.json { reader, json in
             let found = try asked.run(reader).traces
@@ -153,8 +113,24 @@ struct JaegerRoutes: Sendable {
                 guard let id = TraceReading.traceID(trace.traceID) else { continue }
                 if index > 0 { json.raw(",") }
                 try JaegerTraceText.write(id, reader, into: &json)
+                try reader.checkAnswer(json)
             }
             json.raw("],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")
+        }
+    }
+
+    /// Adds tags, a JSON object of strings; `error` is the span's status.
+    static func addTags(_ tags: String?, to criteria: inout SpanCriteria) throws(QueryError) {
+        for member in JSONText.members(in: Array((tags ?? "").utf8)[...]) {
+            guard case .text(let value) = member.value else { throw .invalid("tags must be an object of strings") }
+            guard criteria.attributes.count < SpanCriteria.attributesMax else {
+                throw .invalid("at most \(SpanCriteria.attributesMax) tags")
+            }
+            if member.name == "error", value == "true" {
+                criteria.status = .error
+            } else {
+                criteria.attributes.append((member.name, value))
+            }
         }
     }
 
@@ -167,6 +143,19 @@ struct JaegerRoutes: Sendable {
         }
     }
 
+    /// Who calls whom, from ?1 to ?2.
+    static func dependencies(_ count: String) -> String {
+        """
+        WITH here AS MATERIALIZED (
+            SELECT trace_id, span_id, parent_span_id, service_name FROM spans
+            WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 LIMIT 200000)
+        SELECT parent.service_name AS parent, child.service_name AS child, \(count) AS callCount
+        FROM here AS child JOIN here AS parent
+            ON parent.trace_id = child.trace_id AND parent.span_id = child.parent_span_id
+        WHERE parent.service_name <> child.service_name GROUP BY 1, 2 LIMIT 1000
+        """
+    }
+
     private func dependencies(_ query: QueryString) async throws -> Response {
         let now = context.clock() / 1_000_000
         let end = Int64(try query.integer("endTs", 0...9_000_000_000_000, fallback: Int(now)))
@@ -174,15 +163,8 @@ struct JaegerRoutes: Sendable {
         return try await context.json { reader, json in
             json.raw("{\"data\":")
             try reader.write(
-                """
-                WITH here AS MATERIALIZED (
-                    SELECT trace_id, span_id, parent_span_id, service_name FROM spans
-                    WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 LIMIT 200000)
-                SELECT parent.service_name AS parent, child.service_name AS child, count(*) AS callCount
-                FROM here AS child JOIN here AS parent
-                    ON parent.trace_id = child.trace_id AND parent.span_id = child.parent_span_id
-                WHERE parent.service_name <> child.service_name GROUP BY 1, 2 LIMIT 1000
-                """, [.integer(max(0, end - lookback) * 1_000_000), .integer(end * 1_000_000)], into: &json)
+                Self.dependencies("count(*)"), [.integer(max(0, end - lookback) * 1_000_000), .integer(end * 1_000_000)],
+                into: &json)
             json.raw(",\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")
         }
     }

@@ -7,11 +7,22 @@ enum OTLPTraceText {
 
     /// Writes `{"<listName>":[…]}`.
     static func write(_ id: TraceID, listName: String, _ reader: QueryReader, into json: inout JSONWriter) throws {
-        var isFirstSpan = true
-        var envelope: String?
+        var isFirst = true
         json.raw("{")
         json.string(listName)
         json.raw(":[")
+        try writeEntries(id, isFirst: &isFirst, reader, into: &json)
+        guard !isFirst else { throw TraceReading.notFound(id) }
+        json.raw("]}")
+    }
+
+    /// Writes a trace's entries of a list of resource spans; nothing when it is not stored.
+    ///
+    /// - Parameter isFirst: whether the list is empty yet.
+    static func writeEntries(_ id: TraceID, isFirst: inout Bool, _ reader: QueryReader, into json: inout JSONWriter) throws {
+        var isFirstSpan = true
+        var isFirstEntry = isFirst
+        var envelope: String?
         try reader.each(
             """
             SELECT resource_attributes, scope_name, scope_version, span_id, parent_span_id, name, kind, start_time_unix_nano,
@@ -22,7 +33,9 @@ enum OTLPTraceText {
             let row = QueryReader.row(statement)
             let own = "\(row[0])\(row[1])\(row[2])"
             if own != envelope {
-                if envelope != nil { json.raw("]}]},") }
+                if envelope != nil { json.raw("]}]}") }
+                if !isFirstEntry { json.raw(",") }
+                isFirstEntry = false
                 envelope = own
                 isFirstSpan = true
                 begin(row, into: &json)
@@ -32,8 +45,8 @@ enum OTLPTraceText {
             write(row, of: id, into: &json)
             return true
         }
-        guard envelope != nil else { throw TraceReading.notFound(id) }
-        json.raw("]}]}]}")
+        if envelope != nil { json.raw("]}]}") }
+        isFirst = isFirstEntry
     }
 
     private static func begin(_ row: [QueryValue], into json: inout JSONWriter) {

@@ -1,6 +1,6 @@
 // Charts over time in SVG, drawn at the width that they have. Each has a sentence for those who do not see it, arrows move its cross hair,
 // and dragging over it chooses that span of time.
-import { clock, day, go, h, replace, s } from "./kit.js";
+import { clock, count, day, go, h, replace, s } from "./kit.js";
 
 const watcher = new ResizeObserver((entries) => { for (const entry of entries) entry.target.redraw?.(Math.round(entry.contentRect.width)); });
 
@@ -14,11 +14,12 @@ export function drawn(box, draw) {
 
 const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-export function niceTicks(maximum, wanted) {
+// `least` is the smallest step: 1 where there are no halves.
+export function niceTicks(maximum, wanted, least = 0) {
   if (!(maximum > 0)) return [0];
   const rough = maximum / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough);
+  const step = Math.max(least, [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough));
   const ticks = [];
   for (let value = 0; value < maximum + step * 0.999; value += step) ticks.push(Number(value.toPrecision(12)));
   return ticks;
@@ -42,7 +43,7 @@ export function timeChart({ series, from, to, width: step, show, label, gate, ga
     const inner = { left: 3.25 * unit, right: width - 0.5 * unit, top: 0.5 * unit, bottom: tall - 1.4 * unit };
     const values = series.flatMap((one) => one.values.map(([, value]) => value ?? 0));
     const top = Math.max(...values, gate || 0, 0);
-    const ticks = niceTicks(top || 1, 3);
+    const ticks = niceTicks(top || 1, 3, show === count ? 1 : 0);
     const highest = ticks.at(-1) || 1;
     const x = (at) => inner.left + ((at - from) / (to - from)) * (inner.right - inner.left);
     const y = (value) => inner.bottom - (value / highest) * (inner.bottom - inner.top);
@@ -94,7 +95,7 @@ function line(one, x, y, inner, step) {
   if (run.length) runs.push(run);
   return runs.flatMap((points) => {
     const path = points.map(([px, py], index) => `${index ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join("");
-    const dots = points.length === 1 || points.length < 12 ? points.map(([px, py]) => s("circle", { class: `point ${one.color}`, cx: px, cy: py, r: 3 })) : [];
+    const dots = points.length === 1 || points.length < 12 ? points.map(([px, py]) => s("circle", { class: `point ${one.color}`, cx: px, cy: py, r: 0.18 * rem() })) : [];
     return [s("path", { class: `area ${one.color}`, d: `${path}L${points.at(-1)[0].toFixed(1)} ${inner.bottom}L${points[0][0].toFixed(1)} ${inner.bottom}Z` }), s("path", { class: `line ${one.color}`, d: path }), ...dots];
   });
 }
@@ -168,7 +169,7 @@ export function scatter({ points, xName, yName, showX, showY, label, height = 18
   return drawn(box, (width) => {
     const unit = rem();
     const tall = height * unit;
-    const inner = { left: 3.5 * unit, right: width - unit, top: unit, bottom: tall - 2.4 * unit };
+    const inner = { left: 3.5 * unit, right: width - 1.5 * unit, top: 1.75 * unit, bottom: tall - 2.4 * unit };
     const xs = niceTicks(Math.max(...points.map((point) => point.x), 0), 5);
     const ys = niceTicks(Math.max(...points.map((point) => point.y), 0), 4);
     const x = (value) => inner.left + (value / (xs.at(-1) || 1)) * (inner.right - inner.left);

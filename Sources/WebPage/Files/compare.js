@@ -41,7 +41,8 @@ function pair(a, b, key) {
     if (!rows.has(id)) rows.set(id, { any: one });
     rows.get(id)[name] ??= one;
   }
-  return [...rows.values()];
+  // Those on one side only have nothing to be compared with.
+  return [...rows.values()].sort((one, other) => Boolean(other.a && other.b) - Boolean(one.a && one.b));
 }
 
 function sides(row, pick, show, { worse }) {

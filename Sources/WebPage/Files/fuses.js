@@ -32,8 +32,9 @@ function fill(body, status, data, service) {
   const within = (text) => { const at = milliseconds(text); return at >= window.from && at <= window.to; };
   const recent = (tool) => tool.openings.filter((one) => within(one.start_time_unix_nano) || within(one.end_time_unix_nano)).length * 1000 + tool.timeouts.length;
   tools.sort((a, b) => recent(b) - recent(a));
-  const board = h("div", { class: "board" }, tools.map((tool) => row(tool, window, status)));
-  replace(body, h("section", { class: "card" }, h("div", { class: "keys" }, key("open, cooling down", "var(--bad)"), key("open, past its cooldown", "color-mix(in srgb, var(--bad) 22%, var(--surface))"), key("half-open", "var(--warn)"), key("timed-out call", "var(--text)")), axis(window), board), fuseTable(status));
+  const busy = tools.filter((tool) => !isQuiet(tool));
+  const board = h("div", { class: "board" }, busy.map((tool) => row(tool, window, status)));
+  replace(body, busy.length ? h("section", { class: "card" }, h("div", { class: "keys" }, key("open, cooling down", "var(--bad)"), key("open, past its cooldown", "color-mix(in srgb, var(--bad) 22%, var(--surface))"), key("half-open", "var(--warn)"), key("timed-out call", "var(--text)")), axis(window), board) : null, quiet(tools.filter(isQuiet), status), fuseTable(status));
 }
 
 const key = (text, color) => h("span", { class: "key" }, h("i", { style: { background: color } }), text);
@@ -94,17 +95,23 @@ function badges(tool) {
 }
 
 function row(tool, window, status) {
-  const stage = tool.breakers.map((one) => one.reported?.stage || one.derived?.stage).find(Boolean);
-  const fuse = status.fuses[`${stage}_ns`];
   const machine = (name) => tool.breakers.some((one) => one[name]);
   const figures = (name, label) => [h("span", { class: "h" }, label), ...(machine(name) ? [h("b", {}, count(sum(tool, name, "opens"))), h("b", {}, `${minutes(sum(tool, name, "cooldown_ns"))} min`), h("b", {}, count(sum(tool, name, "closes")))] : [h("span", { class: "soft" }, "–"), h("span", { class: "soft" }, "–"), h("span", { class: "soft" }, "–")])];
-  const processes = tool.breakers.length;
   const summary = `${tool.name} of ${tool.service}: ${sum(tool, "reported", "opens")} opens reported, ${sum(tool, "derived", "opens")} derived, ${tool.timeouts.length} timeouts`;
   return h("div", { class: "fuse" },
-    h("div", { class: "name" }, h("strong", {}, h("a", { href: address("traces", withRange({ tool: tool.name, service: tool.service })) }, tool.name)),
-      h("div", { class: "soft small" }, `${tool.service} · ${stage || "other"}${fuse ? ` · fuse ${duration(fuse)}` : ""}${processes > 1 ? ` · ${processes} processes` : ""}`), h("div", {}, badges(tool))),
+    h("div", { class: "name" }, naming(tool, status)),
     lanes(tool, window, summary),
     h("div", { class: "figures" }, h("div", { class: "narrow" }, figureHead()), figures("reported", "Reported"), figures("derived", "Derived")));
+}
+
+// Which tool it is and how its breaker stands.
+function naming(tool, status) {
+  const stage = tool.breakers.map((one) => one.reported?.stage || one.derived?.stage).find(Boolean);
+  const fuse = status.fuses[`${stage}_ns`];
+  const processes = tool.breakers.length;
+  const parts = [tool.service, stage || "other", fuse ? `fuse ${duration(fuse)}` : null, processes > 1 ? `${processes} processes` : null].filter(Boolean);
+  return [h("strong", {}, h("a", { href: address("traces", withRange({ tool: tool.name, service: tool.service })) }, tool.name)),
+    h("div", { class: "soft small" }, parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · ")), h("div", {}, badges(tool))];
 }
 
 const figureHead = () => ["", "Opens", "Cooldown", "Closes"].map((name) => h("span", { class: "h" }, name));
@@ -137,6 +144,15 @@ function lanes(tool, window, summary) {
   });
 }
 
+// Never open, and nothing timed out in the span of time: a name is all that there is to say.
+const isQuiet = (tool) => !tool.timeouts.length && ["reported", "derived"].every((machine) => !sum(tool, machine, "opens") && !states(tool, machine).open && !states(tool, machine).half_open);
+
+function quiet(tools, status) {
+  if (!tools.length) return null;
+  return h("section", { class: "card", style: { "margin-top": "var(--s4)" } }, h("h2", {}, "Never open"), h("p", { class: "soft" }, "and no call timed out in this span of time"),
+    h("ul", { class: "quiet-fuses" }, tools.map((tool) => h("li", {}, ...naming(tool, status)))));
+}
+
 // Half-open stretches, and open ones up to their next edge.
 function stretches(tool, machine, window) {
   const found = [];
@@ -159,5 +175,5 @@ function fuseTable(status) {
   const f = status.fuses;
   const line = (name, value, text) => [h("dt", {}, name), h("dd", {}, value === null ? "none" : value, text ? h("span", { class: "soft" }, ` ${text}`) : null)];
   return h("section", { class: "card", style: { "margin-top": "var(--s4)" } }, h("h2", {}, "The fuse table"), h("p", { class: "soft" }, "what the server was configured with; docs/configuration.md"),
-    h("dl", { class: "pairs" }, line("HTTP tool", f.http_tool_ns && duration(f.http_tool_ns)), line("Vector query", f.vector_ns && duration(f.vector_ns)), line("Subprocess", f.subprocess_ns && duration(f.subprocess_ns)), line("Opens after", `${f.breaker_threshold} timeouts in a row`), line("Cooldown", duration(f.breaker_cooldown_ns)), line("Scope", f.breaker_scope), line("p95 gate", f.p95_gate_ns && duration(f.p95_gate_ns))));
+    h("dl", { class: "pairs brief" }, line("HTTP tool", f.http_tool_ns && duration(f.http_tool_ns)), line("Vector query", f.vector_ns && duration(f.vector_ns)), line("Subprocess", f.subprocess_ns && duration(f.subprocess_ns)), line("Opens after", `${f.breaker_threshold} timeouts in a row`), line("Cooldown", duration(f.breaker_cooldown_ns)), line("Scope", f.breaker_scope), line("p95 gate", f.p95_gate_ns && duration(f.p95_gate_ns))));
 }

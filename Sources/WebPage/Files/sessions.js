@@ -28,15 +28,17 @@ export async function session({ place, signal, title }) {
   }
   const talk = h("div", { class: "talk" });
   const said = new Set();
+  let isSpoken = false;
   for (const [trace, spans] of turns) {
     const root = spans.find((span) => span.parent_span_id === null) || spans[0];
     talk.append(h("div", { class: "turn-mark" }, h("span", {}, when(root.start_time_unix_nano, true)), h("a", { href: traceLink(trace) }, root.name || "trace"), h("span", {}, duration(root.duration_ns))));
-    turn(spans, root, talk, said);
+    isSpoken = turn(spans, root, talk, said) || isSpoken;
   }
+  if (!isSpoken) talk.prepend(h("p", { class: "soft" }, "The agent sent no message content; instrumentations keep it out unless told otherwise."));
   return [head(`Session ${id}`, `${count(turns.size)} ${turns.size === 1 ? "trace" : "traces"}`, h("a", { href: address("traces", { session: id, range: "all" }) }, "As traces")), talk];
 }
 
-// What was said in one trace. A model call repeats the conversation so far: what was shown already is left out.
+// What was said in one trace; whether anything was. A model call repeats the conversation so far: what was shown already is left out.
 function turn(spans, root, talk, said) {
   let isSpoken = false;
   const here = new Set();
@@ -65,8 +67,8 @@ function turn(spans, root, talk, said) {
     const { "input.value": input, "output.value": output } = root.attributes || {};
     say("user", plain(input));
     say("assistant", plain(output));
-    if (!isSpoken) talk.append(h("p", { class: "soft small" }, "The agent sent no message content; instrumentations keep it out unless told otherwise."));
   }
+  return isSpoken;
 }
 
 // Messages of a model call in the shapes that instrumentations use.

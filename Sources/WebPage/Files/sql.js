@@ -77,5 +77,5 @@ function chart(data, isNumber) {
       return [s("text", { x: left - 0.5 * unit, y: index * 1.5 * unit + unit, "text-anchor": "end" }, text.length > cut ? `${text.slice(0, cut - 1)}…` : text), s("rect", { class: "barmark c1", x: left, y: index * 1.5 * unit + 0.25 * unit, width: wide, height: unit, rx: 3 }), s("text", { x: left + wide + 0.4 * unit, y: index * 1.5 * unit + unit }, row[column] === null ? "" : count(row[column]))];
     })));
   });
-  return h("section", { class: "card", style: { "margin-bottom": "var(--s4)" } }, h("h2", {}, data.columns[column]), box);
+  return h("section", { class: "card", style: { "margin-bottom": "var(--s4)" } }, h("h2", {}, `${data.columns[column]} by ${data.columns[0]}`), rows.length < data.rows.length ? h("p", { class: "soft" }, `the first ${rows.length} of ${data.rows.length} rows`) : null, box);
 }

@@ -145,7 +145,7 @@ function waterfall(tree, panel, data, signal) {
     for (const one of node.evals) labels.push(`${one.name} ${one.score ?? one.label ?? ""}`);
     // Beside the bar where there is room, else before it, else on it.
     const place = left + wide <= 62 ? { left: `${left + wide}%` } : left >= 40 ? { right: `${100 - left}%` } : { right: `${Math.max(0, 100 - left - wide)}%` };
-    const after = h("span", { class: `after ${left + wide > 62 && left < 40 ? "inside" : ""}`, style: place }, labels.join(" · "));
+    const after = h("span", { class: `after ${left + wide > 62 && left < 40 ? "inside" : ""}`, style: place }, labels[0], labels.length > 1 ? h("span", { class: "more" }, ` · ${labels.slice(1).join(" · ")}`) : null);
     const bar = h("div", { class: "span-bar", "data-span": span.span_id, "data-start-ns": node.offset, "data-duration-ns": span.duration_ns || 0, style: { left: `${left}%`, width: `${wide}%` } });
     return h("div", {
       class: `fall-row ${stageClass(span)} ${state === "error" || state === "timeout" ? "failed" : state} ${node === chosen ? "selected" : ""} ${found && !found.has(node) ? "faint" : ""}`,
