@@ -101,8 +101,10 @@ package struct ConfigurationLoader: Sendable {
 
     /// One value as text; a list as its elements with the separator between.
     private func scalar(_ node: Node, _ key: String, separator: Character) throws(ConfigurationError) -> String {
-        if node.null != nil { return "none" }
-        if let text = node.scalar?.string { return text }
+        if let scalar = node.scalar {
+            // What stands between quotes is a text, whatever it says.
+            return node.null != nil && (scalar.style == .plain || scalar.style == .any) ? "none" : scalar.string
+        }
         if let sequence = node.sequence {
             let words = sequence.compactMap { $0.scalar?.string }
             if words.count == sequence.count { return words.joined(separator: String(separator)) }
@@ -122,42 +124,5 @@ package struct ConfigurationLoader: Sendable {
             entries.append((name, text, nameNode.mark.map { " (line \($0.line))" } ?? line))
         }
         return entries
-    }
-}
-
-extension Configuration {
-    /// The configuration as a `fusebox.yaml` that would give it again, each line with where its value came from.
-    package var yaml: String {
-        var lines: [String] = []
-        var section = ""
-        for setting in Setting.all {
-            let parts = setting.key.split(separator: ".").map(String.init)
-            if parts.count == 2 && parts[0] != section {
-                section = parts[0]
-                lines.append("\(section):")
-            }
-            let indent = parts.count == 2 ? "  " : ""
-            let origin = origins[setting.key].map { "from \($0)" } ?? "default"
-            lines.append("\(indent)\(parts[parts.count - 1]): \(setting.show(self))  # \(origin); \(setting.environment)")
-            if setting.key == "fuses.vector_p95_gate_s" { lines += mapLines }
-        }
-        return lines.joined(separator: "\n") + "\n"
-    }
-
-    private var mapLines: [String] {
-        var lines: [String] = []
-        if !policy.prefillBudgetsNanoseconds.isEmpty {
-            lines.append("  prefill_budgets_s:")
-            for (model, budget) in policy.prefillBudgetsNanoseconds.sorted(by: { $0.key < $1.key }) {
-                lines.append("    \"\(model)\": \(Decimal.text(Double(budget) / 1e9))")
-            }
-        }
-        if !policy.stageByTool.isEmpty {
-            lines.append("  stages:")
-            for (tool, stage) in policy.stageByTool.sorted(by: { $0.key < $1.key }) {
-                lines.append("    \"\(tool)\": \(stage.rawValue)")
-            }
-        }
-        return lines
     }
 }

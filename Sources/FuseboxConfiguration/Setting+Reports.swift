@@ -32,7 +32,7 @@ extension Setting {
             key: "prices_file", environment: "FUSEBOX_PRICES_FILE",
             help: "What tokens, machines and links cost. `none`: prices.yaml in the data folder.",
             read: { text, configuration in configuration.pricesFile = text == "none" ? nil : text },
-            show: { $0.pricesFile ?? "none" }),
+            show: { $0.pricesFile.map(YAMLText.scalar) ?? "none" }),
     ]
 
     private static func limit(

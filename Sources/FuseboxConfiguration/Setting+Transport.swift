@@ -61,7 +61,7 @@ extension Setting {
                 _ = try configuration.redaction.rules()
             },
             show: { configuration in
-                "[" + configuration.redaction[keyPath: path].map { "'\($0.replacing("'", with: "''"))'" }.joined(separator: ", ")
+                "[" + configuration.redaction[keyPath: path].map(YAMLText.quoted).joined(separator: ", ")
                     + "]"
             }, separator: separator)
     }
@@ -74,7 +74,7 @@ extension Setting {
             key: key, environment: environment, help: help,
             read: { text, configuration in configuration.transport[keyPath: path] = list(text).map { $0.lowercased() } },
             show: { configuration in
-                "[" + configuration.transport[keyPath: path].map { "\"\($0)\"" }.joined(separator: ", ") + "]"
+                "[" + configuration.transport[keyPath: path].map(YAMLText.quoted).joined(separator: ", ") + "]"
             })
     }
 
@@ -96,7 +96,7 @@ extension Setting {
         Setting(
             key: key, environment: environment, help: help,
             read: { text, configuration in configuration.transport[keyPath: path] = text == "none" ? nil : text },
-            show: { $0.transport[keyPath: path] ?? "none" })
+            show: { $0.transport[keyPath: path].map(YAMLText.scalar) ?? "none" })
     }
 
     /// Digests only: a message never repeats what was written, since it may be the token itself. They are not printed either.

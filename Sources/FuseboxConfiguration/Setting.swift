@@ -17,11 +17,11 @@ package struct Setting: Sendable {
     private static let general: [Setting] = [
         Setting(
             key: "data_dir", environment: "FUSEBOX_DATA_DIR", help: "Folder of the data file.",
-            read: { text, configuration in configuration.dataFolder = text }, show: { $0.dataFolder }),
+            read: { text, configuration in configuration.dataFolder = text }, show: { YAMLText.scalar($0.dataFolder) }),
         Setting(
             key: "listen", environment: "FUSEBOX_LISTEN",
             help: "Address to listen on; anything but loopback needs insecure_listen.",
-            read: { text, configuration in configuration.listenAddress = text }, show: { $0.listenAddress }),
+            read: { text, configuration in configuration.listenAddress = text }, show: { YAMLText.scalar($0.listenAddress) }),
         Setting(
             key: "insecure_listen", environment: "FUSEBOX_INSECURE_LISTEN",
             help: "Listen beyond loopback although nobody has to show a token.",
@@ -53,7 +53,7 @@ package struct Setting: Sendable {
             }, show: { $0.retentionBytes.map { "\($0)" } ?? "none" }),
     ]
 
-    private static let policy: [Setting] = [
+    static let policy: [Setting] = [
         seconds(
             "fuses.http_tool_timeout_s", "HTTP_TOOL_TIMEOUT_S", "Longest an HTTP tool may take.",
             \.httpToolTimeoutNanoseconds),
@@ -87,7 +87,10 @@ package struct Setting: Sendable {
             key: "breaker.derived_stages", environment: "DERIVED_STAGES", help: "Stages whose breakers are derived.",
             read: { text, configuration throws(ConfigurationError) in
                 configuration.policy.derivedStages = try stages(text)
-            }, show: { $0.policy.derivedStages.map(\.rawValue).sorted().joined(separator: ",") }),
+            }, show: { configuration in
+                let stages = configuration.policy.derivedStages
+                return stages.isEmpty ? "none" : stages.map(\.rawValue).sorted().joined(separator: ",")
+            }),
         Setting(
             key: "gates.p95_latency_ms_max", environment: "P95_LATENCY_MS_MAX",
             help: "Gate for whole workflows. `none`: no gate.",
@@ -172,6 +175,7 @@ package struct Setting: Sendable {
 
     private static func stages(_ text: String) throws(ConfigurationError) -> Set<Stage> {
         var stages: Set<Stage> = []
+        if text == "none" { return stages }
         for word in text.split(whereSeparator: { $0 == "," || $0 == " " }) {
             stages.insert(try stage(String(word), "breaker.derived_stages"))
         }

@@ -28,15 +28,17 @@ package final class IngestWriter: Sendable {
     /// Opens the store in `folder` and starts the writer's threads. They end with `stop`.
     ///
     /// - Parameters:
+    ///   - policyText: the policy for other processes to read, kept in the file; `nil` leaves what is there.
     ///   - stallGapNanoseconds: a longer hole in a run is a stall.
     ///   - clock: nanoseconds since 1970.
     package init(
         folder: StoreFolder, policy: FusePolicy, metrics: IngestMetrics, limits: IngestLimits = IngestLimits(),
-        retention: RetentionLimits = RetentionLimits(),
+        retention: RetentionLimits = RetentionLimits(), policyText: String? = nil,
         stallGapNanoseconds: Int64 = 60_000_000_000, clock: @escaping @Sendable () -> Int64
     ) throws(StoreError) {
         let gate = CommitGate()
         let store = try SpanStore(folder: folder, gate: gate)
+        if let policyText { try store.keep(.fusePolicy, policyText) }
         let presence = try SpanPresence(store)
         let checkpointer = try Checkpointer(folder: folder, gate: gate)
         let maintenance = try store.maintenance()
@@ -197,7 +199,7 @@ package final class IngestWriter: Sendable {
                 for task in work.tasks { task(state) }
             }
             if isIdle { state.handOverIfFree() }
-            if isIdle && state.isEmpty { state.tick(nowUnixNano: clock()) }
+            if isIdle && work.isTimedOut && state.isEmpty { state.tick(nowUnixNano: clock()) }
             takeRows(state, &inbox, &heartbeat, isLast: work.isClosed)
             metrics.pendingObservations.set(state.pendingObservations)
             if work.isClosed { return state.drain() }

@@ -62,15 +62,12 @@ package struct SQLAnswer: Sendable {
     }
 
     private static func bind(_ statement: Statement, _ parameters: [String: String]) throws {
-        for index in 1..<(statement.parameterCount + 1) {
-            guard let name = statement.parameterName(index)?.dropFirst() else {
-                throw QueryError.invalid("use named parameters such as :name, and give them as p.name=value")
-            }
-            guard let text = parameters[String(name)] else {
-                throw QueryError.invalid("the query has :\(name); give it as p.\(name)=value")
-            }
-            let value: QueryValue = Int64(text).map(QueryValue.integer) ?? Double(text).map(QueryValue.double) ?? .text(text)
-            try QueryReader.bind(value, to: statement, at: index)
+        do {
+            try SQLParameters(parameters).bind(to: statement)
+        } catch SQLParameters.Problem.unnamed {
+            throw QueryError.invalid("use named parameters such as :name, and give them as p.name=value")
+        } catch SQLParameters.Problem.missing(let name) {
+            throw QueryError.invalid("the query has :\(name); give it as p.\(name)=value")
         }
     }
 }

@@ -12,7 +12,8 @@ struct Fuses: AsyncParsableCommand {
         abstract: "Show the fuse table and every circuit breaker: state, opens, cooldown.",
         discussion: """
             Reported is what agents said of their breakers (breaker_state); derived is what a breaker run by the fuse table would have
-            done. It reads the data file, so it works beside a running server and without one.
+            done. It reads the data file, so it works beside a running server and without one. The fuse table is that of the server
+            which runs or ran last, and the configuration's only where no server has run yet.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -40,14 +41,21 @@ struct Fuses: AsyncParsableCommand {
     private func show() throws {
         let configuration = try common.configuration()
         let breakers: [BreakerView]
+        let told: FusePolicy?
         do {
             let reader = try SQLReader(folder: StoreFolder(path: configuration.dataFolder))
-            let restorer = DerivationRestorer(history: reader.history, policy: configuration.policy, table: .standard)
+            // What another version wrote may not be readable; then the configuration is the best that is known.
+            told = try reader.note(.fusePolicy).flatMap { try? Configuration.policy(yaml: $0) }
+            let policy = told ?? configuration.policy
+            let restorer = DerivationRestorer(history: reader.history, policy: policy, table: .standard)
             breakers = try restorer.restored().breakers(at: Clock.unixNano())
         } catch {
             throw error.failure
         }
-        if format == .table { Terminal.write(Self.table(of: configuration.policy) + "\n") }
+        if format == .table {
+            let heading = told == nil ? "Fuses, as configured here: no server has told its own" : "Fuses of the server"
+            Terminal.write(Self.table(of: told ?? configuration.policy, heading) + "\n")
+        }
         if breakers.isEmpty && format == .table {
             Terminal.write("No breaker yet: no tool reported a breaker_state, and no tool of a derived stage was called.\n")
             return
@@ -61,8 +69,8 @@ struct Fuses: AsyncParsableCommand {
 
     // MARK: Fuses
 
-    private static func table(of policy: FusePolicy) -> String {
-        var lines = ["Fuses"]
+    private static func table(of policy: FusePolicy, _ heading: String) -> String {
+        var lines = [heading]
         lines.append("  http_tool    \(seconds(policy.httpToolTimeoutNanoseconds))")
         lines.append("  vector       \(seconds(policy.vectorQueryTimeoutNanoseconds))")
         let subprocess = policy.fuseNanoseconds(stage: .subprocess, model: nil)

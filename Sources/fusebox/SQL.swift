@@ -71,11 +71,10 @@ struct SQL: AsyncParsableCommand {
     private func parsedParameters() throws -> [String: String] {
         var parameters: [String: String] = [:]
         for text in parameter {
-            let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard sides.count == 2, !sides[0].isEmpty else {
+            guard let (name, value) = SQLParameters.assignment(text) else {
                 throw CommandFailure(.usage, "-p takes name=value, not '\(text)'")
             }
-            parameters[String(sides[0])] = String(sides[1])
+            parameters[name] = value
         }
         return parameters
     }

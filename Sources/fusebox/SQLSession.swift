@@ -6,7 +6,7 @@ import SpanStore
 final class SQLSession {
     let reader: SQLReader
     var format: SQLFormat
-    private let parameters: [String: String]
+    private let parameters: SQLParameters
     /// Whether values go to a terminal, where control characters must not act.
     private let escapes: Bool
     /// Whether to say of each query what it read.
@@ -16,7 +16,7 @@ final class SQLSession {
         self.explains = explains
         self.reader = reader
         self.format = format
-        self.parameters = parameters
+        self.parameters = SQLParameters(parameters)
         self.escapes = escapes
     }
 
@@ -44,20 +44,12 @@ final class SQLSession {
     }
 
     private func bind(_ statement: Statement) throws {
-        for index in 1..<(statement.parameterCount + 1) {
-            guard let name = statement.parameterName(index) else {
-                throw CommandFailure(.usage, "use named parameters such as :name, and give them with -p name=value")
-            }
-            guard let value = parameters[String(name.dropFirst())] else {
-                throw CommandFailure(.usage, "the query has \(name); give it with -p \(name.dropFirst())=value")
-            }
-            if let integer = Int64(value) {
-                try statement.bind(index, integer)
-            } else if let double = Double(value) {
-                try statement.bind(index, double)
-            } else {
-                try statement.bind(index, value)
-            }
+        do {
+            try parameters.bind(to: statement)
+        } catch SQLParameters.Problem.unnamed {
+            throw CommandFailure(.usage, "use named parameters such as :name, and give them with -p name=value")
+        } catch SQLParameters.Problem.missing(let name) {
+            throw CommandFailure(.usage, "the query has :\(name); give it with -p \(name)=value")
         }
     }
 

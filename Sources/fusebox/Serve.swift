@@ -54,7 +54,7 @@ struct Serve: AsyncParsableCommand {
         do {
             writer = try IngestWriter(
                 folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, metrics: metrics,
-                retention: Self.retention(configuration),
+                retention: Self.retention(configuration), policyText: configuration.policyYAML,
                 stallGapNanoseconds: configuration.gates.stallGapNanoseconds, clock: { Clock.unixNano() })
         } catch {
             throw error.failure

@@ -561,6 +561,17 @@ def test_fuses_agree_with_the_metrics(filled):
         assert metrics.value("agent_breaker_instances", tool=tool, state=row["state"]) == 1
 
 
+def test_fuses_are_those_of_the_running_server(launch):
+    """The command's own environment is another one than the server's, and does not change what breakers do."""
+    fusebox = launch({"BREAKER_THRESHOLD": "5", "HTTP_TOOL_TIMEOUT_S": "9"})
+    for _ in range(2):
+        fusebox.environment.update({"BREAKER_THRESHOLD": "7", "HTTP_TOOL_TIMEOUT_S": "11"})
+        text = fusebox.run("fuses", "--data-dir", str(fusebox.folder)).stdout.decode()
+        assert re.search(r"Fuses of the server\n  http_tool\s+9 s", text) and "after 5 timeouts in a row" in text, text
+        fusebox.environment.update({"BREAKER_THRESHOLD": "5", "HTTP_TOOL_TIMEOUT_S": "9"})
+        fusebox.restart()
+
+
 def test_fuses_without_spans(launch):
     fusebox = launch()
     done = fusebox.run("fuses", "--data-dir", str(fusebox.folder))

@@ -2,8 +2,10 @@
 
 import os
 import pathlib
+import re
 import resource
 import socket
+import threading
 import time
 
 import pytest
@@ -33,6 +35,21 @@ def cpu_seconds(fusebox):
 
 def open_files(fusebox):
     return len(os.listdir(f"/proc/{fusebox.process.pid}/fd"))
+
+
+def switches(fusebox):
+    """How often the server's threads have gone to sleep and been woken."""
+    tasks = pathlib.Path(f"/proc/{fusebox.process.pid}/task").glob("*/status")
+    return sum(int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", task.read_text())[1]) for task in tasks)
+
+
+def test_an_idle_server_rests(launch):
+    """Two threads that wake each other for nothing make tens of thousands of these a second, however busy the machine is."""
+    fusebox = launch()
+    assert post(fusebox)[1].status == 200
+    before = switches(fusebox)
+    threading.Event().wait(4)
+    assert switches(fusebox) - before < 4000
 
 
 # P5: restarts

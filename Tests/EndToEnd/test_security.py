@@ -1,5 +1,6 @@
 """Who may come in, and what stays out: TLS, tokens, hosts, origins, redaction, slow clients."""
 
+import base64
 import http.client
 import random
 import shutil
@@ -252,41 +253,52 @@ def secrets(count, seed=11):
     return [choose.choice(kinds)() for _ in range(count)]
 
 
+SECRET_FIELDS = 20
+
+
+def secretive(some, hidden):
+    """A request with one span that has a secret in each of its fields, and one behind a key whose values are hidden."""
+    say = [f"look: {secret} ends" for secret in some]
+    event = data(11, data(2, say[0]) + data(3, attribute("exception.message", say[1])) + data(3, attribute(say[2], True)))
+    link = data(13, data(1, b"\1" * 16) + data(2, b"\1" * 8) + data(3, say[3]) + data(4, attribute("k", say[4])))
+    status = data(15, data(2, say[5]))
+    one = span(name=say[6], attributes=[
+        ("gen_ai.prompt", say[7]), ("bytes", data(7, say[8])), (say[9], 1), ("nested", nested(3, data(1, say[10]))),
+        ("map", data(6, data(1, attribute(say[11], say[12])))), ("db.password", hidden), ("tool_name", some[13]),
+        ("workflow_name", some[14])], extra=event + link + status + data(3, some[15]))
+    resource = data(1, data(1, attribute("service.name", say[16])) + data(1, attribute("owner", some[17])))
+    scope = data(1, data(1, say[18]) + data(2, some[19]) + data(3, attribute("db.password", hidden)))
+    return data(1, resource + data(2, scope + data(2, one) + data(3, f"https://schema/{some[18]}")) + data(3, f"https://schema/{some[16]}"))
+
+
 def test_seeded_secrets_are_nowhere(launch):
     server = launch({
         "FUSEBOX_REDACT_DETECTORS": "email,card,jwt,api_key,bearer,assignment", "FUSEBOX_REDACT_PATTERNS": r"CUSTOMER-\d+",
         "FUSEBOX_REDACT_KEYS": "*.password,card_number"})
     seeded = secrets(500)
     hidden = ["plain secret %d of a key" % index for index in range(40)]
-    supply = iter(seeded)
-    spans = []
-    while True:
-        try:
-            some = [next(supply) for _ in range(10)]
-        except StopIteration:
-            break
-        say = [f"look: {secret} ends" for secret in some]
-        event = data(11, data(2, say[0]) + data(3, attribute("exception.message", say[1])))
-        link = data(13, data(1, b"\1" * 16) + data(2, b"\1" * 8) + data(3, say[2]) + data(4, attribute("k", say[3])))
-        status = data(15, data(2, say[4]))
-        spans.append(span(name=say[5], attributes=[
-            ("gen_ai.prompt", say[6]), ("bytes", data(7, say[7])), (say[8], 1), ("nested", nested(3, data(1, say[9]))),
-            ("db.password", hidden[len(spans) % 40]), ("tool_name", some[0]), ("workflow_name", some[1])],
-            extra=event + link + status + data(3, some[2])))
-    resource = [("service.name", seeded[0]), ("owner", seeded[1])]
-    half = len(spans) // 2
-    assert Protobuf(server).send_batch(batch(*spans[:half], resource=resource)).status == 200
-    assert Json(server).send_batch(batch(*spans[half:], resource=resource)).status == 200
+    requests = [secretive(seeded[start:start + SECRET_FIELDS], hidden[start // SECRET_FIELDS]) for start in range(0, 500, SECRET_FIELDS)]
+    doors = [Protobuf(server), Json(server)]
+    for index, request in enumerate(requests):
+        assert doors[index % 2].send_batch(request).status == 200
     found = server.sql("SELECT * FROM spans")
     shown = str(found) + server.get("/metrics").body.decode()
-    assert len(found) == len(spans) and "[redacted]" in shown and "look: [redacted] ends" in shown
+    assert len(found) == len(requests) and "[redacted]" in shown and "look: [redacted] ends" in shown
     files = {path: path.read_bytes() for path in server.folder.rglob("*") if path.is_file()}
     server.stop()
     files |= {path: path.read_bytes() for path in server.folder.rglob("*") if path.is_file()}
     assert files
-    exported = Fusebox(server.binary, server.folder).sql("SELECT * FROM spans")
+    # The files are compressed: what they hold is also looked for in all that can be read from them.
+    exported = str(Fusebox(server.binary, server.folder).sql("SELECT * FROM spans"))
+    for form in "otlp-json", "sqlite":
+        path = server.folder.parent / f"secrets.{form}"
+        assert server.run("export", "--data-dir", str(server.folder), "--format", form, str(path)).returncode == 0
+        files[path] = path.read_bytes()
     for secret in seeded + hidden:
-        assert secret not in shown and secret not in str(exported)
+        assert secret not in shown and secret not in exported
+        # Bytes are shown so.
+        coded = base64.b64encode(f"look: {secret} ends".encode()).decode()
+        assert coded not in exported
         assert not [path for path, content in files.items() if secret.encode() in content], secret
 
 

@@ -29,6 +29,24 @@ import Testing
         #expect(configuration.policy.stageByTool == ["web": .httpTool])
     }
 
+    @Test(arguments: [
+        "/tmp/a #b", "a: b", "null", "", "~", "it's \"so\"", "two\nlines\u{85}", "\\ é 🦊", "- a", "[x", "*a", "'", "none",
+    ])
+    func whatIsPrintedGivesOddTextsAgain(text: String) throws {
+        var configuration = try load()
+        configuration.dataFolder = text
+        configuration.redaction.patterns = ["a b", "(?i)it's", "#x"]
+        configuration.policy.derivedStages = []
+        configuration.policy.prefillBudgetsNanoseconds = [text: 1_000_000_000]
+        configuration.policy.stageByTool = [text: .vector]
+        var again = try load(configuration.yaml)
+        again.origins = [:]
+        // The home folder stands for its sign.
+        if text == "~" { again.dataFolder = text }
+        #expect(again == configuration)
+        #expect(try Configuration.policy(yaml: configuration.policyYAML) == configuration.policy)
+    }
+
     @Test func whatIsPrintedGivesTheSameConfigurationAgain() throws {
         let yaml = """
             fuses:
