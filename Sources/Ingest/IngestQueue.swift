@@ -38,9 +38,6 @@ final class IngestQueue: Sendable {
         /// Waited too long.
         var expired: [Request] = []
         var isClosed = false
-        /// Nothing came until the deadline. Being woken is not that: a commit that ends wakes too, and nothing may follow from
-        /// that alone which commits again.
-        var isTimedOut = false
     }
 
     private struct State {
@@ -126,11 +123,10 @@ final class IngestQueue: Sendable {
     /// Waits until `deadline` for work, or to be woken, and takes requests up to `spansMax` spans, at least one unless that is 0.
     func take(spansMax: Int, deadline: DispatchTime) -> Work {
         let isEmpty = state.withLock { $0.tasks.isEmpty && (spansMax <= 0 || $0.requests.isEmpty) }
-        let isTimedOut = isEmpty && arrivals.wait(timeout: deadline) == .timedOut
+        if isEmpty { _ = arrivals.wait(timeout: deadline) }
         return state.withLock { state in
             if isEmpty { state.isWaking = false }
             var work = Work()
-            work.isTimedOut = isTimedOut
             swap(&work.tasks, &state.tasks)
             expire(&state, into: &work)
             var spans = 0

@@ -199,7 +199,7 @@ package final class IngestWriter: Sendable {
                 for task in work.tasks { task(state) }
             }
             if isIdle { state.handOverIfFree() }
-            if isIdle && work.isTimedOut && state.isEmpty { state.tick(nowUnixNano: clock()) }
+            if isIdle && state.isEmpty { state.tick(nowUnixNano: clock()) }
             takeRows(state, &inbox, &heartbeat, isLast: work.isClosed)
             metrics.pendingObservations.set(state.pendingObservations)
             if work.isClosed { return state.drain() }
