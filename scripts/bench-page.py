@@ -3,8 +3,8 @@
 
     scripts/bench-page.py [BINARY] [--spans N] [--rounds N]
 
-Wall times are from the address to the drawn page, in a new profile, the browser's own start of it included. The page's share is its scripts, styles
-and layout, as Chromium counts them. Needs Chromium and the packages of Tests/EndToEnd/requirements.txt.
+Wall times are from the address to the drawn page, in a new profile, the browser's own start of it included. The page's share is the CPU time of its
+scripts, styles and layout, as Chromium counts them. Needs Chromium and the packages of Tests/EndToEnd/requirements.txt.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def measure(browser, server, place):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     session = context.new_cdp_session(tab)
-    session.send("Performance.enable")
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
     began = time.monotonic()
     tab.goto(f"{server.url}/{place}")
     tab.wait_for_selector(READY)

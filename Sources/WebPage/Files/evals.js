@@ -15,14 +15,15 @@ export async function evals({ place, signal }) {
   const names = [...new Set(all.map((one) => one.name))].sort();
   const chosen = place.parameters.get("name") || names[0];
   const axis = axes[place.parameters.get("against")] ? place.parameters.get("against") : "latency";
-  const rows = all.filter((one) => one.name === chosen);
+  // The worst first: they are what one looks for. Those without a score are last.
+  const rows = all.filter((one) => one.name === chosen).sort((a, b) => (a.score ?? Infinity) - (b.score ?? Infinity) || 0);
   const scored = rows.filter((one) => one.score !== null);
   const mean = scored.length ? scored.reduce((total, one) => total + one.score, 0) / scored.length : null;
   const points = scored.filter((one) => axes[axis].pick(one) !== null && axes[axis].pick(one) !== undefined).map((one) => ({ x: axes[axis].pick(one), y: one.score, href: traceLink(one.trace_id, one.span_id), label: `${one.eval_id || one.span_name}: ${one.score}, ${axes[axis].show(axes[axis].pick(one))}` }));
   return [top(field("Eval", choice(names, chosen, (name) => go({ name }), null)), field("Against", choice(Object.keys(axes), axis, (against) => go({ against }), null))),
     h("div", { class: "stats" }, stat("Joined", count(rows.length), `${names.length} ${names.length === 1 ? "metric" : "metrics"} in all`), stat("Mean score", mean === null ? "–" : String(Number(mean.toPrecision(3))), `${count(scored.length)} with a score`), stat("Traces", count(new Set(rows.map((one) => one.trace_id)).size), "judged")),
     h("section", { class: "card", style: { "margin-bottom": "var(--s4)" } }, h("h2", {}, `${chosen} against ${axis}`), points.length ? scatter({ points, xName: axes[axis].name, yName: chosen, showX: axes[axis].show, showY: (value) => String(value), label: `${points.length} scores of ${chosen} against ${axis}` }) : h("p", { class: "soft" }, axis === "cost" ? "No cost is known: the models have no prices." : "No score to plot.")),
-    h("section", { class: "card" }, h("h2", {}, "Judged spans"), table([
+    h("section", { class: "card" }, h("h2", {}, "Judged spans"), h("p", { class: "soft" }, "lowest scores first"), table([
       { name: "Eval", className: "long", show: (one) => [h("a", { href: traceLink(one.trace_id, one.span_id) }, one.eval_id || one.trace_id.slice(0, 12)), h("div", { class: "soft" }, `${one.span_name} · ${one.service_name}`)] },
       { name: "Score", number: true, show: (one) => (one.score === null ? "–" : String(Number(one.score.toPrecision(4)))) },
       { name: "Label", show: (one) => one.label || "" },
