@@ -18,13 +18,18 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
+import faults  # noqa: E402  the library that slows a disk down, which tests use too
+
 BASELINE = ROOT / "bench/baseline.json"
 RESULT = ROOT / ".build/bench.json"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -34,17 +39,61 @@ UNITS = {
     "spans_per_second": ("spans/s", True), "cpu_microseconds_per_span": ("µs/span", False), "p50_milliseconds": ("ms", False),
     "p99_milliseconds": ("ms", False), "bytes_per_span": ("B/span", False), "peak_resident_mebibytes": ("MiB", False),
     "seconds": ("s", False), "cpu_ratio": ("x", False), "refused_requests": ("", False),
+    "lost_spans": ("lost", False), "recovery_seconds": ("s to recover", False), "slow_clients": ("slow clients", True),
 }
+
+
+class SlowClients:
+    """Connections that announce a body and send a byte of it a second, in the place of those that are cut off new ones."""
+
+    def __init__(self, port, count):
+        self.port, self.count = port, count
+        self.stopping = threading.Event()
+        self.connections = []
+        self.opened = 0
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+        for connection in self.connections:
+            connection.close()
+
+    def _run(self):
+        head = b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\nContent-Length: 100000\r\n\r\n"
+        while not self.stopping.wait(1):
+            alive = []
+            for connection in self.connections:
+                try:
+                    connection.send(b"x")
+                    alive.append(connection)
+                except OSError:
+                    connection.close()
+            while len(alive) < self.count:
+                try:
+                    connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+                    connection.send(head)
+                    connection.setblocking(False)
+                except OSError:
+                    break
+                self.opened += 1
+                alive.append(connection)
+            self.connections = alive
 
 
 class Server:
     """`fusebox serve` in a folder, with its defaults."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, environment=None):
         self.binary, self.folder = binary, folder
+        self.environment = {**os.environ, **(environment or {})}
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.binary, "serve", "--data-dir", self.folder, "--http-port", "0"],
+        self.process = subprocess.Popen([self.binary, "serve", "--data-dir", self.folder, "--http-port", "0"], env=self.environment,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for line in self.process.stdout:
             found = re.search(r"listens on http://127.0.0.1:(\d+)", line)
@@ -188,16 +237,35 @@ class Bench:
                 time.sleep(0.01)
             self.note("start_up", {"seconds": time.monotonic() - start})
 
-    def overload(self, seconds=300):
-        """Four times what it can take, for five minutes."""
-        with Server(self.binary, self.folder("overload")) as server:
-            limit = self.load(server, "-c", 8, "-b", 100, "-n", 500_000)["spans_per_second"]
-            result = self.load(server, "-c", 256, "-b", 100, "-r", int(4 * limit), "-t", seconds)
+    OVERLOAD_SLOW_CLIENTS = 200
+    OVERLOAD_SYNC_SECONDS = 0.05
+
+    def overload(self):
+        """Four times what it can take, for five minutes, with an fsync of 50 ms and slow clients."""
+        seconds = int(os.environ.get("FUSEBOX_OVERLOAD_S", "300"))
+        faulty = faults.Faults(faults.build(self.scratch), self.scratch)
+        faulty.set(faults.SYNC, "fusebox.db-wal", delay=self.OVERLOAD_SYNC_SECONDS)
+        folder = self.folder("overload")
+        with Server(self.binary, folder, faulty.environment()) as server:
+            first = self.load(server, "-c", 8, "-b", 100, "-n", 500_000)
+            with SlowClients(server.port, self.OVERLOAD_SLOW_CLIENTS) as slow:
+                result = self.load(server, "-c", 256, "-b", 100, "-r", int(4 * first["spans_per_second"]), "-t", seconds, "-s", 2)
+            started = time.monotonic()
+            while not server.is_ready():
+                time.sleep(0.01)
+            after = self.load(server, "-c", 1, "-b", 100, "-n", 100, "-s", 3)
+            result["recovery_seconds"] = time.monotonic() - started
             result["peak_resident_mebibytes"] = server.peak_resident_mebibytes()
-        unexpected = set(result["statuses"]) - {"200", "503"}
-        if unexpected:
-            sys.exit(f"bench: under overload the server answered {unexpected}")
-        self.note("overload", result, "peak_resident_mebibytes", "spans_per_second", "refused_requests")
+            result["slow_clients"] = slow.opened
+        unexpected = (set(result["statuses"]) | set(after["statuses"])) - {"200", "503"}
+        if unexpected or set(after["statuses"]) != {"200"}:
+            sys.exit(f"bench: under overload the server answered {result['statuses']}, after it {after['statuses']}")
+        acknowledged = first["acknowledged_spans"] + result["acknowledged_spans"] + after["acknowledged_spans"]
+        counted = subprocess.run([self.binary, "sql", "--data-dir", folder, "--format", "csv", "SELECT count(*) FROM spans"],
+                                 capture_output=True, text=True, check=True).stdout
+        result["lost_spans"] = max(0, acknowledged - int(counted.split()[1]))
+        self.note("overload", result, "peak_resident_mebibytes", "spans_per_second", "refused_requests", "lost_spans",
+                  "recovery_seconds", "slow_clients")
 
     QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries"]
     ALL = [*QUICK, "growth", "overload"]

@@ -42,7 +42,7 @@ enum RequestContent {
 
     /// The length that the body says it has, 0 when it says none. Refused before it is read when that is too much.
     static func announcedBytes(_ request: Request, limit: Int) throws -> Int {
-        let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+        let announced = max(0, request.headers[.contentLength].flatMap { Int($0) } ?? 0)
         guard announced <= limit else { throw StatusTable.tooLarge("the body has \(announced) bytes, the limit is \(limit)") }
         return announced
     }

@@ -51,7 +51,7 @@ package struct KnockingChannel: ServerChildChannel {
 }
 
 /// Holds a connection's first bytes back until they tell what they are, then makes way.
-private final class PrefaceListener: ChannelInboundHandler, RemovableChannelHandler {
+final class PrefaceListener: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 

@@ -1,0 +1,2 @@
+a=1
+SELECT * FROM spans WHERE duration_ns >= :a

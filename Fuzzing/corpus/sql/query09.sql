@@ -1,0 +1,2 @@
+
+ATTACH 'x' AS x

@@ -1,0 +1,2 @@
+
+SELECT tool_name, calls FROM tools

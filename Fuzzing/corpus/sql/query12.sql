@@ -1,0 +1,2 @@
+
+SELECT * FROM counter UNION SELECT * FROM label_value
