@@ -42,6 +42,44 @@ package final class QueryReader {
         }
     }
 
+    /// Goes over the columns of spans; ends at the deadline, as statements do.
+    func pass(_ bounds: SpanPass.Bounds, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws {
+        do throws(SQLiteError) {
+            try SpanPass(reader).each(bounds) { segment throws(SQLiteError) in
+                try checkDeadline()
+                try body(segment)
+            }
+        } catch {
+            throw translated(error)
+        }
+    }
+
+    /// The same over the model calls whose tokens count.
+    func passTokenCalls(_ bounds: SpanPass.Bounds, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws {
+        do throws(SQLiteError) {
+            try TokenCalls.each(SpanPass(reader), bounds) { segment throws(SQLiteError) in
+                try checkDeadline()
+                try body(segment)
+            }
+        } catch {
+            throw translated(error)
+        }
+    }
+
+    /// The prices of models.
+    func prices() throws -> PriceBook {
+        do throws(SQLiteError) {
+            return PriceBook(try AnnexReading.prices(reader.connection).models)
+        } catch {
+            throw translated(error)
+        }
+    }
+
+    private func checkDeadline() throws(SQLiteError) {
+        guard watch.look() else { return }
+        throw SQLiteError(extendedCode: SQLITE_INTERRUPT, message: "interrupted", operation: "read spans")
+    }
+
     /// All rows, by column.
     package func rows(_ sql: String, _ values: [QueryValue] = []) throws -> [[QueryValue]] {
         var rows: [[QueryValue]] = []

@@ -42,7 +42,9 @@ package struct CostReport {
 
         package var apiDollarsPerMillionTokens: Double? { perMillion(apiDollars, tokens) }
 
-        package var dollarsPerMillionOutputTokens: Double? { perMillion(totalDollars, TokenCounts.sum(outputTokens, unspecifiedTokens)) }
+        package var dollarsPerMillionOutputTokens: Double? {
+            perMillion(totalDollars, TokenCounts.sum(outputTokens, unspecifiedTokens))
+        }
 
         private func perMillion(_ dollars: Double?, _ tokens: Int64) -> Double? {
             guard let dollars, tokens > 0 else { return nil }
@@ -65,7 +67,7 @@ package struct CostReport {
         var figures = Figures()
         figures.hours = uptime.hours
         let prices = try prices()
-        let models = try models(window, &figures)
+        let models = try models(window, prices, &figures)
         let rent = rent(prices, window, uptime, &figures)
         let egress = egress(prices, &figures)
         let idle = try IdleReport(reader, slowNanoseconds: settings.slowToolNanoseconds).section(window, prices, &figures)
@@ -91,11 +93,15 @@ package struct CostReport {
     /// How far before the window a child's end is looked for: its parent, which repeats its tokens, may end inside.
     private static let childMarginNanoseconds: Int64 = 3_600_000_000_000
 
+    private func wide(_ window: ReportWindow) -> ReportWindow {
+        var wide = window
+        wide.fromUnixNano = max(0, window.fromUnixNano - Self.childMarginNanoseconds)
+        return wide
+    }
+
     /// Model calls of the window, each token once, with the price that held at their end: the law of the view `costs`, for a
     /// window. Columns: service_name, workflow_name, model, is_bare, tokens, fresh, cache_read, cache_write, produced, price_*.
     func pricedCallsSQL(_ window: ReportWindow) throws(ReportReader.Failure) -> String {
-        var wide = window
-        wide.fromUnixNano = max(0, window.fromUnixNano - Self.childMarginNanoseconds)
         return """
             WITH counted AS MATERIALIZED (
                 SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, end_time_unix_nano, tokens, input_tokens,
@@ -103,7 +109,7 @@ package struct CostReport {
                     CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
                 FROM spans WHERE tokens IS NOT NULL AND coalesce(operation, '') NOT IN
                         ('invoke_agent', 'invoke_workflow', 'create_agent', 'chain', 'task', 'execute_task')
-                    AND \(try reader.spansCondition(wide))
+                    AND \(try reader.spansCondition(wide(window)))
             ),
             leaf AS (
                 SELECT * FROM counted AS outer_span WHERE end_time_unix_nano >= \(window.fromUnixNano) AND NOT EXISTS (
@@ -130,47 +136,19 @@ package struct CostReport {
             """
     }
 
-    private struct Model: Hashable {
-        var service: String?
-        var workflow: String?
-        var name: String?
-    }
-
-    private struct Usage {
-        var calls: Int64 = 0
-        var tokens = TokenCounts()
-        /// `nil` when a call has no price.
-        var dollars: Double? = 0
-    }
-
-    private func models(_ window: ReportWindow, _ figures: inout Figures) throws(ReportReader.Failure) -> ReportSection {
+    private func models(
+        _ window: ReportWindow, _ prices: PriceTable, _ figures: inout Figures
+    ) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
             key: "models", title: "Models",
             columns: ["service", "workflow", "model", "calls", "input", "cached", "output", "other", "dollars"])
         let calls = try pricedCallsSQL(window)
-        var models: [Model: Usage] = [:]
-        // Summed up here and not by GROUP BY, which would sort all rows.
-        try reader.each(
-            """
-            \(calls)
-            SELECT service_name, workflow_name, model, is_bare, tokens, fresh, cache_read, cache_write, produced, dollars FROM priced
-            """
-        ) { row in
-            let model = Model(service: row.text(0), workflow: row.text(1), name: row.text(2))
-            var usage = models[model] ?? Usage()
-            usage.calls += 1
-            var tokens = TokenCounts()
-            if row.integer(3) == 1 {
-                tokens.unspecified = row.integer(4)
-            } else {
-                tokens.input = row.integer(5)
-                tokens.cacheRead = row.integer(6)
-                tokens.cacheWrite = row.integer(7)
-                tokens.output = row.integer(8)
+        var models: [ModelUsage.Model: ModelUsage] = [:]
+        let book = PriceBook(prices.models)
+        try reader.passTokenCalls(wide(window)) { segment throws(SQLiteError) in
+            for (model, usage) in try ModelUsage.read(segment, from: window.fromUnixNano, book) {
+                models[model, default: ModelUsage()].add(usage)
             }
-            usage.tokens.add(tokens)
-            usage.dollars = row.isNull(9) ? nil : usage.dollars.map { $0 + row.double(9) }
-            models[model] = usage
         }
         show(models, in: &section, &figures)
         section.queries = [
@@ -189,11 +167,13 @@ package struct CostReport {
         return section
     }
 
-    private func show(_ models: [Model: Usage], in section: inout ReportSection, _ figures: inout Figures) {
+    private func show(_ models: [ModelUsage.Model: ModelUsage], in section: inout ReportSection, _ figures: inout Figures) {
         var unpriced: Set<String> = []
         var dollars: Double? = 0
         let ordered = models.sorted {
-            ($0.key.service ?? "", $0.key.workflow ?? "", $0.key.name ?? "") < ($1.key.service ?? "", $1.key.workflow ?? "", $1.key.name ?? "")
+            ($0.key.service ?? "", $0.key.workflow ?? "", $0.key.name ?? "") < (
+                $1.key.service ?? "", $1.key.workflow ?? "", $1.key.name ?? ""
+            )
         }
         for (model, usage) in ordered {
             if usage.dollars == nil { unpriced.insert(model.name ?? "(no model named)") }
@@ -204,14 +184,16 @@ package struct CostReport {
             figures.unspecifiedTokens = TokenCounts.sum(figures.unspecifiedTokens, usage.tokens.unspecified)
             section.rows.append([
                 .optional(model.service), .optional(model.workflow), .optional(model.name), .count(usage.calls),
-                .count(TokenCounts.sum(usage.tokens.input, usage.tokens.cacheWrite)), .count(usage.tokens.cacheRead), .count(usage.tokens.output),
+                .count(TokenCounts.sum(usage.tokens.input, usage.tokens.cacheWrite)), .count(usage.tokens.cacheRead),
+                .count(usage.tokens.output),
                 .count(usage.tokens.unspecified), .optional(dollars: usage.dollars),
             ])
         }
         figures.apiDollars = dollars
         figures.unpricedModels = unpriced.sorted()
         if !unpriced.isEmpty {
-            section.notes.append("no price: \(figures.unpricedModels.joined(separator: ", ")); put them into prices.yaml (docs/costs.md)")
+            section.notes.append(
+                "no price: \(figures.unpricedModels.joined(separator: ", ")); put them into prices.yaml (docs/costs.md)")
         }
         if figures.unspecifiedTokens > 0 {
             section.notes.append("other: tokens of spans that give only a total, priced as output")
@@ -231,7 +213,9 @@ package struct CostReport {
                 .text(host.host), .dollars(host.dollarsPerHour), .number(seconds / 3600, digits: 4), .dollars(dollars),
             ])
         }
-        section.notes = ["billed: from start to stop of the machine where prices.yaml says them, else the hours that were watched"]
+        section.notes = [
+            "billed: from start to stop of the machine where prices.yaml says them, else the hours that were watched"
+        ]
         section.queries = [
             ReportQuery(
                 "rent by host, for \(DecimalText.rounded(uptime.hours, digits: 4)) watched hours",
@@ -244,7 +228,10 @@ package struct CostReport {
     static func billedSeconds(_ host: HostRent, _ window: ReportWindow, watchedSeconds: Double) -> Double {
         let seconds =
             host.billedFromUnixNano.map { from in
-                max(0, Double((host.billedUntilUnixNano ?? window.untilUnixNano).subtractingReportingOverflow(from).partialValue) / 1e9)
+                max(
+                    0,
+                    Double((host.billedUntilUnixNano ?? window.untilUnixNano).subtractingReportingOverflow(from).partialValue)
+                        / 1e9)
             } ?? watchedSeconds
         let unit = Double(host.granularitySeconds)
         return (seconds / unit - 1e-9).rounded(.up) * unit

@@ -5,9 +5,11 @@ import TelemetryModel
 /// Reads figures by SQL: the same text that `--explain` prints.
 package struct ReportReader {
     package let connection: Connection
+    private let reader: SQLReader
 
     package init(_ reader: SQLReader) {
         connection = reader.connection
+        self.reader = reader
     }
 
     /// Why a report could not be made.
@@ -64,6 +66,31 @@ package struct ReportReader {
         } catch {
             throw .condition("--where is not a condition over the columns of spans: \(error.message)")
         }
+    }
+
+    // MARK: Columns
+
+    /// Goes over the columns of the spans that `spansCondition` is met by: for sums over so many that a row of SQL for each would
+    /// cost seconds. The query that a report prints gives the same figures, and tests hold the two together.
+    func pass(_ window: ReportWindow, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws(Failure) {
+        do throws(SQLiteError) {
+            try SpanPass(reader).each(bounds(window), body)
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    /// The same over the model calls whose tokens count.
+    func passTokenCalls(_ window: ReportWindow, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws(Failure) {
+        do throws(SQLiteError) {
+            try TokenCalls.each(SpanPass(reader), bounds(window), body)
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    private func bounds(_ window: ReportWindow) -> SpanPass.Bounds {
+        SpanPass.Bounds(.end, from: window.fromUnixNano, until: window.untilUnixNano, condition: window.condition)
     }
 
     // MARK: Windows in SQL

@@ -1,4 +1,5 @@
 import SQLite
+import SpanStore
 
 /// Runs of workflows in a window and how long they took: a root span with a workflow, or one with `workflow.root`.
 package struct RunReport {
@@ -19,7 +20,8 @@ package struct RunReport {
     }
 
     /// What makes a span a run.
-    static let condition = "(parent_span_id IS NULL OR workflow_root = 1) AND workflow_name IS NOT NULL AND duration_ns IS NOT NULL"
+    static let condition =
+        "(parent_span_id IS NULL OR workflow_root = 1) AND workflow_name IS NOT NULL AND duration_ns IS NOT NULL"
 
     /// Runs that one window may have; more would not fit memory.
     static let runsMax = 20_000_000
@@ -37,15 +39,31 @@ package struct RunReport {
         var all = Runs()
         var ok = Runs()
         var byWorkflow: [String: Runs] = [:]
-        try reader.each(try sql(window)) { row in
-            guard all.durations.count < Self.runsMax else { return }
-            let duration = row.integer(0)
-            let failed = row.integer(1) == 1
-            all.durations.append(duration)
-            if failed { all.failed += 1 } else { ok.durations.append(duration) }
-            let workflow = row.text(2) ?? ""
-            byWorkflow[workflow, default: Runs()].durations.append(duration)
-            if failed { byWorkflow[workflow]?.failed += 1 }
+        try reader.pass(window) { segment throws(SQLiteError) in
+            let workflow = try segment.texts("workflow_name")
+            let isChild = try segment.presence("parent_span_id")
+            let root = try segment.integers("workflow_root")
+            let duration = try segment.integers("duration_ns")
+            let status = try segment.integers("status_code")
+            var byNumber = Array(repeating: Runs(), count: workflow.texts.count)
+            segment.forEachRow { row in
+                let number = workflow.number(row)
+                guard number >= 0, !isChild[row] || root[row] == 1, let nanoseconds = duration[row],
+                    all.durations.count < Self.runsMax
+                else { return }
+                all.durations.append(nanoseconds)
+                byNumber[number].durations.append(nanoseconds)
+                if status[row] == 2 {
+                    all.failed += 1
+                    byNumber[number].failed += 1
+                } else {
+                    ok.durations.append(nanoseconds)
+                }
+            }
+            for (name, runs) in zip(workflow.texts, byNumber) where !runs.durations.isEmpty {
+                byWorkflow[name, default: Runs()].durations += runs.durations
+                byWorkflow[name, default: Runs()].failed += runs.failed
+            }
         }
         all.durations.sort()
         ok.durations.sort()

@@ -1,4 +1,5 @@
 import SQLite
+import SpanStore
 
 /// Attempts, breakers, models and stalls of a window, as sections.
 package struct ToolReport {
@@ -31,6 +32,14 @@ package struct ToolReport {
         var durations: [Int64] = []
     }
 
+    /// What attempts of a segment are told apart by: numbers of texts.
+    private struct AttemptKind: Hashable {
+        var service: Int
+        var name: Int
+        var stage: Int
+        var outcome: Int
+    }
+
     /// Attempts by tool and outcome. Summed up here and not by SQL's GROUP BY, which would sort all rows.
     func tools(_ window: ReportWindow, _ counts: inout Counts) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
@@ -38,11 +47,37 @@ package struct ToolReport {
             columns: ["service", "tool", "stage", "calls", "ok", "error", "timeout", "rejected", "p50_ms", "p95_ms"])
         let condition = "outcome IS NOT NULL AND \(try reader.spansCondition(window))"
         var tools: [Tool: Attempts] = [:]
-        try reader.each("SELECT service_name, coalesce(tool_name, stage), stage, outcome, duration_ns FROM spans WHERE \(condition)") { row in
-            let tool = Tool(service: row.text(0) ?? "", name: row.text(1) ?? "", stage: row.text(2) ?? "")
-            let outcome = row.text(3) ?? ""
-            tools[tool, default: Attempts()].counts[outcome, default: 0] += 1
-            if outcome != "rejected" && !row.isNull(4) { tools[tool]?.durations.append(row.integer(4)) }
+        try reader.pass(window) { segment throws(SQLiteError) in
+            let outcome = try segment.texts("outcome")
+            if outcome.texts.isEmpty { return }
+            let service = try segment.texts("service_name")
+            let name = try segment.texts("tool_name")
+            let stage = try segment.texts("stage")
+            let duration = try segment.integers("duration_ns")
+            // Attempts of one kind each, by the numbers of their texts.
+            var places: [AttemptKind: Int] = [:]
+            var kinds: [(kind: AttemptKind, count: Int64, durations: [Int64])] = []
+            segment.forEachRow { row in
+                let number = outcome.number(row)
+                if number < 0 { return }
+                let kind = AttemptKind(
+                    service: service.number(row), name: name.number(row), stage: stage.number(row), outcome: number)
+                let place = places[kind] ?? kinds.count
+                if place == kinds.count {
+                    places[kind] = place
+                    kinds.append((kind, 0, []))
+                }
+                kinds[place].count += 1
+                if let nanoseconds = duration[row] { kinds[place].durations.append(nanoseconds) }
+            }
+            for (kind, count, durations) in kinds {
+                let stageName = stage.text(kind.stage) ?? ""
+                let tool = Tool(
+                    service: service.text(kind.service) ?? "", name: name.text(kind.name) ?? stageName, stage: stageName)
+                let outcomeName = outcome.text(kind.outcome) ?? ""
+                tools[tool, default: Attempts()].counts[outcomeName, default: 0] += count
+                if outcomeName != "rejected" { tools[tool, default: Attempts()].durations += durations }
+            }
         }
         let ordered = tools.sorted { left, right in
             (left.key.service, left.key.name, left.key.stage) < (right.key.service, right.key.name, right.key.stage)
@@ -76,14 +111,18 @@ package struct ToolReport {
 
     /// Timed-out attempts by the rule that says so.
     func timeouts(_ window: ReportWindow) throws(ReportReader.Failure) -> ReportSection {
-        var section = ReportSection(key: "timeouts", title: "Timeouts", columns: ["service", "tool", "reason", "phase", "timeouts"])
+        var section = ReportSection(
+            key: "timeouts", title: "Timeouts", columns: ["service", "tool", "reason", "phase", "timeouts"])
         let sql = """
             SELECT service_name, coalesce(tool_name, stage), timeout_reason, timeout_phase, count(*)
             FROM spans WHERE outcome = 'timeout' AND \(try reader.spansCondition(window))
             GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2, 3, 4
             """
         section.rows = try reader.rows(sql) { row in
-            [.optional(row.text(0)), .optional(row.text(1)), .optional(row.text(2)), .optional(row.text(3)), .count(row.integer(4))]
+            [
+                .optional(row.text(0)), .optional(row.text(1)), .optional(row.text(2)), .optional(row.text(3)),
+                .count(row.integer(4)),
+            ]
         }
         section.queries = [ReportQuery("timeouts by reason", sql)]
         return section
@@ -119,13 +158,16 @@ package struct ToolReport {
                 .number(row.double(4), digits: 2), .number(row.double(5), digits: 2),
             ]
         }
-        section.notes = ["open minutes run from an opening to the next edge, or the end of the window; /metrics bounds them by the last evidence"]
+        section.notes = [
+            "open minutes run from an opening to the next edge, or the end of the window; /metrics bounds them by the last evidence"
+        ]
         section.queries = [ReportQuery("openings and open minutes", sql)]
         return section
     }
 
     func stalls(_ window: ReportWindow, _ counts: inout Counts) throws(ReportReader.Failure) -> ReportSection {
-        var section = ReportSection(key: "stalls", title: "Stalls", columns: ["service", "workflow", "kind", "stalls", "longest_s"])
+        var section = ReportSection(
+            key: "stalls", title: "Stalls", columns: ["service", "workflow", "kind", "stalls", "longest_s"])
         let sql = """
             SELECT service_name, workflow_name, kind, count(*), max(duration_ns) / 1e9 FROM stalls
             WHERE time_unix_nano >= \(window.fromUnixNano) AND time_unix_nano < \(window.untilUnixNano)

@@ -32,7 +32,8 @@ package final class StatementWatch {
         hasEnded = false
     }
 
-    private func look() -> Bool {
+    /// Whether the deadline has passed: for work between statements.
+    package func look() -> Bool {
         guard let deadline, ContinuousClock.now >= deadline else { return false }
         hasEnded = true
         return true

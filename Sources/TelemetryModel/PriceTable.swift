@@ -131,6 +131,9 @@ package struct PriceBook: Sendable {
 
     package var isEmpty: Bool { prices.isEmpty }
 
+    /// A model's prices, latest first.
+    package func prices(of model: String?) -> [ModelPrice] { model.flatMap { prices[$0] } ?? [] }
+
     /// The price that holds for a model at a time; `nil` when there is none.
     package func price(of model: String?, atUnixNano time: Int64) -> ModelPrice? {
         guard let model else { return nil }

@@ -68,44 +68,56 @@ enum SQLFunctions {
 
     // MARK: percentile
 
-    private final class Gathered {
-        var values: [Double] = []
-        var percent = 50.0
+    /// What one group has gathered, in memory that SQLite clears and keeps for it.
+    private struct Gathered {
+        var values: UnsafeMutablePointer<Double>?
+        var count: Int
+        var capacity: Int
+        var percent: Double
+
+        mutating func append(_ value: Double) {
+            if count == capacity {
+                let grown = UnsafeMutablePointer<Double>.allocate(capacity: max(64, capacity * 2))
+                if let values { grown.moveInitialize(from: values, count: count) }
+                values?.deallocate()
+                values = grown
+                capacity = max(64, capacity * 2)
+            }
+            values?[count] = value
+            count += 1
+        }
     }
 
-    private static func gathered(_ context: OpaquePointer?, create: Bool) -> Unmanaged<Gathered>? {
-        let size = Int32(MemoryLayout<UnsafeMutableRawPointer?>.size)
-        guard let memory = sqlite3_aggregate_context(context, create ? size : 0) else { return nil }
-        let slot = memory.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
-        if slot.pointee == nil && create { slot.pointee = Unmanaged.passRetained(Gathered()).toOpaque() }
-        return slot.pointee.map { Unmanaged<Gathered>.fromOpaque($0) }
+    private static func gathered(_ context: OpaquePointer?, create: Bool) -> UnsafeMutablePointer<Gathered>? {
+        sqlite3_aggregate_context(context, create ? Int32(MemoryLayout<Gathered>.size) : 0)?
+            .assumingMemoryBound(to: Gathered.self)
     }
 
     private static func percentileStep(_ context: OpaquePointer?, _ values: UnsafeMutablePointer<OpaquePointer?>?) {
-        guard let gathered = gathered(context, create: true)?.takeUnretainedValue(), let value = values?[0],
-            let percent = values?[1]
-        else { return }
-        gathered.percent = sqlite3_value_double(percent)
+        guard let gathered = gathered(context, create: true), let value = values?[0], let percent = values?[1] else { return }
+        gathered.pointee.percent = sqlite3_value_double(percent)
         guard sqlite3_value_type(value) != SQLITE_NULL else { return }
-        guard gathered.values.count < percentileValuesMax else {
+        guard gathered.pointee.count < percentileValuesMax else {
             sqlite3_result_error(context, "percentile: too many values", -1)
             return
         }
-        gathered.values.append(sqlite3_value_double(value))
+        gathered.pointee.append(sqlite3_value_double(value))
     }
 
     private static func percentileFinal(_ context: OpaquePointer?) {
-        guard let owner = gathered(context, create: false) else {
+        guard let gathered = gathered(context, create: false), let values = gathered.pointee.values else {
             sqlite3_result_null(context)
             return
         }
-        let gathered = owner.takeRetainedValue()
-        guard !gathered.values.isEmpty, (0...100).contains(gathered.percent) else {
+        defer { values.deallocate() }
+        let percent = gathered.pointee.percent
+        guard (0...100).contains(percent) else {
             sqlite3_result_null(context)
             return
         }
-        let rank = Int((gathered.percent / 100 * Double(gathered.values.count)).rounded(.up))
-        let value = Selection.value(atRank: max(0, rank - 1), of: &gathered.values)
+        let gatheredValues = UnsafeMutableBufferPointer(start: values, count: gathered.pointee.count)
+        let rank = Int((percent / 100 * Double(gatheredValues.count)).rounded(.up))
+        let value = Selection.value(atRank: max(0, rank - 1), of: gatheredValues)
         if let integer = Int64(exactly: value) {
             sqlite3_result_int64(context, integer)
         } else {

@@ -12,7 +12,7 @@ package final class SQLReader: @unchecked Sendable {
     package let connection: Connection
     /// What the queries since its last `clear` read of `spans`.
     package let report = ScanReport()
-    private let catalog: SegmentCatalog
+    let catalog: SegmentCatalog
     private var attributes: [String] = []
 
     /// Opens the store in `folder`, which must hold a database.

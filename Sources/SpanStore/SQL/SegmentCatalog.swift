@@ -20,7 +20,7 @@ final class SegmentCatalog {
     /// In the order of ids.
     private(set) var entries: [Entry] = []
     private var directories: [Int64: SegmentDirectory] = [:]
-    private unowned let connection: Connection
+    fileprivate unowned let connection: Connection
     private var dataVersion: Int64?
 
     init(_ connection: Connection) {
@@ -59,27 +59,57 @@ final class SegmentCatalog {
 
     /// Opens a segment; `nil` when it is not there.
     ///
-    /// - Parameter onRead: is told the stream and the stored bytes of each read.
-    func open(_ id: Int64, onRead: ((_ stream: Int, _ bytes: Int) -> Void)? = nil) throws -> SegmentReader? {
-        let connection = connection
+    /// - Parameters:
+    ///   - loader: that of the scan, for whoever opens many.
+    ///   - onRead: is told the stream and the stored bytes of each read.
+    func open(
+        _ id: Int64, _ loader: SegmentLoader? = nil, onRead: ((_ stream: Int, _ bytes: Int) -> Void)? = nil
+    ) throws -> SegmentReader? {
+        let loader = loader ?? SegmentLoader(self)
         let load = { (stream: Int64) throws -> [UInt8] in
-            let statement = try connection.prepare("SELECT data FROM segment_stream WHERE id = ?1")
-            try statement.bind(1, stream)
-            guard try statement.step() else { throw SegmentError.damaged("stream \(stream) is missing") }
-            let frame = statement.blob(0)
+            let frame = try loader.stream(stream)
             onRead?(Int(stream % Int64(SegmentFormat.streamsMax)), frame.count)
             return frame
         }
         if let directory = directories[id] { return SegmentReader(id: id, directory: directory, loadStream: load) }
-        let statement = try connection.prepare("SELECT directory FROM segment WHERE id = ?1")
-        try statement.bind(1, id)
-        guard try statement.step() else { return nil }
-        let reader = try SegmentReader(id: id, directory: statement.blob(0), loadStream: load)
+        guard let directory = try loader.directory(id) else { return nil }
+        let reader = try SegmentReader(id: id, directory: directory, loadStream: load)
         // Only of segments that are in the list: when that changes, so does this.
         if dataVersion != nil {
             if directories.count >= Self.directoriesMax { directories.removeAll() }
             directories[id] = reader.directory
         }
         return reader
+    }
+}
+
+/// Reads stored bytes of segments for one scan, by statements that are prepared once. It keeps the connection open, which a catalog
+/// must not.
+final class SegmentLoader {
+    private let connection: Connection
+    private var streams: Statement?
+    private var directories: Statement?
+
+    init(_ catalog: SegmentCatalog) {
+        connection = catalog.connection
+    }
+
+    /// The frame of the stream with that row id.
+    func stream(_ id: Int64) throws -> [UInt8] {
+        let statement = try streams ?? connection.prepare("SELECT data FROM segment_stream WHERE id = ?1")
+        streams = statement
+        defer { statement.reset() }
+        try statement.bind(1, id)
+        guard try statement.step() else { throw SegmentError.damaged("stream \(id) is missing") }
+        return statement.blob(0)
+    }
+
+    /// The directory's frame; `nil` when there is no such segment.
+    func directory(_ id: Int64) throws -> [UInt8]? {
+        let statement = try directories ?? connection.prepare("SELECT directory FROM segment WHERE id = ?1")
+        directories = statement
+        defer { statement.reset() }
+        try statement.bind(1, id)
+        return try statement.step() ? statement.blob(0) : nil
     }
 }

@@ -13,7 +13,7 @@ final class SegmentRows {
     let reader: SegmentReader
     private let attributeKeys: [String]
     /// By SQL column, how its values are got at.
-    private var columns: [Access]
+    let shown: ShownColumns
     private var traces: [TraceID]?
     private var services: [String]?
     private var resourceJSON: [[UInt8]]?
@@ -23,70 +23,12 @@ final class SegmentRows {
     private var attributeLookups: [[DecodedColumn]?]
     private var json = JSONWriter()
 
-    /// Integers behind one reference, so that looking one up copies nothing.
-    private final class Integers {
-        let positions: [Int32]?
-        let values: [Int64]
-
-        init?(_ column: DecodedColumn) {
-            guard case .integers(let values) = column.values else { return nil }
-            positions = column.positions
-            self.values = values
-        }
-
-        @inline(__always)
-        func value(_ row: Int) -> Int64? {
-            guard let positions else { return values[row] }
-            let position = Int(positions[row])
-            return position < 0 ? nil : values[position]
-        }
-    }
-
-    /// Texts of a dictionary, or of their own, in the same way.
-    private final class Texts {
-        let bytes: [UInt8]
-        private let positions: [Int32]?
-        private let ranges: [Range<Int>]
-        private let indices: [UInt32]?
-
-        init?(_ column: DecodedColumn) {
-            switch column.values {
-            case .dictionary(let entries, let indices): (ranges, self.indices) = (entries, indices)
-            case .texts(let ranges): (self.ranges, indices) = (ranges, nil)
-            default: return nil
-            }
-            bytes = column.bytes
-            positions = column.positions
-        }
-
-        @inline(__always)
-        func range(_ row: Int) -> Range<Int>? {
-            var position = row
-            if let positions { position = Int(positions[row]) }
-            if position < 0 { return nil }
-            if let indices { position = Int(indices[position]) }
-            return ranges[position]
-        }
-    }
-
-    private enum Access {
-        case unknown
-        /// NULL in every row.
-        case null
-        case integers(Integers)
-        /// Durations of spans that all have an end.
-        case durations(Integers)
-        case texts(Texts)
-        /// A value that is put together.
-        case other
-    }
-
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
     init(_ reader: SegmentReader, attributes: [String]) {
         self.reader = reader
         attributeKeys = attributes
         attributeLookups = Array(repeating: nil, count: SpansColumn.all.count)
-        columns = Array(repeating: .unknown, count: SpansColumn.all.count + attributes.count)
+        shown = ShownColumns(count: SpansColumn.all.count + attributes.count)
     }
 
     /// What a column of `spans` shows; `nil` past the last.
@@ -110,24 +52,23 @@ final class SegmentRows {
         try reader.column(space, name)
     }
 
-    private func access(_ index: Int) throws -> Access {
+    /// Finds out how a column's values are got at, once.
+    func prepare(column index: Int) throws {
         switch source(index) {
-        case .integer(let space, let name): return try integers(space, name)
-        case .startTime: return try integers(.fixed, FixedColumn.start)
+        case .integer(let space, let name): try prepare(index, .integers, space, name)
+        case .startTime: try prepare(index, .integers, .fixed, FixedColumn.start)
         case .duration:
-            guard allHaveEnds, case .integers(let durations) = try integers(.fixed, FixedColumn.duration) else { return .other }
-            return .durations(durations)
-        case .text(let space, let name):
-            guard let column = try reader.column(space, name) else { return .null }
-            return Texts(column).map(Access.texts) ?? .other
-        case nil: return .null
-        default: return .other
+            guard allHaveEnds else { return shown.set(index, .other) }
+            try prepare(index, .durations, .fixed, FixedColumn.duration)
+        case .text(let space, let name): try prepare(index, .texts, space, name)
+        case nil: shown.set(index, .null)
+        default: shown.set(index, .other)
         }
     }
 
-    private func integers(_ space: ColumnSpace, _ name: String) throws -> Access {
-        guard let column = try reader.column(space, name) else { return .null }
-        return Integers(column).map(Access.integers) ?? .other
+    private func prepare(_ index: Int, _ kind: ShownColumn.Kind, _ space: ColumnSpace, _ name: String) throws {
+        guard let column = try reader.column(space, name) else { return shown.set(index, .null) }
+        shown.set(index, kind, column)
     }
 
     /// Whether the directory says that no span of the segment is without an end, which is 0.
@@ -139,22 +80,8 @@ final class SegmentRows {
         return !overflow && end > 0
     }
 
-    /// Gives a span's value in a column to `result`, without a copy where it lies as it is shown.
-    @inline(__always)
+    /// Gives a span's value in a column to `result`.
     func withValue(_ row: Int, column index: Int, _ result: (borrowing Shown) -> Void) throws {
-        if case .unknown = columns[index] { columns[index] = try access(index) }
-        switch columns[index] {
-        case .integers(let integers): result(integers.value(row).map(Shown.integer) ?? .null)
-        case .durations(let durations): result(durations.value(row).map { .integer(max(0, $0)) } ?? .null)
-        case .texts(let texts):
-            guard let range = texts.range(row) else { return result(.null) }
-            texts.bytes.withUnsafeBufferPointer { result(.text(UnsafeBufferPointer(rebasing: $0[range]))) }
-        case .null, .unknown: result(.null)
-        case .other: try withOther(row, column: index, result)
-        }
-    }
-
-    private func withOther(_ row: Int, column index: Int, _ result: (borrowing Shown) -> Void) throws {
         switch try value(row, column: index) {
         case .null: result(.null)
         case .integer(let integer): result(.integer(integer))
@@ -209,7 +136,7 @@ final class SegmentRows {
     }
 
     /// An attribute as `attr` gives it.
-    private func attribute(_ key: String, _ row: Int) throws -> Value {
+    func attribute(_ key: String, _ row: Int) throws -> Value {
         if let column = try reader.column(.attribute, key) {
             let value = column.value(row)
             if case .absent = value {} else { return shown(value, column.bytes) }
@@ -288,7 +215,7 @@ final class SegmentRows {
         return loaded
     }
 
-    private func resourceAttributes() throws -> [[UInt8]] {
+    func resourceAttributes() throws -> [[UInt8]] {
         if let resourceJSON { return resourceJSON }
         let rendered = try reader.resources().map { resource in
             var json = JSONWriter()

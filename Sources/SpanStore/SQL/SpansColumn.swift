@@ -74,7 +74,18 @@ enum SpansColumn {
     static let startTimeIndex = index(of: "start_time_unix_nano")
     static let endTimeIndex = index(of: "end_time_unix_nano")
 
+    static let durationIndex = index(of: "duration_ns")
+
     private static func index(of name: String) -> Int { all.firstIndex { $0.name == name } ?? -1 }
+
+    private static let indices = Dictionary(
+        all.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { first, _ in first })
+
+    /// The position of a column.
+    static func index(named name: String) throws(SegmentError) -> Int {
+        guard let index = indices[name] else { throw .damaged("no column \(name)") }
+        return index
+    }
 
     /// The declaration that SQLite is given.
     ///

@@ -30,6 +30,8 @@ enum SpansModule {
     private struct Cursor {
         var base = sqlite3_vtab_cursor()
         var scan: Unmanaged<SpansScan>
+        /// Where the scan stands: what each row and value needs, without a reference that is counted.
+        var place: UnsafeMutablePointer<ScanPlace>
     }
 
     /// Registers the table; registering it again takes effect for statements that are prepared from then on.
@@ -57,8 +59,8 @@ enum SpansModule {
         module.xOpen = { SpansModule.open($0, $1) }
         module.xClose = { SpansModule.close($0) }
         module.xFilter = { SpansModule.filter($0, $2, $3, $4) }
-        module.xNext = { cursor in SpansModule.attempt(cursor) { try $0.next() } }
-        module.xEof = { SpansModule.scan($0)?.isAtEnd ?? true ? 1 : 0 }
+        module.xNext = { SpansModule.next($0) }
+        module.xEof = { SpansModule.place($0)?.pointee.isAtEnd ?? true ? 1 : 0 }
         module.xColumn = { SpansModule.column($0, $1, Int($2)) }
         module.xRowid = { cursor, row in
             row?.pointee = SpansModule.scan(cursor)?.rowID ?? 0
@@ -129,7 +131,7 @@ enum SpansModule {
         let cursor = UnsafeMutablePointer<Cursor>.allocate(capacity: 1)
         let context = table.pointee.context.takeUnretainedValue()
         let scan = SpansScan(context.catalog, attributes: context.attributes, report: context.report)
-        cursor.initialize(to: Cursor(scan: Unmanaged.passRetained(scan)))
+        cursor.initialize(to: Cursor(scan: Unmanaged.passRetained(scan), place: scan.place))
         result.pointee = UnsafeMutableRawPointer(cursor).assumingMemoryBound(to: sqlite3_vtab_cursor.self)
         return SQLITE_OK
     }
@@ -147,6 +149,18 @@ enum SpansModule {
         base.map {
             UnsafeMutableRawPointer($0).assumingMemoryBound(to: Cursor.self).pointee.scan.takeUnretainedValue()
         }
+    }
+
+    private static func place(_ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?) -> UnsafeMutablePointer<ScanPlace>? {
+        base.map { UnsafeMutableRawPointer($0).assumingMemoryBound(to: Cursor.self).pointee.place }
+    }
+
+    private static func next(_ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?) -> Int32 {
+        if let place = place(base), place.pointee.position + 1 < place.pointee.rowCount {
+            place.pointee.position += 1
+            return SQLITE_OK
+        }
+        return attempt(base) { try $0.next() }
     }
 
     /// Runs `body`; an error becomes SQLite's result code, and its text the table's message.
@@ -216,19 +230,44 @@ enum SpansModule {
     private static func column(
         _ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ context: OpaquePointer?, _ index: Int
     ) -> Int32 {
-        attempt(base) { scan in
-            guard let segment = scan.segment else {
-                sqlite3_result_null(context)
-                return
-            }
-            try segment.withValue(scan.row, column: index) { value in
-                switch value {
-                case .null: sqlite3_result_null(context)
-                case .integer(let integer): sqlite3_result_int64(context, integer)
-                case .double(let double): sqlite3_result_double(context, double)
-                case .text(let text): result(context, text)
-                }
-            }
+        guard let place = place(base) else { return SQLITE_MISUSE }
+        guard let columns = place.pointee.columns else {
+            sqlite3_result_null(context)
+            return SQLITE_OK
+        }
+        if columns[index].kind == .unknown {
+            let result = attempt(base) { try $0.segment?.prepare(column: index) }
+            guard result == SQLITE_OK else { return result }
+        }
+        let column = columns[index]
+        let row = place.pointee.row
+        switch column.kind {
+        case .integers, .durations:
+            let position = column.position(row)
+            guard position >= 0, let integers = column.integers else { break }
+            let integer = integers[position]
+            sqlite3_result_int64(context, column.kind == .durations ? max(0, integer) : integer)
+            return SQLITE_OK
+        case .texts:
+            var position = column.position(row)
+            guard position >= 0, let ranges = column.ranges else { break }
+            if let numbers = column.numbers { position = Int(numbers[position]) }
+            let range = ranges[position]
+            result(context, UnsafeBufferPointer(start: column.bytes.map { $0 + range.offset }, count: range.count))
+            return SQLITE_OK
+        case .other: return attempt(base) { try $0.segment?.withValue(row, column: index) { result(context, $0) } }
+        case .null, .unknown: break
+        }
+        sqlite3_result_null(context)
+        return SQLITE_OK
+    }
+
+    private static func result(_ context: OpaquePointer?, _ value: borrowing SegmentRows.Shown) {
+        switch value {
+        case .null: sqlite3_result_null(context)
+        case .integer(let integer): sqlite3_result_int64(context, integer)
+        case .double(let double): sqlite3_result_double(context, double)
+        case .text(let text): result(context, text)
         }
     }
 

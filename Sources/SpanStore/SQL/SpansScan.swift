@@ -25,35 +25,59 @@ final class SpansScan {
     private var end = Int64.min...Int64.max
 
     private var nextCandidate = 0
-    private(set) var segment: SegmentRows?
-    /// Rows of the current segment that may match; `nil` for all.
-    private var rows: [Int32]?
-    private var position = 0
-    private var rowCount = 0
+    private(set) var segment: SegmentRows? {
+        didSet { place.pointee.columns = segment?.shown.columns }
+    }
+    /// Where the scan stands. Valid as long as the scan.
+    let place: UnsafeMutablePointer<ScanPlace>
+    private var rowMemory: UnsafeMutablePointer<Int32>?
+    private var rowCapacity = 0
+    private lazy var loader = SegmentLoader(catalog)
     private var ordered: OrderedRows?
     private var grouped: GroupedRows?
     private var isLastGroup = false
-    private(set) var isAtEnd = true
 
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
     init(_ catalog: SegmentCatalog, attributes: [String], report: ScanReport) {
         self.catalog = catalog
         self.attributes = attributes
         self.report = report
+        place = .allocate(capacity: 1)
+        place.initialize(to: ScanPlace())
     }
 
     deinit {
         if let segment { report.close(segment.reader) }
+        place.deallocate()
+        rowMemory?.deallocate()
     }
 
-    /// The current span's number in its segment.
-    var row: Int { rows.map { Int($0[position]) } ?? position }
+    /// Stands at the first of these rows of the segment, or of all.
+    private func show(_ rows: [Int32]?, count: Int) {
+        place.pointee.position = 0
+        place.pointee.rowCount = count
+        place.pointee.rows = nil
+        guard let rows else { return }
+        if rowCapacity < rows.count || rowMemory == nil {
+            rowMemory?.deallocate()
+            rowCapacity = max(rows.count, 1024)
+            rowMemory = .allocate(capacity: rowCapacity)
+        }
+        guard let rowMemory else { return }
+        rows.withUnsafeBufferPointer { source in
+            if let start = source.baseAddress { rowMemory.update(from: start, count: source.count) }
+        }
+        place.pointee.rows = UnsafePointer(rowMemory)
+    }
 
     /// Unique within the store: the segment's id and the span's number in it.
     var rowID: Int64 {
         let id = segment?.reader.id ?? (nextCandidate > 0 ? candidates[nextCandidate - 1].id : 0)
-        return id << 24 | Int64(row)
+        return id << 24 | Int64(place.pointee.row)
     }
+
+    /// What a row's number says.
+    static func place(ofRowID id: Int64) -> (segment: Int64, row: Int32) { (id >> 24, Int32(truncatingIfNeeded: id & 0xFF_FFFF)) }
 
     static func trace(_ text: [UInt8]) -> TraceID? {
         guard let trace = TraceID(hexadecimal: String(decoding: text, as: UTF8.self)),
@@ -77,7 +101,7 @@ final class SpansScan {
         candidates = isImpossible ? [] : catalog.entries.filter(mayMatch)
         report.skip(candidates.count, of: catalog.entries.count)
         nextCandidate = 0
-        isAtEnd = false
+        place.pointee.isAtEnd = false
         ordered = nil
         grouped = nil
         if let order = plan.order, order.column == SpansColumn.startTimeIndex {
@@ -127,8 +151,8 @@ final class SpansScan {
             try advance(ordered)
             return
         }
-        position += 1
-        if position >= rowCount { try advanceSegment() }
+        place.pointee.position += 1
+        if place.pointee.position >= place.pointee.rowCount { try advanceSegment() }
     }
 
     private func advanceSegment() throws {
@@ -137,29 +161,27 @@ final class SpansScan {
         while nextCandidate < candidates.count {
             let entry = candidates[nextCandidate]
             nextCandidate += 1
-            position = 0
-            rows = nil
             if !readsColumns && filters.isEmpty {
                 segment = nil
-                rowCount = entry.spanCount
+                show(nil, count: entry.spanCount)
                 report.counted(spans: entry.spanCount)
-                if rowCount > 0 { return }
+                if entry.spanCount > 0 { return }
                 continue
             }
             guard let opened = try open(entry) else { continue }
             segment = opened.segment
-            rows = opened.rows
-            rowCount = rows?.count ?? opened.segment.reader.spanCount
-            if rowCount > 0 { return }
+            let count = opened.rows?.count ?? opened.segment.reader.spanCount
+            show(opened.rows, count: count)
+            if count > 0 { return }
         }
         segment = nil
-        isAtEnd = true
+        place.pointee.isAtEnd = true
     }
 
     /// Opens a segment and finds the rows that may match; `nil` when there are none.
     private func open(_ entry: SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)? {
         let report = report
-        guard let reader = try catalog.open(entry.id, onRead: { report.read(bytes: $1) }) else { return nil }
+        guard let reader = try catalog.open(entry.id, loader, onRead: { report.read(bytes: $1) }) else { return nil }
         let segment = SegmentRows(reader, attributes: attributes)
         var rows: [Int32]?
         for filter in filters {
@@ -187,11 +209,9 @@ final class SpansScan {
         if let segment, isLastGroup { report.close(segment.reader) }
         let group = grouped.next()
         segment = group?.segment
-        rows = group?.rows
-        rowCount = group?.rows.count ?? 0
+        show(group?.rows ?? [], count: group?.rows.count ?? 0)
         isLastGroup = group?.isLast ?? false
-        position = 0
-        isAtEnd = group == nil
+        place.pointee.isAtEnd = group == nil
     }
 
     private func advance(_ ordered: OrderedRows) throws {
@@ -204,11 +224,12 @@ final class SpansScan {
     private func show(_ ordered: OrderedRows) {
         guard let current = ordered.current else {
             segment = nil
-            isAtEnd = true
+            place.pointee.isAtEnd = true
             return
         }
-        segment = current.segment
-        rows = nil
-        position = current.row
+        if segment !== current.segment { segment = current.segment }
+        // Without rows to go on to: the heap says which is next.
+        show(nil, count: 0)
+        place.pointee.position = current.row
     }
 }

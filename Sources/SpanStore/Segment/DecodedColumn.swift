@@ -42,6 +42,19 @@ struct DecodedColumn {
         values = try Self.values(&cursor, entry)
     }
 
+    /// Which spans have a value.
+    enum Presence {
+        case all
+        /// For each span the position of its value, or -1.
+        case positions([Int32])
+    }
+
+    /// Only which spans have a value.
+    static func presence(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) -> Presence {
+        var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
+        return try positions(&cursor, spanCount: spanCount, valueCount: entry.valueCount).map { .positions($0) } ?? .all
+    }
+
     private init(bytes: [UInt8], positions: [Int32]?, values: Values) {
         self.bytes = bytes
         self.positions = positions

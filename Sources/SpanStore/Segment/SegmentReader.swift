@@ -56,6 +56,18 @@ final class SegmentReader {
         return decoded
     }
 
+    /// Which spans have a value in the column of that name, without reading the values; `nil` when none has.
+    func presence(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn.Presence? {
+        guard var entry = directory.column(space, name) else { return nil }
+        if entry.encoding == .alias {
+            guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
+                throw SegmentError.damaged("a column that stands for none")
+            }
+            entry = source
+        }
+        return try DecodedColumn.presence(entry, stream: stream(entry.stream), spanCount: spanCount)
+    }
+
     /// Names of the columns that were decoded since the last call.
     func takeReadColumns() -> [String] {
         defer { unreportedColumns = [] }

@@ -1,0 +1,99 @@
+import SQLite
+import SpanStore
+import TelemetryModel
+
+/// What calls of one model used and cost.
+struct ModelUsage {
+    struct Model: Hashable {
+        var service: String?
+        var workflow: String?
+        var name: String?
+    }
+
+    var calls: Int64 = 0
+    var tokens = TokenCounts()
+    /// `nil` when a call has no price.
+    var dollars: Double? = 0
+
+    mutating func add(_ other: ModelUsage) {
+        calls += other.calls
+        tokens.add(other.tokens)
+        dollars = dollars.flatMap { sum in other.dollars.map { sum + $0 } }
+    }
+
+    /// A call's tokens, without what a cache gave and took among the input, and its price.
+    private mutating func add(_ tokens: TokenCounts, _ price: ModelPrice?) {
+        calls += 1
+        self.tokens.add(tokens)
+        dollars = price.flatMap { price in dollars.map { $0 + tokens.dollars(at: price) } }
+    }
+
+    /// What models are told apart by within a segment: numbers of texts.
+    private struct Kind: Hashable {
+        var service: Int
+        var workflow: Int
+        var model: Int
+    }
+
+    /// The model calls of a segment that end at `from` or later.
+    static func read(
+        _ segment: PassedSegment, from: Int64, _ book: PriceBook
+    ) throws(SQLiteError) -> [(model: Model, usage: ModelUsage)] {
+        let service = try segment.texts("service_name")
+        let workflow = try segment.texts("workflow_name")
+        let model = try segment.texts("model")
+        let end = try segment.integers("end_time_unix_nano")
+        let columns = TokenColumns(
+            total: try segment.integers("tokens"), input: try segment.integers("input_tokens"),
+            output: try segment.integers("output_tokens"), cached: try segment.integers("cached_tokens"),
+            written: try segment.integers("cache_write_tokens", isCast: true))
+        let prices = model.texts.map { book.prices(of: $0) }
+        var places: [Kind: Int] = [:]
+        var usages: [(kind: Kind, usage: ModelUsage)] = []
+        segment.forEachRow { row in
+            guard let time = end[row], time >= from else { return }
+            let kind = Kind(service: service.number(row), workflow: workflow.number(row), model: model.number(row))
+            let place = places[kind] ?? usages.count
+            if place == usages.count {
+                places[kind] = place
+                usages.append((kind, ModelUsage()))
+            }
+            let price = kind.model < 0 ? nil : prices[kind.model].first { $0.effectiveFromUnixNano <= time }
+            usages[place].usage.add(columns.counts(row), price)
+        }
+        return usages.map { kind, usage in
+            (
+                Model(service: service.text(kind.service), workflow: workflow.text(kind.workflow), name: model.text(kind.model)),
+                usage
+            )
+        }
+    }
+}
+
+/// The columns of tokens of a segment.
+private struct TokenColumns {
+    let total: PassedIntegers
+    let input: PassedIntegers
+    let output: PassedIntegers
+    let cached: PassedIntegers
+    let written: PassedIntegers
+
+    func counts(_ row: Int) -> TokenCounts {
+        var counts = TokenCounts()
+        guard input[row] != nil || output[row] != nil else {
+            counts.unspecified = total[row] ?? 0
+            return counts
+        }
+        counts.cacheRead = cached[row] ?? 0
+        // Written tokens are a part of the input, and nothing without one.
+        counts.cacheWrite = input[row] == nil ? 0 : written[row] ?? 0
+        counts.output = output[row] ?? 0
+        counts.input = max(0, Self.difference(Self.difference(input[row] ?? 0, counts.cacheRead), counts.cacheWrite))
+        return counts
+    }
+
+    private static func difference(_ left: Int64, _ right: Int64) -> Int64 {
+        let (result, overflow) = left.subtractingReportingOverflow(right)
+        return overflow ? (left < 0 ? .min : .max) : result
+    }
+}

@@ -1,0 +1,201 @@
+import CSQLite
+package import SQLite
+package import TelemetryModel
+
+/// A segment in a pass: the rows that are meant, and columns of `spans` by their SQL names, with the values that SQL shows.
+public final class PassedSegment {
+    let segment: SegmentRows
+    /// Rows that are meant, ascending; `nil` for all.
+    package let rows: [Int32]?
+
+    init(_ segment: SegmentRows, rows: [Int32]?) {
+        self.segment = segment
+        self.rows = rows
+    }
+
+    package var id: Int64 { segment.reader.id }
+    /// Rows of the whole segment.
+    package var spanCount: Int { segment.reader.spanCount }
+    /// Rows that are meant.
+    package var rowCount: Int { rows?.count ?? spanCount }
+
+    /// Calls `body` with each row that is meant.
+    public func forEachRow(_ body: (Int) -> Void) {
+        guard let rows else {
+            for row in 0..<spanCount { body(row) }
+            return
+        }
+        for row in rows { body(Int(row)) }
+    }
+
+    /// A column of texts.
+    package func texts(_ name: String) throws(SQLiteError) -> PassedTexts {
+        try Self.attempt { try readTexts(SpansColumn.index(named: name)) }
+    }
+
+    /// A column of integers; other values are as NULL.
+    ///
+    /// - Parameter isCast: take texts as `CAST(… AS INTEGER)` does.
+    package func integers(_ name: String, isCast: Bool = false) throws(SQLiteError) -> PassedIntegers {
+        try Self.attempt { try readIntegers(SpansColumn.index(named: name), isCast: isCast) }
+    }
+
+    /// For each row whether a column that is one field of the span has a value in it.
+    package func presence(_ name: String) throws(SQLiteError) -> PassedPresence {
+        try Self.attempt {
+            switch try SpansColumn.all[SpansColumn.index(named: name)].source {
+            case .parentSpanID: return PassedPresence(try segment.reader.presence(.fixed, FixedColumn.parentSpanID))
+            case .integer(let space, let name), .text(let space, let name):
+                return PassedPresence(try segment.reader.presence(space, name))
+            default: throw SegmentError.damaged("a column without a presence")
+            }
+        }
+    }
+
+    /// Ids of traces, and for each row the number of its trace.
+    package func traces() throws(SQLiteError) -> (ids: [TraceID], numbers: PassedIntegers) {
+        try Self.attempt {
+            (try segment.traceIDs(), PassedIntegers(try segment.reader.column(.fixed, FixedColumn.traceIndex)))
+        }
+    }
+
+    /// Ids of spans and of their parents, as integers.
+    package func identities() throws(SQLiteError) -> (spans: PassedIntegers, parents: PassedIntegers) {
+        try Self.attempt {
+            let reader = segment.reader
+            return (
+                PassedIntegers(try reader.column(.fixed, FixedColumn.spanID)),
+                PassedIntegers(try reader.column(.fixed, FixedColumn.parentSpanID))
+            )
+        }
+    }
+
+    /// The numbers of spans' resources, and by number what `attr(resource_attributes, …)` gives for each of the keys, as text.
+    package func resources(_ keys: [String]) throws(SQLiteError) -> (numbers: PassedIntegers, values: [[String?]]) {
+        try Self.attempt {
+            let values = try segment.resourceAttributes().map { json in
+                keys.map { Self.text(JSONText.member($0, in: json[...]), json) }
+            }
+            return (PassedIntegers(try segment.reader.column(.fixed, FixedColumn.resource)), values)
+        }
+    }
+
+    private static func text(_ value: JSONText.Value?, _ json: [UInt8]) -> String? {
+        switch value {
+        case .text(let text): text
+        case .number(let digits): digits
+        case .bool(let flag): flag ? "1" : "0"
+        case .container(let range): String(decoding: json[range], as: UTF8.self)
+        case .null, nil: nil
+        }
+    }
+
+    /// What `attr(attributes, key)` gives for a row, as text.
+    package func attribute(_ key: String, _ row: Int) throws(SQLiteError) -> String? {
+        try Self.attempt {
+            switch try segment.attribute(key, row) {
+            case .null: nil
+            case .integer(let integer): "\(integer)"
+            case .double(let double): JSONValue.double(double).line
+            case .text(let text): String(decoding: text, as: UTF8.self)
+            case .string(let text): text
+            }
+        }
+    }
+
+    /// Whether some row may have the attribute.
+    package func mayHave(attribute key: String) -> Bool {
+        let directory = segment.reader.directory
+        return directory.column(.attribute, key) != nil || directory.column(.fixed, FixedColumn.overflow) != nil
+    }
+
+    private func readTexts(_ index: Int) throws -> PassedTexts {
+        switch SpansColumn.all[index].source {
+        case .serviceName:
+            return try PassedTexts(
+                texts: segment.serviceNames(), numbers: segment.reader.column(.fixed, FixedColumn.resource))
+        case .text(let space, let name):
+            guard let column = try segment.reader.column(space, name) else { return PassedTexts() }
+            return PassedTexts(column, spanCount: spanCount)
+        default: throw SegmentError.damaged("a column that is not read as texts")
+        }
+    }
+
+    private func readIntegers(_ index: Int, isCast: Bool) throws -> PassedIntegers {
+        switch SpansColumn.all[index].source {
+        case .startTime: return PassedIntegers(try segment.reader.column(.fixed, FixedColumn.start))
+        case .integer(let space, let name):
+            guard let column = try segment.reader.column(space, name) else { return PassedIntegers() }
+            switch column.values {
+            case .integers, .fixed: return PassedIntegers(column)
+            default: break
+            }
+        case .endTime, .duration: break
+        case .firstAttribute(let keys):
+            let isAbsent =
+                try segment.reader.directory.column(.fixed, FixedColumn.overflow) == nil
+                && keys.allSatisfy { try segment.reader.column(.attribute, $0) == nil }
+            if isAbsent { return PassedIntegers() }
+        default: throw SegmentError.damaged("a column that is not read as integers")
+        }
+        if index == SpansColumn.endTimeIndex || index == SpansColumn.durationIndex { return try times(index) }
+        return try PassedIntegers(rowByRow: spanCount) { row in
+            switch try segment.value(row, column: index) {
+            case .integer(let integer): integer
+            case .text(let text): isCast ? Self.castInteger(text) : nil
+            case .string(let text): isCast ? Self.castInteger(text.utf8) : nil
+            case .null, .double: nil
+            }
+        }
+    }
+
+    /// Ends are starts plus durations; a span without an end, which is 0, has no duration.
+    private func times(_ index: Int) throws -> PassedIntegers {
+        let starts = PassedIntegers(try segment.reader.column(.fixed, FixedColumn.start))
+        let durations = PassedIntegers(try segment.reader.column(.fixed, FixedColumn.duration))
+        let isEnd = index == SpansColumn.endTimeIndex
+        return PassedIntegers(rowByRow: spanCount) { row in
+            guard let start = starts[row], let duration = durations[row] else { return nil }
+            let end = start &+ duration
+            return isEnd ? end : end == 0 ? nil : max(0, duration)
+        }
+    }
+
+    /// The integer that a text begins with, as SQLite casts it; 0 without one.
+    static func castInteger(_ text: some Sequence<UInt8>) -> Int64 {
+        var isNegative = false
+        var digits = 0
+        var value: Int64 = 0
+        var hasSign = false
+        for byte in text {
+            switch byte {
+            case UInt8(ascii: " "), 9...13: if digits > 0 || hasSign { return value }
+            case UInt8(ascii: "-"), UInt8(ascii: "+"):
+                if digits > 0 || hasSign { return value }
+                (hasSign, isNegative) = (true, byte == UInt8(ascii: "-"))
+            case UInt8(ascii: "0")...UInt8(ascii: "9"):
+                digits += 1
+                let digit = Int64(byte - UInt8(ascii: "0"))
+                let (product, isTooLarge) = value.multipliedReportingOverflow(by: 10)
+                let (sum, overflows) =
+                    isNegative ? product.subtractingReportingOverflow(digit) : product.addingReportingOverflow(digit)
+                if isTooLarge || overflows { return isNegative ? .min : .max }
+                value = sum
+            default: return value
+            }
+        }
+        return value
+    }
+
+    /// Runs `body`; damage becomes SQLite's word for it, as in a scan.
+    static func attempt<Result>(_ body: () throws -> Result) throws(SQLiteError) -> Result {
+        do {
+            return try body()
+        } catch let error as SQLiteError {
+            throw error
+        } catch {
+            let message = (error as? SegmentError)?.message ?? "a stored span cannot be read: \(error)"
+            throw SQLiteError(extendedCode: FUSEBOX_SQLITE_CORRUPT_VTAB, message: message, operation: "read spans")
+        }
+    }
+}

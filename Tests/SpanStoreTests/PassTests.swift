@@ -1,0 +1,140 @@
+import SQLite
+import TelemetryModel
+import Testing
+
+@testable import SpanStore
+
+/// What a pass reads of columns is what SQL gives row by row; merged or not.
+@Suite struct PassTests {
+    private func filled(_ seed: UInt64, merged: Bool) throws -> StoreFixture {
+        let fixture = try StoreFixture()
+        var workload = Workload(random: Seeded(state: seed))
+        for _ in 0..<70 { try fixture.ingest(workload.batch()) }
+        if merged { try fixture.merge() }
+        for _ in 0..<5 { try fixture.ingest(workload.batch()) }
+        return fixture
+    }
+
+    private static let texts = ["service_name", "tool_name", "session_id", "stage", "status_message", "outcome", "name"]
+    private static let integers = [
+        "start_time_unix_nano", "end_time_unix_nano", "duration_ns", "tokens", "status_code", "cache_hit", "workflow_root",
+    ]
+
+    private func passed(_ fixture: StoreFixture, _ bounds: SpanPass.Bounds) throws -> [[String]] {
+        var rows: [[String]] = []
+        try SpanPass(SQLReader(folder: fixture.folder)).each(bounds) { segment throws(SQLiteError) in
+            var columns: [(Int) -> String] = []
+            for name in Self.texts {
+                let column = try segment.texts(name)
+                columns.append { column.text(column.number($0)) ?? "∅" }
+            }
+            for name in Self.integers {
+                let column = try segment.integers(name)
+                columns.append { column[$0].map { "\($0)" } ?? "∅" }
+            }
+            let isChild = try segment.presence("parent_span_id")
+            columns.append { isChild[$0] ? "1" : "0" }
+            segment.forEachRow { row in rows.append(columns.map { $0(row) }) }
+        }
+        return rows.sorted { $0.lexicographicallyPrecedes($1) }
+    }
+
+    @Test(arguments: [false, true])
+    func columnsAreWhatSQLGives(merged: Bool) throws {
+        let fixture = try filled(31, merged: merged)
+        let select = "SELECT \((Self.texts + Self.integers).joined(separator: ", ")), parent_span_id IS NOT NULL FROM spans WHERE"
+        let conditions: [String?] = [
+            nil, "tool_name = 'tool 2'", "tokens > 4000 OR session_id IS NULL", "service_name LIKE 'SVC1'", "0",
+        ]
+        for condition in conditions {
+            for (from, until) in [(Int64.min, Int64.max), (2_000_000, 5_000_000), (0, 1)] {
+                let bounds = [
+                    (
+                        SpanPass.Bounds(.end, from: from, until: until, condition: condition),
+                        "+end_time_unix_nano >= \(from) AND +end_time_unix_nano < \(until) AND +start_time_unix_nano < \(until)"
+                    ),
+                    (
+                        SpanPass.Bounds(.start, from: from, until: until, condition: condition),
+                        "+start_time_unix_nano >= \(from) AND +start_time_unix_nano < \(until)"
+                    ),
+                ]
+                for (bounds, sql) in bounds {
+                    let expected = try fixture.sql("\(select) \(sql) AND (\(condition ?? "1"))")
+                    let found = try passed(fixture, bounds)
+                    #expect(found == expected.sorted { $0.lexicographicallyPrecedes($1) }, "\(bounds)")
+                }
+            }
+        }
+    }
+
+    /// Traces over several segments, with wrappers of every kind and span ids that are of one trace alone.
+    private func calls(_ seed: UInt64, merged: Bool) throws -> StoreFixture {
+        let fixture = try StoreFixture()
+        var random = Seeded(state: seed)
+        let operations = ["chat", "invoke_agent", "chain", "embeddings"]
+        var next: UInt64 = 1
+        for batch in 0..<40 {
+            let spans = (0..<Int.random(in: 1..<9, using: &random)).map { _ -> SpanDescription in
+                var attributes: AttributeList = [:]
+                if Int.random(in: 0..<4, using: &random) > 0 {
+                    attributes.append("tokens", .int(.random(in: 0..<900, using: &random)))
+                }
+                if Bool.random(using: &random) {
+                    attributes.append("gen_ai.operation.name", .string(operations.randomElement(using: &random) ?? ""))
+                }
+                if Int.random(in: 0..<5, using: &random) == 0 {
+                    attributes.append("gen_ai.usage.cache_write.input_tokens", .string(" 12x"))
+                }
+                var span = Batches.span(.random(in: 1...4, using: &random), next / 3 + 1, attributes, start: Int64(next) * 1_000)
+                span.traceID = TraceID(high: next % 3, low: 7)
+                if next > 3 { span.parentSpanID = SpanID(.random(in: 1...next / 3 + 2, using: &random)) }
+                next += 1
+                return span
+            }
+            try fixture.ingest(Batches.of(spans, service: "svc\(batch % 2)"))
+            if merged && batch == 30 { try fixture.merge() }
+        }
+        return fixture
+    }
+
+    @Test(arguments: [false, true])
+    func tokensCountOnce(merged: Bool) throws {
+        let fixture = try calls(32, merged: merged)
+        let columns = "trace_id, span_id, parent_span_id, tokens, operation, service_name, start_time_unix_nano"
+        for (condition, from) in [(nil, 0), ("service_name = 'svc1'", 0), (nil, 60_000)] as [(String?, Int64)] {
+            var found: [[String]] = []
+            try TokenCalls.each(
+                SpanPass(SQLReader(folder: fixture.folder)), .init(.start, from: from, until: .max, condition: condition)
+            ) { segment throws(SQLiteError) in
+                let tokens = try segment.integers("tokens")
+                let spans = try segment.identities().spans
+                let (ids, numbers) = try segment.traces()
+                segment.forEachRow { row in
+                    found.append([
+                        ids[Int(numbers[row] ?? 0)].hexadecimal, SpanID(UInt64(bitPattern: spans[row] ?? 0)).hexadecimal,
+                        "\(tokens[row] ?? -1)",
+                    ])
+                }
+            }
+            let expected = try fixture.sql(
+                """
+                WITH counted AS MATERIALIZED (
+                    SELECT \(columns) FROM spans
+                    WHERE tokens IS NOT NULL AND coalesce(operation, '') NOT IN ('invoke_agent', 'chain')
+                        AND start_time_unix_nano >= \(from) AND \(condition ?? "1"))
+                SELECT trace_id, span_id, tokens FROM counted AS outer_span WHERE NOT EXISTS (SELECT 1 FROM counted AS inner_span
+                    WHERE inner_span.trace_id = outer_span.trace_id AND inner_span.parent_span_id = outer_span.span_id)
+                """)
+            #expect(found.count > 20 && found.count < 240)
+            #expect(found.sorted { $0.lexicographicallyPrecedes($1) } == expected.sorted { $0.lexicographicallyPrecedes($1) })
+        }
+    }
+
+    @Test(arguments: [
+        "12", " 12x", "-7", "+9", "", "x", "- 1", "1e3", "9223372036854775808", "-9223372036854775809", "1.9", "--1",
+    ])
+    func textsAreCastAsSQLiteCastsThem(text: String) throws {
+        let fixture = try StoreFixture()
+        #expect("\(PassedSegment.castInteger(text.utf8))" == (try fixture.sql("SELECT CAST('\(text)' AS INTEGER)")[0][0]))
+    }
+}
