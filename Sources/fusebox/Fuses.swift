@@ -60,7 +60,8 @@ struct Fuses: AsyncParsableCommand {
             Terminal.write("No breaker yet: no tool reported a breaker_state, and no tool of a derived stage was called.\n")
             return
         }
-        write(watch ? breakers.sorted { Self.opens($0) > Self.opens($1) } : breakers)
+        // Those that opened are what one looks for.
+        write(format == .table ? breakers.sorted { Self.opens($0) > Self.opens($1) } : breakers)
     }
 
     private static func opens(_ breaker: BreakerView) -> Int64 {

@@ -45,15 +45,24 @@ struct Traces: AsyncParsableCommand {
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),
             columns: ["began", "trace_id", "name", "service", "took", "spans", "timeouts", "errors", "tokens"],
-            fit: .terminal(optional: ["tokens", "spans", "errors", "service", "timeouts"], whole: ["trace_id", "took"]))
+            fit: .terminal(optional: ["tokens", "spans", "errors", "service", "timeouts"], whole: ["began", "trace_id", "took"]))
         for trace in answer.traces {
             rows.write([
-                .text(TimeText.iso8601(unixNano: trace.startUnixNano)), .text(trace.traceID), .text(trace.name),
+                .text(Self.began(trace.startUnixNano)), .text(trace.traceID), .text(trace.name),
                 .text(trace.service), .text(DurationText.short(trace.durationNanoseconds)), .integer(trace.spanCount),
                 .integer(trace.timeoutCount), .integer(trace.errorCount), trace.tokens.map { .integer($0) } ?? .null,
             ])
         }
         rows.finish()
+    }
+
+    /// A narrower terminal shows `11-28 01:33:58` instead of the whole time.
+    private static let wideColumns = 110
+
+    private static func began(_ unixNano: Int64) -> String {
+        let text = TimeText.iso8601(unixNano: unixNano)
+        guard let columns = Terminal.columns, columns < wideColumns else { return text }
+        return String(text.dropFirst(5).prefix(14)).replacing("T", with: " ")
     }
 
     private func writeAll(_ traces: [TraceSummary]) {
