@@ -1,6 +1,7 @@
 // The libFuzzer target of the files that operators write: the first byte chooses prices.yaml (1) or fusebox.yaml. A configuration that
 // is taken must, printed, give itself again; and its policy must, as other processes read it.
 
+import Derivations
 import FuseboxConfiguration
 import TelemetryModel
 
@@ -24,10 +25,14 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     configuration.transport.ingestTokens = []
     configuration.transport.readTokens = []
     configuration.origins = [:]
+    // Printed as it takes effect.
+    configuration.transport.grpcPort = .some(configuration.grpcPort)
     do {
         var again = try loader.load(yaml: (configuration.yaml, "printed"), flags: [:])
         again.origins = [:]
         require(again == configuration, "printed it is another configuration")
+        // The gate is the policy's, and nothing that breakers are derived by.
+        configuration.policy.p95LatencyGateNanoseconds = nil
         require(try Configuration.policy(yaml: configuration.policyYAML) == configuration.policy, "told it is another policy")
     } catch {
         fatalError("what is printed is refused: \(error)")

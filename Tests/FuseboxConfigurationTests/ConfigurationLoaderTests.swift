@@ -39,6 +39,8 @@ import Testing
         configuration.policy.derivedStages = []
         configuration.policy.prefillBudgetsNanoseconds = [text: 1_000_000_000]
         configuration.policy.stageByTool = [text: .vector]
+        // Printed as it takes effect.
+        configuration.transport.grpcPort = .some(configuration.grpcPort)
         var again = try load(configuration.yaml)
         again.origins = [:]
         // The home folder stands for its sign.
