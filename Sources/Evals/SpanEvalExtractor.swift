@@ -51,7 +51,7 @@ package struct SpanEvalExtractor: Sendable {
 
     private func extractEvents(_ span: SpanRecord, _ batch: SpanBatch, _ rows: inout [EvalRow]) {
         var count = 0
-        for event in batch.events[span.events.indices] where batch.equals(event.name, "gen_ai.evaluation.result") {
+        for event in batch.events[span.events.indices] where batch.equals(event.name, EvalEventFields.eventName) {
             guard count < Limits.evalsPerSpanMax else { return }
             guard var row = row(event, batch) else { continue }
             row.traceID = span.traceID
@@ -66,17 +66,9 @@ package struct SpanEvalExtractor: Sendable {
     private func row(_ event: EventRecord, _ batch: SpanBatch) -> EvalRow? {
         var row = EvalRow(name: "")
         for attribute in batch.attributes[event.attributes.indices] {
-            switch batch.string(batch.keys[Int(attribute.key)]) {
-            case "gen_ai.evaluation.name": row.name = Self.text(attribute, batch) ?? ""
-            case "gen_ai.evaluation.score.value": row.score = Self.number(attribute, batch)
-            case "gen_ai.evaluation.score.label": row.label = Self.text(attribute, batch)
-            case "gen_ai.evaluation.explanation": row.explanation = Self.text(attribute, batch)
-            case "gen_ai.response.id": row.responseID = Self.text(attribute, batch)
-            case "error.type": row.error = Self.text(attribute, batch)
-            default: continue
-            }
+            EvalEventFields.assign(batch.string(batch.keys[Int(attribute.key)]), attribute, to: &row) { batch.string($0) }
         }
-        return Self.isWhole(row) ? row : nil
+        return EvalEventFields.isWhole(row) ? row : nil
     }
 
     // MARK: Annotations
@@ -97,7 +89,7 @@ package struct SpanEvalExtractor: Sendable {
         }
         guard !found.isEmpty else { return }
         let target = span.links.count == 1 ? Self.link(batch.links[span.links.indices.lowerBound], batch) : nil
-        for (scope, _, var row) in found where Self.isWhole(row) {
+        for (scope, _, var row) in found where EvalEventFields.isWhole(row) {
             row.source = .annotation
             row.timeUnixNano = span.endTimeUnixNano > 0 ? span.endTimeUnixNano : nil
             switch scope {
@@ -128,13 +120,15 @@ package struct SpanEvalExtractor: Sendable {
 
     /// `[trace.|session.](annotations|evaluations).N.(annotation|evaluation).member`.
     private static func place(_ key: ArraySlice<UInt8>) -> Place? {
-        guard let first = key.first, first == UInt8(ascii: "a") || first == UInt8(ascii: "e") || first == UInt8(ascii: "t")
+        guard let first = key.first,
+            first == UInt8(ascii: "a") || first == UInt8(ascii: "e") || first == UInt8(ascii: "t")
                 || first == UInt8(ascii: "s")
         else { return nil }
         var parts = key.split(separator: UInt8(ascii: "."), maxSplits: 5).map { String(decoding: $0, as: UTF8.self) }
         var scope = Place.Scope.span
         if parts.first == "trace" || parts.first == "session" { scope = parts.removeFirst() == "trace" ? .trace : .session }
-        guard parts.count >= 4, parts[0] == "annotations" && parts[2] == "annotation"
+        guard parts.count >= 4,
+            parts[0] == "annotations" && parts[2] == "annotation"
                 || parts[0] == "evaluations" && parts[2] == "evaluation",
             let index = Int(parts[1]), index >= 0
         else { return nil }
@@ -170,32 +164,11 @@ package struct SpanEvalExtractor: Sendable {
 
     // MARK: Values
 
-    private static func isWhole(_ row: EvalRow) -> Bool {
-        !row.name.isEmpty && (row.score != nil || row.label != nil || row.explanation != nil || row.error != nil)
-    }
-
     private static func text(_ attribute: AttributeRecord, _ batch: SpanBatch) -> String? {
-        switch attribute.kind {
-        case .string:
-            let text = EvalFields.trimmed(batch.string(attribute.slice))
-            return text.isEmpty ? nil : String(text.prefix(EvalReader.Limits.textBytesMax))
-        case .int: return "\(attribute.int)"
-        case .bool: return attribute.bool ? "true" : "false"
-        case .double: return JSONValue.double(attribute.double).line
-        case .empty, .array, .keyValueList, .bytes: return nil
-        }
+        EvalEventFields.text(attribute) { batch.string($0) }
     }
 
     private static func number(_ attribute: AttributeRecord, _ batch: SpanBatch) -> Double? {
-        let value: Double? =
-            switch attribute.kind {
-            case .int: Double(attribute.int)
-            case .double: attribute.double
-            case .bool: attribute.bool ? 1 : 0
-            case .string: Double(batch.string(attribute.slice))
-            case .empty, .array, .keyValueList, .bytes: nil
-            }
-        guard let value, value.isFinite else { return nil }
-        return value
+        EvalEventFields.number(attribute) { batch.string($0) }
     }
 }

@@ -33,7 +33,7 @@ package final class HTTPMetrics: Sendable {
         droppedRecords = registry.register(
             LabeledCounterMetric(
                 "fusebox_records_dropped_total",
-                help: "Log records, profiles, and metrics that are not shown, which were accepted and not stored.",
+                help: "Profiles, and metrics that are not shown, which were accepted and not stored.",
                 labels: ["signal"], labelSetsMax: 4))
         expositionDuration = registry.register(
             LabeledHistogramMetric(
@@ -42,6 +42,6 @@ package final class HTTPMetrics: Sendable {
         exposedSeries = registry.register(
             GaugeMetric("fusebox_exposed_series", help: "Samples in the last answer to a scrape."))
         _ = backpressure.cell("503")
-        for signal in ["logs", "metrics", "profiles"] { _ = droppedRecords.cell(signal) }
+        for signal in ["metrics", "profiles"] { _ = droppedRecords.cell(signal) }
     }
 }

@@ -7,6 +7,7 @@ import TelemetryModel
 final class GroupCommitter: @unchecked Sendable {
     private let store: SpanStore
     private var encoder = SegmentEncoder(derivedColumns: Column.storedNames, annotations: .derived)
+    private let logEncoder = LogSegmentEncoder()
     private let metrics: IngestMetrics
     private let clock: @Sendable () -> Int64
     private let onError: @Sendable (StoreError) -> Void
@@ -27,7 +28,8 @@ final class GroupCommitter: @unchecked Sendable {
     func commit(_ pending: PendingCommit) -> Result<Void, StoreError> {
         do throws(StoreError) {
             try store.commit(
-                try encoded(pending.group), pending.rows, annex: pending.annex, nowUnixNano: pending.nowUnixNano)
+                try encoded(pending.group), pending.rows, annex: pending.annex, logs: try encoded(pending.logs),
+                nowUnixNano: pending.nowUnixNano)
             if pending.probes { try store.probe(nowUnixNano: pending.nowUnixNano) }
             note(pending)
             return .success(())
@@ -41,6 +43,14 @@ final class GroupCommitter: @unchecked Sendable {
     private func encoded(_ group: SpanGroup) throws(StoreError) -> EncodedSegment? {
         do throws(SegmentError) {
             return try encoder.encode(group)
+        } catch {
+            throw .segment(error)
+        }
+    }
+
+    private func encoded(_ logs: LogGroup) throws(StoreError) -> EncodedLogSegment? {
+        do throws(SegmentError) {
+            return try logEncoder.encode(logs)
         } catch {
             throw .segment(error)
         }

@@ -25,6 +25,9 @@ package final class IngestMetrics: Sendable {
     package let pendingObservations: GaugeMetric
     package let storageSuspect: GaugeMetric
 
+    /// Reasons of `fusebox_spans_dropped_total`, and of the same of log records.
+    static let dropReasons = ["queue_full", "queue_timeout", "shutdown", "disk_full", "suspect", "log_full", "error"]
+
     /// Reasons of `fusebox_spans_rejected_total`.
     package static let rejectionReasons = ["invalid", "too_old", "too_large", "decode"]
 
@@ -91,9 +94,7 @@ package final class IngestMetrics: Sendable {
                 "fusebox_storage_suspect",
                 help: "1 from a failed read, write or fsync until the data file has been checked; nothing is stored meanwhile."))
         for reason in Self.rejectionReasons { _ = rejected.cell(reason) }
-        for reason in ["queue_full", "queue_timeout", "shutdown", "disk_full", "suspect", "log_full", "error"] {
-            _ = dropped.cell(reason)
-        }
+        for reason in Self.dropReasons { _ = dropped.cell(reason) }
         for kind in ["identical", "conflict"] { _ = duplicates.cell(kind) }
         for result in ["ok", "busy", "full", "error"] { _ = commits.cell(result) }
     }

@@ -22,10 +22,15 @@ final class IngestQueue: Sendable {
     /// A decoded request that waits for its commit.
     struct Request: Sendable {
         var batch: SpanBatch
+        /// Of a request of log records, which has no spans.
+        var logs: LogBatch?
         var bytes: Int
         var enqueued: ContinuousClock.Instant
         /// Called once, from the writer's thread, when the request's fate is known.
         var finish: @Sendable (Result<IngestResult, IngestError>) -> Void
+
+        /// Spans and log records: what the limits of the queue and of a commit count.
+        var recordCount: Int { batch.spans.count + (logs?.records.count ?? 0) }
     }
 
     /// Something to be done between commits by the thread that owns the state.
@@ -68,7 +73,7 @@ final class IngestQueue: Sendable {
             if let oldest = state.requests.first, request.enqueued - oldest.enqueued > limits.queueWaitMax {
                 return .waitedTooLong
             }
-            let spans = state.spans + request.batch.spans.count
+            let spans = state.spans + request.recordCount
             let bytes = state.bytes + request.bytes
             if !state.requests.isEmpty && (spans > limits.queueSpansMax || bytes > limits.queueBytesMax) { return .queueFull }
             state.requests.append(request)
@@ -100,7 +105,7 @@ final class IngestQueue: Sendable {
         work.expired = Array(state.requests.prefix(count))
         state.requests.removeFirst(count)
         for request in work.expired {
-            state.spans -= request.batch.spans.count
+            state.spans -= request.recordCount
             state.bytes -= request.bytes
         }
     }
@@ -133,8 +138,8 @@ final class IngestQueue: Sendable {
             var count = 0
             var bytes = 0
             for request in state.requests where spansMax > 0 {
-                guard count == 0 || spans + request.batch.spans.count <= spansMax else { break }
-                spans += request.batch.spans.count
+                guard count == 0 || spans + request.recordCount <= spansMax else { break }
+                spans += request.recordCount
                 bytes += request.bytes
                 count += 1
             }

@@ -16,6 +16,8 @@ package final class IngestWriter: Sendable {
 
     private let queue: IngestQueue
     private let metrics: IngestMetrics
+    let logMetrics: LogMetrics
+    private let logLedger: LogLedger
     private let limits: IngestLimits
     private let folder: StoreFolder
     private let clock: @Sendable () -> Int64
@@ -58,6 +60,8 @@ package final class IngestWriter: Sendable {
             self.storage = storage
             lostCommits = store.lostCommits
             self.metrics = metrics
+            logMetrics = LogMetrics(registry: metrics.registry)
+            logLedger = store.logLedger
             self.limits = limits
             self.folder = folder
             self.clock = clock
@@ -87,14 +91,23 @@ package final class IngestWriter: Sendable {
     /// Stores the spans of a request. When it returns, they are durable.
     package func store(_ batch: SpanBatch) async throws(IngestError) -> IngestResult {
         metrics.received.increment(by: Int64(batch.spans.count + batch.rejections.total))
+        do {
+            return try await enqueue(batch, logs: nil, bytes: batch.byteCost)
+        } catch {
+            metrics.dropped.increment(error.dropReason, by: Int64(batch.spans.count))
+            throw error
+        }
+    }
+
+    /// Lets a request wait for its commit, or says why not.
+    func enqueue(_ batch: SpanBatch, logs: LogBatch?, bytes: Int) async throws(IngestError) -> IngestResult {
         let result: Result<IngestResult, IngestError> = await withCheckedContinuation { continuation in
             if let suspicion = storage.suspicion { return continuation.resume(returning: .failure(suspicion)) }
             let request = IngestQueue.Request(
-                batch: batch, bytes: batch.byteCost, enqueued: ContinuousClock.now, finish: { continuation.resume(returning: $0) }
-            )
+                batch: batch, logs: logs, bytes: bytes, enqueued: ContinuousClock.now,
+                finish: { continuation.resume(returning: $0) })
             if let refusal = queue.add(request) { continuation.resume(returning: .failure(refusal)) }
         }
-        if case .failure(let error) = result { metrics.dropped.increment(error.dropReason, by: Int64(batch.spans.count)) }
         return try result.get()
     }
 
@@ -110,6 +123,7 @@ package final class IngestWriter: Sendable {
         let depth = queue.depth
         metrics.queueSpans.set(depth.spans)
         metrics.queueBytes.set(depth.bytes)
+        logMetrics.show(logLedger)
         metrics.databaseBytes.set(Double(FileSize.bytes(folder.databasePath)))
         metrics.logBytes.set(Double(FileSize.bytes(folder.databasePath + "-wal")))
         if let free = FileSize.freeBytes(folder.path) { metrics.diskFreeBytes.set(Double(free)) }
@@ -222,7 +236,7 @@ package final class IngestWriter: Sendable {
 
 extension IngestError {
     /// The value of the label `reason` of `fusebox_spans_dropped_total`.
-    fileprivate var dropReason: String {
+    var dropReason: String {
         switch self {
         case .queueFull: "queue_full"
         case .waitedTooLong: "queue_timeout"

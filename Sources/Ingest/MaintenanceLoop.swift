@@ -23,7 +23,8 @@ final class MaintenanceLoop: Sendable {
 
     init(_ maintenance: StoreMaintenance, _ settings: Settings, metrics: MaintenanceMetrics) throws(StoreError) {
         let owned = Owned(
-            merger: try SegmentMerger(maintenance), retention: try SegmentRetention(maintenance), ledger: maintenance.ledger,
+            merger: try SegmentMerger(maintenance), logMerger: LogMerger(maintenance),
+            retention: try SegmentRetention(maintenance), ledger: maintenance.ledger,
             metrics: metrics)
         DispatchQueue(label: "fusebox.maintenance", qos: .utility).async { [self] in
             var nextRetention = ContinuousClock.now
@@ -41,6 +42,7 @@ final class MaintenanceLoop: Sendable {
     /// What the one thread uses from then on.
     private struct Owned: @unchecked Sendable {
         let merger: SegmentMerger
+        let logMerger: LogMerger
         let retention: SegmentRetention
         let ledger: SegmentLedger
         let metrics: MaintenanceMetrics
@@ -51,7 +53,12 @@ final class MaintenanceLoop: Sendable {
             let before = merger.progress
             defer { metrics.record(merger.progress, since: before, segments: ledger.segmentCount) }
             do {
-                guard try merger.runOnce() else { return .milliseconds(250) }
+                guard try merger.runOnce() else {
+                    // Spans first: log segments come one a commit as well, and are merged when there is nothing else to do.
+                    guard try logMerger.runOnce() else { return .milliseconds(250) }
+                    metrics.logMerges.increment()
+                    return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
+                }
                 metrics.merges.increment("ok")
                 guard ledger.segmentCount < MaintenanceLoop.segmentsUnhurried else { return .nanoseconds(0) }
                 return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
@@ -87,7 +94,9 @@ final class MaintenanceLoop: Sendable {
 package final class MaintenanceMetrics: Sendable {
     let merges: LabeledCounterMetric
     let retentionPasses: LabeledCounterMetric
+    let logMerges: CounterMetric
     private let removedSpans: CounterMetric
+    private let removedLogRecords: CounterMetric
     private let removedSegments: CounterMetric
     private let retentionFloor: GaugeMetric
     private let mergedSpans: CounterMetric
@@ -99,6 +108,7 @@ package final class MaintenanceMetrics: Sendable {
     package init(registry: MetricRegistry) {
         merges = registry.register(
             LabeledCounterMetric("fusebox_merges_total", help: "Merges of segments.", labels: ["result"], labelSetsMax: 4))
+        logMerges = registry.register(CounterMetric("fusebox_log_merges_total", help: "Merges of segments of log records."))
         mergedSpans = registry.register(
             CounterMetric("fusebox_merged_spans_total", help: "Spans written by merging; a span counts each time."))
         bytesRead = registry.register(
@@ -114,6 +124,8 @@ package final class MaintenanceMetrics: Sendable {
             LabeledCounterMetric(
                 "fusebox_retention_passes_total", help: "Looks for spans to let go.", labels: ["result"], labelSetsMax: 4))
         removedSpans = registry.register(CounterMetric("fusebox_retention_removed_spans_total", help: "Spans that were let go."))
+        removedLogRecords = registry.register(
+            CounterMetric("fusebox_retention_removed_log_records_total", help: "Log records that were let go."))
         removedSegments = registry.register(
             CounterMetric("fusebox_retention_removed_segments_total", help: "Segments that were let go."))
         retentionFloor = registry.register(
@@ -137,6 +149,7 @@ package final class MaintenanceMetrics: Sendable {
 
     func record(_ removed: SegmentRetention.Removed, since before: SegmentRetention.Removed, floor: Int64?) {
         removedSpans.increment(by: removed.spans - before.spans)
+        removedLogRecords.increment(by: removed.logRecords - before.logRecords)
         removedSegments.increment(by: Int64(removed.segments - before.segments))
         if let floor { retentionFloor.set(Double(floor) / 1e9) }
     }

@@ -11,6 +11,7 @@ struct PendingCommit: Sendable {
     var group = SpanGroup()
     var rows = DerivationRows()
     var annex = AnnexRows()
+    var logs = LogGroup()
     var answers: [Answer] = []
     var nowUnixNano: Int64 = 0
     /// When the first of it came to the writer.

@@ -1,4 +1,5 @@
 import Derivations
+import Evals
 import SemanticColumns
 import SpanStore
 import TelemetryModel
@@ -16,6 +17,8 @@ final class WriterState: @unchecked Sendable {
     private let lane: any CommitLane
     private let restorer: DerivationRestorer
     private var gatherer: SpanGatherer
+    /// Log records that go with the next commit.
+    private var logs = LogGroup()
     /// Who waits for what is being gathered, and since when.
     private var answers: [PendingCommit.Answer] = []
     private var started = ContinuousClock.now
@@ -49,7 +52,9 @@ final class WriterState: @unchecked Sendable {
     // MARK: Gathering
 
     /// How many more spans the group takes.
-    var room: Int { pendingBytes < Self.groupBytesMax ? SegmentFormat.spansPerCommitMax - gatherer.group.spanCount : 0 }
+    var room: Int {
+        pendingBytes < Self.groupBytesMax ? SegmentFormat.spansPerCommitMax - gatherer.group.spanCount - logs.recordCount : 0
+    }
 
     /// Nothing was gathered since the last commit.
     var isEmpty: Bool { gatherer.group.isEmpty && answers.isEmpty }
@@ -63,12 +68,20 @@ final class WriterState: @unchecked Sendable {
             if gatherer.group.isEmpty { advance(to: nowUnixNano) }
             if isEmpty { started = request.enqueued }
             pendingBytes += request.bytes
-            let result = try append(&request.batch)
+            let result: IngestResult
+            if let logs = request.logs { result = take(logs) } else { result = try append(&request.batch) }
             answers.append(PendingCommit.Answer(result: result, finish: finish))
         } catch {
             giveUp(error)
             finish(.failure(.store(error)))
         }
+    }
+
+    /// Gathers a batch's log records, and the evals among them.
+    private func take(_ batch: LogBatch) -> IngestResult {
+        gatherer.annex.add(AnnexRows(evals: LogEvalExtractor.evals(of: batch)))
+        logs.append(batch, receivedTimeUnixNano: clockUnixNano)
+        return IngestResult(rejections: SpanRejections())
     }
 
     /// Gathers a batch's spans; hands over each time that the group is full.
@@ -111,10 +124,13 @@ final class WriterState: @unchecked Sendable {
         committing = group
         lane.submit(
             PendingCommit(
-                group: group, rows: DerivationRows(changes), annex: annex, answers: answers, nowUnixNano: clockUnixNano, started: started,
+                group: group, rows: DerivationRows(changes), annex: annex, logs: logs, answers: answers,
+                nowUnixNano: clockUnixNano,
+                started: started,
                 // Nobody may be sending while readiness says that nothing is taken, and a commit of nothing tells nothing.
                 probes: lastCommitFailed))
         answers = []
+        logs = LogGroup()
         pendingBytes = 0
     }
 
@@ -144,6 +160,7 @@ final class WriterState: @unchecked Sendable {
     private func discard(_ error: StoreError) {
         let answers = answers
         self.answers = []
+        logs = LogGroup()
         pendingBytes = 0
         gatherer.discard()
         isStale = true

@@ -7,10 +7,10 @@ import TelemetryModel
 /// `fusebox prune`: retention by hand.
 struct Prune: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Delete the spans that ended before a time, segment by segment; the server must be stopped.",
+        abstract: "Delete the spans and log records from before a time, segment by segment; the server must be stopped.",
         discussion: """
-            Only whole segments go: a segment that holds one later span, or that came within the last minute, stays. Counters stay as they are, and spans from before that time
-            are refused from then on. Without --yes it only says what it would delete.
+            Only whole segments go: a segment that holds one later span, or that came within the last minute, stays. Counters stay as they
+            are, and spans from before that time are refused from then on. Without --yes it only says what it would delete.
 
             Example:
               fusebox prune --before 30d --yes
@@ -41,15 +41,18 @@ struct Prune: AsyncParsableCommand {
                 let reader = try SQLReader(folder: folder)
                 let prunable = try reader.history.segments(
                     endingAtOrBefore: bound, receivedAtOrBefore: now.subtractingReportingOverflow(settle).partialValue)
+                let records = try reader.logRecords(endingAtOrBefore: bound)
+                let logs = records > 0 ? " and \(records) log records" : ""
                 return Terminal.write(
-                    "\(prunable.spans) spans in \(prunable.segments) segments ended before \(time); --yes deletes them\n")
+                    "\(prunable.spans) spans in \(prunable.segments) segments\(logs) ended before \(time); --yes deletes them\n")
             }
             let store = try SpanStore(folder: folder, gate: CommitGate())
             let dropped = try SegmentRetention(store.maintenance())
                 .dropSegments(endedAtOrBefore: bound, nowUnixNano: now, settleNanoseconds: settle)
             store.emptyLog()
             Terminal.write(
-                "deleted \(dropped.spans) spans in \(dropped.segments) segments, \(dropped.bytes >> 10) KiB, that ended before \(time)\n"
+                "deleted \(dropped.spans) spans\(dropped.logRecords > 0 ? " and \(dropped.logRecords) log records" : "") "
+                    + "in \(dropped.segments) segments, \(dropped.bytes >> 10) KiB, that ended before \(time)\n"
             )
         } catch {
             throw error.failure

@@ -57,7 +57,9 @@ struct Verify: AsyncParsableCommand {
             lines.append("and \(report.findingCount - report.findings.count) more")
         }
         lines.append(
-            "checked \(report.spans) spans in \(report.segments) segments, \(report.checkedBytes >> 10) KiB: "
+            "checked \(report.spans) spans in \(report.segments) segments, "
+                + (report.logRecords > 0 ? "\(report.logRecords) log records in \(report.logSegments), " : "")
+                + "\(report.checkedBytes >> 10) KiB: "
                 + (report.isSound ? "no damage" : "damaged"))
         return lines.joined(separator: "\n") + "\n"
     }
@@ -65,6 +67,7 @@ struct Verify: AsyncParsableCommand {
     private static func json(_ report: VerificationReport) -> String {
         var json = JSONWriter()
         json.raw("{\"sound\":\(report.isSound),\"spans\":\(report.spans),\"segments\":\(report.segments),")
+        json.raw("\"log_records\":\(report.logRecords),\"log_segments\":\(report.logSegments),")
         json.raw("\"checked_bytes\":\(report.checkedBytes),\"finding_count\":\(report.findingCount),\"findings\":[")
         for (index, finding) in report.findings.enumerated() {
             json.raw(index > 0 ? ",{\"message\":" : "{\"message\":")

@@ -20,6 +20,13 @@ import Testing
         }
     }
 
+    @Test func everyColumnOfLogsIsDocumented() throws {
+        let page = try text("docs/sql.md").split(separator: "## logs").dropFirst().first?.split(separator: "\n## ").first ?? ""
+        for column in LogsColumn.allCases {
+            #expect(page.range(of: "(^|[ |])\(column.name)[ ,|]", options: .regularExpression) != nil, "\(column.name)")
+        }
+    }
+
     @Test func everyTableAndViewIsDocumented() throws {
         let page = try text("docs/sql.md")
         for table in SQLReader.tables { #expect(page.contains(table), "\(table)") }

@@ -75,7 +75,7 @@ extension ComparableRequest {
             key: even(attribute.key), value: attribute.value.map(even) ?? .empty, keyStringIndex: 0)
     }
 
-    private static func even(_ value: OracleRequest.Value) -> OracleRequest.Value {
+    static func even(_ value: OracleRequest.Value) -> OracleRequest.Value {
         switch value {
         case .string(let text): .string(even(text))
         case .array(let values): .array(values.map(even))

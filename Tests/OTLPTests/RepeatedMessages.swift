@@ -19,6 +19,18 @@ enum RepeatedMessages {
         return .message([1: (.message([1: (.message([1: keyValues]), false), 2: (scopeSpans, true)]), true)])
     }()
 
+    private static let logs: Shape = {
+        let keyValues = (shape: Shape.keyValue, isRepeated: true)
+        let record = Shape.message([5: (.anyValue, false), 6: keyValues])
+        let scopeLogs = Shape.message([1: (.message([3: keyValues]), false), 2: (record, true)])
+        return .message([1: (.message([1: (.message([1: keyValues]), false), 2: (scopeLogs, true)]), true)])
+    }()
+
+    /// The same of a logs request.
+    static func areFound(inLogs bytes: [UInt8]) -> Bool {
+        (try? areFound(bytes, WireRange(offset: 0, count: bytes.count), logs, depth: 0)) ?? false
+    }
+
     /// True when there is one; bytes that cannot be read have none.
     static func areFound(in bytes: [UInt8]) -> Bool {
         do throws(WireError) {

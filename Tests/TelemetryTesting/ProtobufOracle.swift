@@ -120,7 +120,7 @@ package enum ProtobufOracle {
 
 /// Memory that is handed out front to back and given back as a whole: an allocation past its end fails, and so does unpacking,
 /// which bounds what a small request can blow up to. The system commits pages only when they are touched.
-private struct Arena {
+struct Arena {
     private var start: UnsafeMutableRawPointer
     private var capacity: Int
     private var used = 0
@@ -153,8 +153,8 @@ private struct Arena {
 
 /// Walks the wire before libprotobuf-c does, since that recurses without a limit. It follows the generated descriptors, so it
 /// takes for a message exactly what will be unpacked as one.
-private enum NestingProbe {
-    private typealias Descriptor = UnsafePointer<ProtobufCMessageDescriptor>
+enum NestingProbe {
+    typealias Descriptor = UnsafePointer<ProtobufCMessageDescriptor>
 
     private struct Frame {
         var descriptor: Descriptor
@@ -167,9 +167,14 @@ private enum NestingProbe {
     static func isShallow(_ bytes: [UInt8], valueDepthMax: Int) -> Bool {
         var request = Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceRequest()
         opentelemetry__proto__collector__trace__v1__export_trace_service_request__init(&request)
+        return isShallow(bytes, root: request.base.descriptor, valueDepthMax: valueDepthMax)
+    }
+
+    /// The same of another message.
+    static func isShallow(_ bytes: [UInt8], root: Descriptor?, valueDepthMax: Int) -> Bool {
         var value = Opentelemetry__Proto__Common__V1__AnyValue()
         opentelemetry__proto__common__v1__any_value__init(&value)
-        guard let root = request.base.descriptor, let anyValue = value.base.descriptor else { return false }
+        guard let root, let anyValue = value.base.descriptor else { return false }
 
         var frames = [Frame(descriptor: root, position: 0, end: bytes.count, valueDepth: 0)]
         while var frame = frames.popLast() {
@@ -215,44 +220,48 @@ private enum NestingProbe {
     }
 }
 
-private func list<Message, Value>(
+func list<Message, Value>(
     _ count: Int, _ start: UnsafeMutablePointer<UnsafeMutablePointer<Message>?>?, _ convert: (Message) -> Value
 ) -> [Value] {
     UnsafeBufferPointer(start: start, count: start == nil ? 0 : count).compactMap { $0.map { convert($0.pointee) } }
 }
 
-private func text(_ start: UnsafeMutablePointer<CChar>?) -> [UInt8] {
+func text(_ start: UnsafeMutablePointer<CChar>?) -> [UInt8] {
     guard let start else { return [] }
     var count = 0
     while start[count] != 0 { count += 1 }
     return Array(UnsafeRawBufferPointer(start: start, count: count))
 }
 
-private func binary(_ data: ProtobufCBinaryData) -> [UInt8] {
+func binary(_ data: ProtobufCBinaryData) -> [UInt8] {
     Array(UnsafeBufferPointer(start: data.data, count: data.data == nil ? 0 : data.len))
 }
 
 private func resourceSpans(_ message: Opentelemetry__Proto__Trace__V1__ResourceSpans) -> OracleRequest.ResourceSpans {
     OracleRequest.ResourceSpans(
-        resource: message.resource.map {
-            OracleRequest.Resource(
-                attributes: list($0.pointee.n_attributes, $0.pointee.attributes, attribute),
-                droppedAttributesCount: $0.pointee.dropped_attributes_count)
-        },
+        resource: message.resource.map { resource($0.pointee) },
         schemaURL: text(message.schema_url),
         scopeSpans: list(message.n_scope_spans, message.scope_spans, scopeSpans))
 }
 
 private func scopeSpans(_ message: Opentelemetry__Proto__Trace__V1__ScopeSpans) -> OracleRequest.ScopeSpans {
     OracleRequest.ScopeSpans(
-        scope: message.scope.map {
-            OracleRequest.Scope(
-                name: text($0.pointee.name), version: text($0.pointee.version),
-                attributes: list($0.pointee.n_attributes, $0.pointee.attributes, attribute),
-                droppedAttributesCount: $0.pointee.dropped_attributes_count)
-        },
+        scope: message.scope.map { scope($0.pointee) },
         schemaURL: text(message.schema_url),
         spans: list(message.n_spans, message.spans, span))
+}
+
+func resource(_ message: Opentelemetry__Proto__Resource__V1__Resource) -> OracleRequest.Resource {
+    OracleRequest.Resource(
+        attributes: list(message.n_attributes, message.attributes, attribute),
+        droppedAttributesCount: message.dropped_attributes_count)
+}
+
+func scope(_ message: Opentelemetry__Proto__Common__V1__InstrumentationScope) -> OracleRequest.Scope {
+    OracleRequest.Scope(
+        name: text(message.name), version: text(message.version),
+        attributes: list(message.n_attributes, message.attributes, attribute),
+        droppedAttributesCount: message.dropped_attributes_count)
 }
 
 private func span(_ message: Opentelemetry__Proto__Trace__V1__Span) -> OracleRequest.Span {
@@ -285,12 +294,12 @@ private func link(_ message: Opentelemetry__Proto__Trace__V1__Span__Link) -> Ora
         droppedAttributesCount: message.dropped_attributes_count, flags: message.flags)
 }
 
-private func attribute(_ message: Opentelemetry__Proto__Common__V1__KeyValue) -> OracleRequest.Attribute {
+func attribute(_ message: Opentelemetry__Proto__Common__V1__KeyValue) -> OracleRequest.Attribute {
     OracleRequest.Attribute(
         key: text(message.key), value: message.value.map { value($0.pointee) }, keyStringIndex: message.key_strindex)
 }
 
-private func value(_ message: Opentelemetry__Proto__Common__V1__AnyValue) -> OracleRequest.Value {
+func value(_ message: Opentelemetry__Proto__Common__V1__AnyValue) -> OracleRequest.Value {
     switch message.value_case {
     case OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_STRING_VALUE: .string(text(message.string_value))
     case OPENTELEMETRY__PROTO__COMMON__V1__ANY_VALUE__VALUE_BOOL_VALUE: .bool(message.bool_value != 0)

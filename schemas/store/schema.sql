@@ -47,6 +47,28 @@ CREATE TABLE IF NOT EXISTS segment_leftover (
     stream_set INTEGER PRIMARY KEY
 ) STRICT;
 
+-- Log records lie in segments of their own (their format: docs/storage.md); read them through the virtual table `logs`. Statistics as of
+-- `segment`; content_bytes is the inflated length of the bodies and attributes.
+CREATE TABLE IF NOT EXISTS log_segment (
+    id INTEGER PRIMARY KEY,
+    record_count INTEGER NOT NULL,
+    time_min INTEGER NOT NULL,
+    time_max INTEGER NOT NULL,
+    received_min INTEGER NOT NULL,
+    received_max INTEGER NOT NULL,
+    severity_min INTEGER NOT NULL,
+    severity_max INTEGER NOT NULL,
+    content_bytes INTEGER NOT NULL,
+    stored_bytes INTEGER NOT NULL,
+    trace_filter BLOB NOT NULL
+) STRICT;
+
+-- id = log segment * 2, of its facts; one more, of its contents.
+CREATE TABLE IF NOT EXISTS log_stream (
+    id INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+) STRICT;
+
 -- Derived counters: they never fall, whatever restarts or is deleted. Seconds are kept as nanoseconds. Here and below, `checksum` is
 -- the SQL function row_checksum of the row's other columns, in order, without a row id that means nothing.
 CREATE TABLE IF NOT EXISTS counter (

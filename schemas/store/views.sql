@@ -184,6 +184,22 @@ FROM typed LEFT JOIN prices ON prices.model = typed.model AND prices.effective_f
     AND typed.end_time_unix_nano < prices.effective_until_unix_nano
 GROUP BY typed.service_name, typed.workflow_name, typed.model;
 
+-- Exceptions as spans recorded them in events, and as log records of spans tell them. One that an agent reports both ways is there twice.
+CREATE TEMP VIEW span_exceptions AS
+SELECT trace_id, span_id, event.value ->> 'time_unix_nano' AS time_unix_nano, service_name,
+    attr(event.value ->> 'attributes', 'exception.type') AS type,
+    attr(event.value ->> 'attributes', 'exception.message') AS message,
+    attr(event.value ->> 'attributes', 'exception.stacktrace') AS stacktrace, 'span' AS source
+FROM spans, json_each(spans.events) AS event
+WHERE instr(spans.events, 'exception') > 0
+    AND event.value ->> 'name' IN ('exception', 'gen_ai.client.operation.exception')
+UNION ALL
+SELECT trace_id, span_id, time_unix_nano, service_name, attr(attributes, 'exception.type'), attr(attributes, 'exception.message'),
+    attr(attributes, 'exception.stacktrace'), 'log'
+FROM logs
+WHERE span_id IS NOT NULL
+    AND (event_name IN ('exception', 'gen_ai.client.operation.exception') OR attr(attributes, 'exception.type') IS NOT NULL);
+
 -- Stalls of agents' loops, oldest first.
 CREATE TEMP VIEW stalls AS
 SELECT time_unix_nano, kind, service_name, workflow_name, trace_id, span_id, span_name, duration_ns, detail

@@ -14,9 +14,9 @@ struct APIRoutes: Sendable {
     static let paths: [(path: String, methods: [HTTPRequest.Method])] = [
         ("/api/status", [.get]), ("/api/overview", [.get]), ("/api/services", [.get]), ("/api/values", [.get]),
         ("/api/tools", [.get]), ("/api/breakers", [.get]), ("/api/traces", [.get]), ("/api/traces/{trace_id}", [.get]),
-        ("/api/traces/{trace_id}/spans/{span_id}", [.get]), ("/api/sessions", [.get]), ("/api/session", [.get]),
-        ("/api/evals", [.get]), ("/api/costs", [.get]), ("/api/compare", [.get]), ("/api/gates", [.get]), ("/api/stalls", [.get]),
-        ("/api/tail", [.get]), ("/api/sql", [.post]),
+        ("/api/traces/{trace_id}/spans/{span_id}", [.get]), ("/api/logs", [.get]), ("/api/sessions", [.get]),
+        ("/api/session", [.get]), ("/api/evals", [.get]), ("/api/costs", [.get]), ("/api/compare", [.get]), ("/api/gates", [.get]),
+        ("/api/stalls", [.get]), ("/api/tail", [.get]), ("/api/sql", [.post]),
         ("/api/schema", [.get]),
     ]
 
@@ -58,6 +58,7 @@ struct APIRoutes: Sendable {
         case (2, "traces"): return try await trace(parts.last ?? "", query)
         case (4, "traces") where parts.dropFirst(2).first == "spans":
             return try await span(parts.dropFirst().first ?? "", parts.last ?? "")
+        case (1, "logs"): return try await logs(query)
         case (1, "sessions"): return try await sessions(query)
         case (1, "session"): return try await session(query)
         case (1, "evals"):

@@ -80,7 +80,8 @@ package struct ExportPipeline: Sendable {
             outcome.message = Self.explanation(result.rejections)
             return outcome
         case .metrics where clientMetrics != nil: return try await show(body, encoding)
-        case .metrics, .logs, .profiles:
+        case .logs: return try await storeLogs(body, encoding, permit: permit)
+        case .metrics, .profiles:
             let records = try await offLoop(body.count) { [self] in
                 try RecordCounter.records(in: protobuf(body, encoding, signal))
             }
@@ -114,7 +115,7 @@ package struct ExportPipeline: Sendable {
     }
 
     /// The body in protobuf, without what is not to be stored.
-    private func protobuf(_ body: [UInt8], _ encoding: OTLPMessage.Encoding, _ signal: Signal) throws -> [UInt8] {
+    func protobuf(_ body: [UInt8], _ encoding: OTLPMessage.Encoding, _ signal: Signal) throws -> [UInt8] {
         let request =
             switch encoding {
             case .protobuf: body
@@ -128,7 +129,7 @@ package struct ExportPipeline: Sendable {
     private static let bytesDecodedInPlaceMax = 1 << 20
 
     /// Runs work on a body of that many bytes: a large one on a thread that may block, so that other requests go on.
-    private func offLoop<Value: Sendable>(_ bytes: Int, _ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+    func offLoop<Value: Sendable>(_ bytes: Int, _ work: @escaping @Sendable () throws -> Value) async throws -> Value {
         guard bytes > Self.bytesDecodedInPlaceMax else { return try work() }
         return try await NIOThreadPool.singleton.runIfActive(work)
     }

@@ -2,7 +2,7 @@ import TelemetryModel
 
 /// Counts the records of a signal that is not stored: `ResourceX` (1), `ScopeX` (2), records (2) in every OTLP signal's request.
 package enum RecordCounter {
-    /// Log records, or metrics, in an export request.
+    /// Metrics, or profiles, in an export request.
     package static func records(in body: [UInt8]) throws(OTLPDecodingError) -> Int {
         do throws(WireError) {
             let bytes = body.span.bytes

@@ -14,23 +14,23 @@ import TelemetryModel
 /// claimed. `fusebox.mark`, 24 bytes:
 ///
 ///     magic      8 bytes, "FUSEMARK"
-///     received   8 bytes, little-endian: the latest time at which a committed span was received, in nanoseconds since 1970
+///     received   8 bytes, little-endian: the latest time at which a committed span or log record was received, in nanoseconds since 1970
 ///     check      8 bytes, little-endian: `received` mixed, so that a damaged mark is none
 package struct AcknowledgedMark: Sendable {
     /// Commits that were acknowledged and are not in the file.
     package struct Loss: Sendable, Equatable {
-        /// The latest time at which a span was received that is still there; 0 when there is none.
+        /// The latest time at which a span or log record was received that is still there; 0 when there is none.
         package var storedUntilUnixNano: Int64
         package var acknowledgedUntilUnixNano: Int64
 
         package var message: String {
-            "spans that were acknowledged until \(TimeText.iso8601(unixNano: acknowledgedUntilUnixNano)) are missing after "
+            "spans or log records that were acknowledged until \(TimeText.iso8601(unixNano: acknowledgedUntilUnixNano)) are missing after "
                 + "\(TimeText.iso8601(unixNano: storedUntilUnixNano)): the write-ahead log was damaged, cut or removed, or an older "
                 + "copy of the file was put in its place"
         }
     }
 
-    /// Key in `meta` of the latest received time among spans that retention dropped: their absence is no loss.
+    /// Key in `meta` of the latest received time among what retention dropped: their absence is no loss.
     static let droppedKey = "dropped_received_max_unix_nano"
     private static let magic = Array("FUSEMARK".utf8)
     private static let key: UInt64 = 0xA076_1D64_78BD_642F
@@ -72,7 +72,10 @@ package struct AcknowledgedMark: Sendable {
     /// - Parameter acknowledged: the mark as it was before the connection's view of the database began.
     static func loss(_ acknowledged: Int64?, _ connection: Connection) throws(SQLiteError) -> Loss? {
         guard let acknowledged else { return nil }
-        let stored = try connection.integer("SELECT max(received_max) FROM segment") ?? 0
+        var stored = try connection.integer("SELECT max(received_max) FROM segment") ?? 0
+        if try LogTables.exist(connection) {
+            stored = max(stored, try connection.integer("SELECT max(received_max) FROM log_segment") ?? 0)
+        }
         let dropped =
             try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(droppedKey)'") ?? 0
         guard acknowledged > max(stored, dropped) else { return nil }

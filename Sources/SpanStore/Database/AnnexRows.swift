@@ -11,7 +11,8 @@ package struct AnnexRows: Sendable {
     package var stallWatermarkUnixNano: Int64?
     package var heartbeat: HeartbeatRow?
 
-    package init(heartbeat: HeartbeatRow? = nil) {
+    package init(evals: [EvalRow] = [], heartbeat: HeartbeatRow? = nil) {
+        self.evals = evals
         self.heartbeat = heartbeat
     }
 

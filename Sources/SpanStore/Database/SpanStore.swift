@@ -14,6 +14,8 @@ package final class SpanStore {
     /// The segments that are stored, shared with merging, retention and `SpanPresence`.
     package let ledger = SegmentLedger()
     package var storedSpans: Int64 { ledger.storedSpans }
+    /// The same of log records.
+    package let logLedger = LogLedger()
     private var lastFoldUnixNano: Int64 = 0
     private let mark: AcknowledgedMark
     /// What the mark beside the file says of commits that the file does not have; `nil` when all is there.
@@ -23,6 +25,7 @@ package final class SpanStore {
     private let insertStream: Statement
     private let derivations: DerivationTables
     private let annex: AnnexTables
+    private let logs: LogTables
 
     /// Opens or creates the store in a folder, takes its lock and checks that commits are durable.
     package init(folder: StoreFolder, gate: CommitGate) throws(StoreError) {
@@ -38,9 +41,11 @@ package final class SpanStore {
             insertStream = try connection.prepare("INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
             derivations = try DerivationTables(connection)
             annex = AnnexTables(connection)
+            logs = LogTables(connection)
             mark = AcknowledgedMark(folder)
             lostCommits = try AcknowledgedMark.loss(mark.receivedUnixNano, connection)
             try loadLedger()
+            logLedger.load(try logs.entries())
             ledger.setRetentionFloor(
                 try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'") ?? .min)
         } catch {
@@ -79,21 +84,25 @@ package final class SpanStore {
 
     // MARK: Commit
 
-    /// Makes a segment, derivation rows and what stands beside them durable in one transaction.
+    /// Makes a segment, log records, derivation rows and what stands beside them durable in one transaction.
     package func commit(
-        _ segment: EncodedSegment?, _ rows: DerivationRows, annex annexRows: AnnexRows = AnnexRows(), nowUnixNano: Int64
+        _ segment: EncodedSegment?, _ rows: DerivationRows, annex annexRows: AnnexRows = AnnexRows(),
+        logs logSegment: EncodedLogSegment? = nil, nowUnixNano: Int64
     ) throws(StoreError) {
         let folds = derivations.shouldFold(rows, lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
-        if segment == nil && rows.isEmpty && annexRows.isEmpty && !folds { return }
+        if segment == nil && logSegment == nil && rows.isEmpty && annexRows.isEmpty && !folds { return }
         do throws(SQLiteError) {
             let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
                 let id = segment == nil ? 0 : ledger.takeNumber()
+                let logID = logSegment == nil ? 0 : logLedger.takeNumber()
                 let written = try connection.transaction { () throws(SQLiteError) in
                     if let segment { try insert(segment, id: id) }
+                    if let logSegment { try logs.insert(logSegment, id: logID) }
                     if !annexRows.isEmpty { try annex.write(annexRows, nowUnixNano: nowUnixNano) }
                     return try derivations.write(rows, folds: folds)
                 }
                 if let segment { ledger.append(SegmentLedger.Entry(segment, id: id)) }
+                if let logSegment { logLedger.append(LogLedger.Entry(logSegment, id: logID)) }
                 return written
             }
             derivations.didCommit(written)
@@ -101,7 +110,10 @@ package final class SpanStore {
             throw .database(error)
         }
         if folds { lastFoldUnixNano = nowUnixNano }
-        if let segment { mark.advance(to: segment.statistics.receivedMaximum) }
+        if segment != nil || logSegment != nil {
+            mark.advance(
+                to: max(segment?.statistics.receivedMaximum ?? .min, logSegment?.statistics.receivedMaximum ?? .min))
+        }
     }
 
     private func insert(_ segment: EncodedSegment, id: Int64) throws(SQLiteError) {
@@ -115,7 +127,7 @@ package final class SpanStore {
 
     /// A connection for merging and deleting segments beside this one.
     package func maintenance() throws(StoreError) -> StoreMaintenance {
-        try StoreMaintenance(folder: folder, gate: gate, ledger: ledger)
+        try StoreMaintenance(folder: folder, gate: gate, ledger: ledger, logs: logLedger)
     }
 
     /// Empties the write-ahead log into the file, so that the file alone is the whole store. For the end; readers may prevent it.

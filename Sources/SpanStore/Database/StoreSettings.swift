@@ -4,7 +4,9 @@ import SQLite
 /// What the store asks of SQLite, and reads back. docs/adr/0004-sqlite-settings.md has the reasons and the measurements.
 enum StoreSettings {
     /// Raised when an older program would misread the tables.
-    static let schemaVersion: Int64 = 2
+    static let schemaVersion: Int64 = 3
+    /// The version that brought the tables of log records.
+    static let logsVersion: Int64 = 3
 
     /// A connection that may write, to a file that the caller owns.
     static func openWriter(_ folder: StoreFolder) throws(StoreError) -> Connection {

@@ -5,16 +5,18 @@ import SQLite
 package enum PlainExport {
     /// What is written, with the SQL that reads it; the new tables have the same columns.
     private static let tables: [(name: String, query: String)] = [
-        ("spans", "SELECT * FROM spans"), ("evals", "SELECT * FROM evals"),
+        ("spans", "SELECT * FROM spans"), ("logs", "SELECT * FROM logs"), ("evals", "SELECT * FROM evals"),
         ("breaker_transitions", "SELECT * FROM breaker_transitions"), ("costs", "SELECT * FROM costs"),
     ]
     private static let indexes = """
         CREATE INDEX spans_trace_id ON spans (trace_id);
         CREATE INDEX spans_start_time ON spans (start_time_unix_nano);
+        CREATE INDEX logs_trace_id ON logs (trace_id);
+        CREATE INDEX logs_time ON logs (time_unix_nano);
         """
     private static let rowsPerProgress: Int64 = 5000
 
-    /// Copies every span that ended in `times`, and evals, transitions and costs whole.
+    /// Copies every span that started in `times`, the log records of them, and evals, transitions and costs whole.
     ///
     /// - Parameters:
     ///   - target: a path where nothing is yet.
@@ -39,8 +41,7 @@ package enum PlainExport {
             try writer.execute("BEGIN")
             for table in tables {
                 let isSpans = table.name == "spans"
-                let condition = " WHERE start_time_unix_nano BETWEEN \(times.lowerBound) AND \(times.upperBound)"
-                let statement = try reader.connection.prepare(table.query + (isSpans ? condition : ""))
+                let statement = try reader.connection.prepare(table.query + condition(table.name, times))
                 let copied = try copy(statement, into: table.name, of: writer) { if isSpans { progress($0, total) } }
                 if isSpans { spans = copied }
             }
@@ -53,6 +54,17 @@ package enum PlainExport {
         } catch {
             throw SpanStore.storeError(error)
         }
+    }
+
+    /// Spans by their start, log records by their time; the others are copied whole.
+    private static func condition(_ table: String, _ times: ClosedRange<Int64>) -> String {
+        let column: String
+        switch table {
+        case "spans": column = "start_time_unix_nano"
+        case "logs": column = "time_unix_nano"
+        default: return ""
+        }
+        return " WHERE \(column) BETWEEN \(times.lowerBound) AND \(times.upperBound)"
     }
 
     private static func copy(

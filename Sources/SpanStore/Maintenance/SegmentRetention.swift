@@ -8,11 +8,14 @@ package final class SegmentRetention {
     package struct Removed: Equatable, Sendable {
         package var segments = 0
         package var spans: Int64 = 0
+        package var logRecords: Int64 = 0
         package var bytes: Int64 = 0
     }
 
     /// Segments that one transaction deletes.
     private static let segmentsPerTransaction = 64
+    /// Log segments that one transaction deletes: their pages are walked one by one.
+    private static let logSegmentsPerTransaction = 8
     /// Pages that one transaction gives back: 1 MiB.
     private static let pagesPerTransaction = 64
     /// Free pages that stay in the file for what comes next: 32 MiB, or a tenth of it.
@@ -27,12 +30,14 @@ package final class SegmentRetention {
     private var savedClock: Int64?
     /// The latest receipt among the spans that were ever deleted: that they are gone is no loss (`AcknowledgedMark`).
     private var droppedReceived: Int64
+    private let logTables: LogTables
     private let deleteSegment: Statement
     private let setMeta: Statement
     package private(set) var removed = Removed()
 
     package init(_ maintenance: StoreMaintenance) throws(StoreError) {
         self.maintenance = maintenance
+        logTables = LogTables(maintenance.connection)
         do {
             deleteSegment = try maintenance.connection.prepare("DELETE FROM segment WHERE id = ?1", persistent: true)
             setMeta = try maintenance.connection.prepare(
@@ -58,14 +63,18 @@ package final class SegmentRetention {
                 let (cut, overflow) = clock.subtractingReportingOverflow(age)
                 if !overflow {
                     try drop(RetentionPlan.aged(entries, cut: cut, settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
+                    try drop(LogRetentionPlan.aged(maintenance.logs.entries, cut: cut))
                 }
             }
             if let bytes = limits.bytes {
                 let excess = try usedBytes() - bytes
                 if excess > 0 {
+                    let share = LogRetentionPlan.oldest(
+                        maintenance.logs.entries, beside: entries, bytes: excess + bytes / Self.bytesShare)
+                    try drop(share.logs)
                     try drop(
                         RetentionPlan.oldest(
-                            entries, bytes: excess + bytes / Self.bytesShare,
+                            entries, bytes: share.spanBytes,
                             settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
                 }
             }
@@ -82,10 +91,11 @@ package final class SegmentRetention {
         do throws(SQLiteError) {
             let before = removed
             try drop(RetentionPlan.ended(entries, cut: cut, settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
+            try drop(LogRetentionPlan.ended(maintenance.logs.entries, cut: cut))
             try giveBack()
             return Removed(
                 segments: removed.segments - before.segments, spans: removed.spans - before.spans,
-                bytes: removed.bytes - before.bytes)
+                logRecords: removed.logRecords - before.logRecords, bytes: removed.bytes - before.bytes)
         } catch {
             throw .database(error)
         }
@@ -142,6 +152,23 @@ package final class SegmentRetention {
             removed.bytes += batch.reduce(0) { $0 + Int64($1.storedBytes) }
         }
         try maintenance.deleteLeftovers()
+    }
+
+    /// Lets log segments go; they have no floor.
+    private func drop(_ doomed: [LogLedger.Entry]) throws(SQLiteError) {
+        for start in stride(from: 0, to: doomed.count, by: Self.logSegmentsPerTransaction) {
+            let batch = doomed[start..<min(start + Self.logSegmentsPerTransaction, doomed.count)]
+            let received = batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) }
+            try maintenance.commit(
+                { () throws(SQLiteError) in
+                    try set(AcknowledgedMark.droppedKey, received)
+                    for entry in batch { try logTables.delete(entry.id) }
+                }, then: { maintenance.logs.remove(Set(batch.map(\.id))) })
+            droppedReceived = received
+            removed.segments += batch.count
+            removed.logRecords += batch.reduce(0) { $0 + $1.recordCount }
+            removed.bytes += batch.reduce(0) { $0 + $1.storedBytes }
+        }
     }
 
     // MARK: Space

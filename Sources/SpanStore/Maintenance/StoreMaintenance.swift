@@ -4,6 +4,7 @@ import SQLite
 package final class StoreMaintenance {
     let connection: Connection
     package let ledger: SegmentLedger
+    package let logs: LogLedger
     private let gate: CommitGate
     /// The longest that commits had to wait for a transaction of this connection.
     private(set) var longestHold: Duration = .zero
@@ -12,9 +13,10 @@ package final class StoreMaintenance {
     private let deleteLeftover: Statement
     private let deleteStreams: Statement
 
-    package init(folder: StoreFolder, gate: CommitGate, ledger: SegmentLedger) throws(StoreError) {
+    package init(folder: StoreFolder, gate: CommitGate, ledger: SegmentLedger, logs: LogLedger) throws(StoreError) {
         self.gate = gate
         self.ledger = ledger
+        self.logs = logs
         do {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
             try StoreSettings.prepareMaintenance(connection)

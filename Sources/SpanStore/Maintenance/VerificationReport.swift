@@ -14,6 +14,8 @@ package struct VerificationReport: Sendable {
 
     package var segments: Int64 = 0
     package var spans: Int64 = 0
+    package var logSegments: Int64 = 0
+    package var logRecords: Int64 = 0
     /// Bytes whose checksums were computed.
     package var checkedBytes: Int64 = 0
     package private(set) var findings: [StoreFinding] = []

@@ -31,10 +31,11 @@ package final class SQLReader: @unchecked Sendable {
             try StoreSettings.prepareReader(connection)
             catalog = SegmentCatalog(connection)
             try SpansModule.register(.init(catalog, report: report, attributes: []), on: connection)
+            try LogsModule.register(LogCatalog(connection), on: connection)
             try SQLFunctions.register(on: connection)
             try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
             // Connects the virtual tables while declaring them is still allowed.
-            for table in ["spans", "json_each('[]')", "json_tree('[]')"] {
+            for table in ["spans", "logs", "json_each('[]')", "json_tree('[]')"] {
                 try connection.execute("SELECT 1 FROM \(table) LIMIT 0")
             }
             try connection.execute("PRAGMA query_only = ON")
@@ -104,7 +105,7 @@ package final class SQLReader: @unchecked Sendable {
     /// Names that a user queries, in the order of docs/sql.md.
     package static let tables = [
         "spans", "traces", "sessions", "timeouts", "tools", "workflows", "breaker_transitions", "token_spans", "costs", "prices",
-        "evals", "span_evals", "stalls", "heartbeat", "counter", "label_value", "derivation_state",
+        "logs", "span_exceptions", "evals", "span_evals", "stalls", "heartbeat", "counter", "label_value", "derivation_state",
     ]
 
     /// The names of a table's columns, with their types where they have one; `table` must be one of `tables`.

@@ -1,9 +1,9 @@
 import CSQLite
 import SQLite
 
-/// `spans`, the views over it and the SQL functions, on a connection of another program: what the loadable extension does.
+/// `spans`, `logs`, the views over them and the SQL functions, on a connection of another program: what the loadable extension does.
 package enum SpansExtension {
-    /// Adds them to the connection. In a database that is none of Fusebox's only the functions and an unreadable `spans` are there.
+    /// Adds them to the connection. In a database that is none of Fusebox's only the functions, an unreadable `spans` and an empty `logs` are there.
     ///
     /// - Throws: an error with a text for the user, when the views cannot be made.
     package static func register(on handle: OpaquePointer) throws(StoreError) {
@@ -12,6 +12,7 @@ package enum SpansExtension {
             let catalog = SegmentCatalog(connection)
             try SpansModule.register(
                 .init(catalog, report: ScanReport(), attributes: [], keeping: connection), on: connection)
+            try LogsModule.register(LogCatalog(connection, isKept: true), on: connection)
             try SQLFunctions.register(on: connection)
             guard try connection.integer("SELECT 1 FROM sqlite_master WHERE name = 'segment_stream'") != nil else { return }
             let found = try connection.integer("PRAGMA user_version") ?? 0

@@ -1,5 +1,5 @@
 // One trace as a waterfall. Only the rows in view are in the document, so thousands of spans stay light.
-import { address, ask, clock, count, day, dollars, duration, go, h, milliseconds, nanoseconds, problem, replace, stageClass, stateOf, traceLink, when } from "./kit.js";
+import { address, ask, clock, count, counted, day, dollars, duration, go, h, milliseconds, nanoseconds, problem, replace, stageClass, stateOf, table, traceLink, when } from "./kit.js";
 
 const rowsBeyondView = 8;
 
@@ -14,11 +14,13 @@ export async function trace({ place, signal, title }) {
   fall.choose(tree.byID.get(chosen) || root, Boolean(chosen));
   const find = h("input", { type: "search", "data-search": "", placeholder: "Find in this trace", "aria-label": "Find in this trace", oninput: () => fall.find(find.value.trim().toLowerCase()) });
   find.addEventListener("keydown", (event) => { if (event.key === "Enter") fall.nextFound(); });
+  const said = h("div", { "data-logs": "" });
+  logs(said, tree, data, fall, signal);
   const copy = h("button", { type: "button", class: "quiet", onclick: async () => { await navigator.clipboard?.writeText(data.trace_id); replace(copy, "Copied"); } }, "Copy id");
   return [
     h("div", { class: "head" }, h("div", {}, h("h1", {}, root.span.name || "no name"), facts(tree, data)), h("div", { class: "bar" }, find, copy)),
     data.truncated ? h("p", { class: "problem" }, `The trace has ${count(data.span_count)} spans; the first ${count(data.spans.length)} by start are shown. SQL reads all of them.`) : null,
-    h("div", { class: "trace-page" }, fall.element, panel),
+    h("div", { class: "trace-page" }, fall.element, panel), said,
   ];
 }
 
@@ -220,6 +222,33 @@ function waterfall(tree, panel, data, signal) {
   }
   flatten();
   return { element, choose, find, nextFound };
+}
+
+// Log records of the trace, oldest first. Whatever they hold is text.
+
+const logsShown = 500;
+
+async function logs(place, tree, data, fall, signal) {
+  let answer;
+  try {
+    answer = await ask("/api/logs", { trace_id: data.trace_id, limit: logsShown }, { signal });
+  } catch (error) {
+    if (!signal.aborted) replace(place, problem(error));
+    return;
+  }
+  if (!answer.logs.length) return;
+  const rows = answer.logs.reverse();
+  const after = (record) => { const offset = Number(nanoseconds(record.time_unix_nano) - tree.start); return offset < 0 ? `−${duration(-offset)}` : duration(offset); };
+  const owner = (record) => tree.byID.get(record.span_id);
+  replace(place, h("section", { class: "card", "aria-label": "Log records of the trace" },
+    h("h2", {}, "Logs ", h("span", { class: "soft small" }, answer.next_cursor ? `the last ${count(rows.length)}` : counted(rows.length, "record", "records"))),
+    table([
+      { name: "After", number: true, show: after },
+      { name: "Severity", show: (record) => h("span", { class: record.severity_number >= 17 ? "bad" : record.severity_number >= 13 ? "warn" : "" }, record.severity_text || (record.severity_number || "–")) },
+      { name: "Span", show: (record) => owner(record) ? h("button", { type: "button", class: "quiet", onclick: () => fall.choose(owner(record), true) }, owner(record).span.name || "no name") : "–" },
+      { name: "Record", show: (record) => h("div", {}, record.event_name ? h("strong", {}, record.event_name, " ") : null, record.body ?? "",
+        Object.keys(record.attributes || {}).length ? h("details", {}, h("summary", { class: "soft small" }, "Attributes"), h("dl", { class: "pairs" }, Object.entries(record.attributes).map(([key, value]) => [h("dt", {}, key), h("dd", {}, readable(value))]))) : null) },
+    ], rows, { label: "Log records of the trace" })));
 }
 
 // The chosen span

@@ -1,0 +1,187 @@
+import TelemetryModel
+
+/// What a log segment keeps of a record beside its body and attributes. Numbers point into the tables of `LogFacts`.
+struct LogRow: Equatable {
+    /// As it came; 0 when the client gave none.
+    var timeUnixNano: Int64 = 0
+    var observedTimeUnixNano: Int64 = 0
+    var receivedTimeUnixNano: Int64 = 0
+    /// 0 for none, else the number of the trace plus one; so are severity text and event name.
+    var trace = 0
+    var span: UInt64 = 0
+    var severityNumber: Int32 = 0
+    var severityText = 0
+    var eventName = 0
+    var flags: UInt32 = 0
+    var droppedAttributesCount: UInt32 = 0
+    var resource = 0
+    var scope = 0
+
+    /// When it happened; else when it was seen, as OTLP says; else when it was received.
+    var shownTimeUnixNano: Int64 {
+        if timeUnixNano != 0 { return timeUnixNano }
+        return observedTimeUnixNano != 0 ? observedTimeUnixNano : receivedTimeUnixNano
+    }
+}
+
+/// The facts of a log segment: its records without bodies and attributes. `LogSegmentFormat.swift` tells the bytes.
+struct LogFacts: Equatable {
+    struct Resource: Hashable {
+        var serviceName: String
+        var encoded: [UInt8]
+    }
+
+    struct Scope: Hashable {
+        var name: String
+        var encoded: [UInt8]
+    }
+
+    var texts: [[UInt8]] = []
+    var resources: [Resource] = []
+    var scopes: [Scope] = []
+    var traces: [TraceID] = []
+    var rows: [LogRow] = []
+    /// Where each record's content begins, and behind them where the last one ends.
+    var offsets = [0]
+
+    init() {}
+
+    var statistics: LogStatistics {
+        var statistics = LogStatistics()
+        for row in rows { statistics.include(row) }
+        return statistics
+    }
+
+    // MARK: Encoding
+
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = [LogSegmentFormat.version]
+        bytes.reserveCapacity(64 + rows.count * 48)
+        bytes.appendVarint(rows.count)
+        bytes.appendVarint(texts.count)
+        for text in texts { bytes.appendPrefixed(text) }
+        bytes.appendVarint(resources.count)
+        for resource in resources {
+            bytes.appendPrefixed(resource.serviceName)
+            bytes.appendPrefixed(resource.encoded)
+        }
+        bytes.appendVarint(scopes.count)
+        for scope in scopes {
+            bytes.appendPrefixed(scope.name)
+            bytes.appendPrefixed(scope.encoded)
+        }
+        bytes.appendVarint(traces.count)
+        for trace in traces {
+            bytes.appendLittleEndian(trace.high.byteSwapped)
+            bytes.appendLittleEndian(trace.low.byteSwapped)
+        }
+        appendColumns(to: &bytes)
+        return bytes
+    }
+
+    private func appendColumns(to bytes: inout [UInt8]) {
+        appendDifferences(\.timeUnixNano, to: &bytes)
+        for row in rows { bytes.appendLittleEndian(UInt64(bitPattern: row.observedTimeUnixNano &- row.timeUnixNano)) }
+        appendDifferences(\.receivedTimeUnixNano, to: &bytes)
+        for row in rows { bytes.appendVarint(row.trace) }
+        for row in rows { bytes.appendLittleEndian(row.span) }
+        for row in rows { bytes.appendVarint(Int(UInt32(bitPattern: row.severityNumber))) }
+        for row in rows { bytes.appendVarint(row.severityText) }
+        for row in rows { bytes.appendVarint(row.eventName) }
+        for row in rows { bytes.appendVarint(Int(row.flags)) }
+        for row in rows { bytes.appendVarint(Int(row.droppedAttributesCount)) }
+        for row in rows { bytes.appendVarint(row.resource) }
+        for row in rows { bytes.appendVarint(row.scope) }
+        for index in rows.indices { bytes.appendVarint(offsets[index + 1] - offsets[index]) }
+    }
+
+    private func appendDifferences(_ field: KeyPath<LogRow, Int64>, to bytes: inout [UInt8]) {
+        var last: Int64 = 0
+        for row in rows {
+            let value = row[keyPath: field]
+            bytes.appendLittleEndian(UInt64(bitPattern: value &- last))
+            last = value
+        }
+    }
+
+    // MARK: Decoding
+
+    init(decoding bytes: [UInt8]) throws(SegmentError) {
+        var cursor = try ByteCursor(bytes)
+        let version = try cursor.byte()
+        guard version == LogSegmentFormat.version else { throw .unknownVersion(version) }
+        let count = try cursor.count()
+        // Every record takes more than a byte of the facts, every entry of a table one at least.
+        guard count <= LogSegmentFormat.recordsMax, count <= bytes.count else { throw .damaged("too many log records") }
+        for _ in 0..<(try Self.entries(&cursor)) { texts.append(Array(bytes[try cursor.prefixedRange()])) }
+        for _ in 0..<(try Self.entries(&cursor)) {
+            resources.append(Resource(serviceName: try cursor.prefixedText(), encoded: Array(bytes[try cursor.prefixedRange()])))
+        }
+        for _ in 0..<(try Self.entries(&cursor)) {
+            scopes.append(Scope(name: try cursor.prefixedText(), encoded: Array(bytes[try cursor.prefixedRange()])))
+        }
+        for _ in 0..<(try Self.entries(&cursor)) {
+            traces.append(TraceID(high: try cursor.littleEndian().byteSwapped, low: try cursor.littleEndian().byteSwapped))
+        }
+        rows = Array(repeating: LogRow(), count: count)
+        try readColumns(&cursor)
+        guard cursor.position == cursor.end else { throw .damaged("log facts with a rest") }
+    }
+
+    private static func entries(_ cursor: inout ByteCursor) throws(SegmentError) -> Int {
+        let count = try cursor.count()
+        guard count <= cursor.end - cursor.position else { throw .damaged("a table past its stream") }
+        return count
+    }
+
+    private mutating func readColumns(_ cursor: inout ByteCursor) throws(SegmentError) {
+        var last: Int64 = 0
+        for index in rows.indices {
+            last = last &+ Int64(bitPattern: try cursor.littleEndian())
+            rows[index].timeUnixNano = last
+        }
+        for index in rows.indices {
+            rows[index].observedTimeUnixNano = rows[index].timeUnixNano &+ Int64(bitPattern: try cursor.littleEndian())
+        }
+        last = 0
+        for index in rows.indices {
+            last = last &+ Int64(bitPattern: try cursor.littleEndian())
+            rows[index].receivedTimeUnixNano = last
+        }
+        for index in rows.indices { rows[index].trace = try Self.number(&cursor, upTo: traces.count) }
+        for index in rows.indices { rows[index].span = try cursor.littleEndian() }
+        for index in rows.indices { rows[index].severityNumber = Int32(bitPattern: try Self.word(&cursor)) }
+        for index in rows.indices { rows[index].severityText = try Self.number(&cursor, upTo: texts.count) }
+        for index in rows.indices { rows[index].eventName = try Self.number(&cursor, upTo: texts.count) }
+        for index in rows.indices { rows[index].flags = try Self.word(&cursor) }
+        for index in rows.indices { rows[index].droppedAttributesCount = try Self.word(&cursor) }
+        for index in rows.indices { rows[index].resource = try Self.number(&cursor, upTo: resources.count - 1) }
+        for index in rows.indices { rows[index].scope = try Self.number(&cursor, upTo: scopes.count - 1) }
+        var end = 0
+        offsets.reserveCapacity(rows.count + 1)
+        for _ in rows.indices {
+            let (sum, overflow) = end.addingReportingOverflow(try cursor.count())
+            guard !overflow else { throw .damaged("a content of absurd length") }
+            end = sum
+            offsets.append(end)
+        }
+    }
+
+    private static func number(_ cursor: inout ByteCursor, upTo bound: Int) throws(SegmentError) -> Int {
+        let number = try cursor.count()
+        guard number <= bound else { throw .damaged("a log record points past a table") }
+        return number
+    }
+
+    private static func word(_ cursor: inout ByteCursor) throws(SegmentError) -> UInt32 {
+        guard let word = UInt32(exactly: try cursor.count()) else { throw .damaged("a number of more than 32 bits") }
+        return word
+    }
+}
+
+extension [UInt8] {
+    mutating func appendPrefixed(_ bytes: [UInt8]) {
+        appendVarint(bytes.count)
+        append(contentsOf: bytes)
+    }
+}
