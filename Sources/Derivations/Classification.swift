@@ -81,10 +81,11 @@ package struct Classification: Equatable, Sendable {
     ) -> TimeoutReason? {
         if span.timeoutFlag == true { return .explicit }
         if span.httpStatus == 408 || span.httpStatus == 504 { return .httpStatus }
-        if errorType == "408" || errorType == "504" { return .httpStatus }
+        let hasErrorType = !errorType.isEmpty
+        if hasErrorType && (errorType == "408" || errorType == "504") { return .httpStatus }
         if span.grpcStatus == 4 { return .rpcStatus }
-        if errorType == "DEADLINE_EXCEEDED" || span.rpcStatusText == "DEADLINE_EXCEEDED" { return .rpcStatus }
-        if !errorType.isEmpty && (errorType == "-1001" || ErrorPatterns.isTimeoutType(errorType)) { return .errorType }
+        if hasErrorType && errorType == "DEADLINE_EXCEEDED" || span.rpcStatusText == "DEADLINE_EXCEEDED" { return .rpcStatus }
+        if hasErrorType && (errorType == "-1001" || ErrorPatterns.isTimeoutType(errorType)) { return .errorType }
         guard isError else { return nil }
         if !lastException.isEmpty {
             if ErrorPatterns.isTimeoutType(lastException) { return .exception }

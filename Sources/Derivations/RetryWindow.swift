@@ -33,11 +33,10 @@ struct RetryWindow: Sendable {
 
     init() {}
 
-    /// Hash of a step or tool: FNV-1a, 64 bits.
+    /// Hash of a step or tool; it lives as long as the process.
     static func hash(_ text: String) -> UInt64 {
-        var state: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in text.utf8 { state = (state ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
-        return state
+        let bytes = text.utf8.span.bytes
+        return ByteHash.hash(bytes, WireRange(offset: 0, count: bytes.byteCount))
     }
 
     static func group(trace: TraceID, parent: SpanID, step: String?, tool: UInt64) -> UInt64 {

@@ -5,8 +5,10 @@ import Synchronization
 
 /// Merges small segments and lets old ones go, on a thread of its own, until it is stopped.
 final class MaintenanceLoop: Sendable {
-    /// With fewer segments than this, merging takes at most every second moment of a core.
-    private static let segmentsUnhurried = 2_048
+    /// With fewer segments than this, merging takes a tenth of a core while spans come, so that they do not wait for it: a burst is
+    /// merged behind it. With twice as many it takes half of one, and past that all that it needs.
+    private static let segmentsUnhurried = 4_096
+    private static let unhurriedPause = 9
     private static let retentionPause = Duration.seconds(60)
 
     struct Settings: Sendable {
@@ -51,6 +53,7 @@ final class MaintenanceLoop: Sendable {
         func merge() -> DispatchTimeInterval {
             let start = ContinuousClock.now
             let before = merger.progress
+            let stored = ledger.storedSpans
             defer { metrics.record(merger.progress, since: before, segments: ledger.segmentCount) }
             do {
                 guard try merger.runOnce() else {
@@ -60,13 +63,21 @@ final class MaintenanceLoop: Sendable {
                     return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
                 }
                 metrics.merges.increment("ok")
-                guard ledger.segmentCount < MaintenanceLoop.segmentsUnhurried else { return .nanoseconds(0) }
-                return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
+                let worked = ContinuousClock.now - start
+                return .microseconds(Int(worked * pauseFactor(storedBefore: stored) / .microseconds(1)))
             } catch {
                 // What was begun is deleted with the next try. A full disk gets room from retention, or from the operator.
                 metrics.merges.increment("error")
                 return .seconds(5)
             }
+        }
+
+        /// How long to pause after a merge, in its own length.
+        private func pauseFactor(storedBefore stored: Int64) -> Int {
+            let count = ledger.segmentCount
+            if count >= 2 * MaintenanceLoop.segmentsUnhurried { return 0 }
+            let isQuiet = ledger.storedSpans == stored
+            return count < MaintenanceLoop.segmentsUnhurried && !isQuiet ? MaintenanceLoop.unhurriedPause : 1
         }
 
         func retain(_ settings: Settings) {

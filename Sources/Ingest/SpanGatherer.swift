@@ -49,6 +49,7 @@ package struct SpanGatherer {
 
     /// Prepares for the spans of a batch.
     package mutating func begin(_ batch: inout SpanBatch) {
+        group.reserve(spanCount: batch.spans.count)
         reader.begin(&batch)
         observer.begin(batch)
         annex.begin(batch)
@@ -83,8 +84,8 @@ package struct SpanGatherer {
             let classification = derivations.observe(observed)
             annotate(classification)
             annex.observe(span, reader.row, of: batch, observed, classification)
-            group.append(span, at: index - 1, annotations: annotations)
             reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
+            group.append(span, at: index - 1, annotations: annotations)
             result.accepted += 1
         }
         group.add(batch)

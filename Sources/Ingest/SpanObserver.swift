@@ -6,30 +6,46 @@ import TelemetryModel
 struct SpanObserver {
     private var interner = TextInterner()
     private var identities: [ResourceIdentity] = []
+    /// The resource of the span that was observed last; `noResource` after another batch began.
+    private var resource = noResource
+    private static let noResource = UInt32.max
+    /// The span that was observed last had facts, which not all spans write anew.
+    private var hasFacts = false
 
     /// Prepares for the spans of a batch.
     mutating func begin(_ batch: SpanBatch) {
         identities = batch.resources.map { ResourceIdentity($0, batch) }
+        resource = Self.noResource
     }
 
+    /// - Parameter observed: what this filled for the last span, or a new one.
     mutating func observe(
         _ span: SpanRecord, _ columns: borrowing ColumnRow, of batch: SpanBatch, receivedTimeUnixNano: Int64,
         into observed: inout ObservedSpan
     ) {
-        observed = ObservedSpan(traceID: span.traceID, spanID: span.spanID)
-        let identity = identities[Int(span.resource)]
+        // In place: a span is large, and most of what it has, the next one has too.
+        let isAnew = hasFacts && !columns.hasFacts
+        if isAnew { observed = ObservedSpan(traceID: span.traceID, spanID: span.spanID) }
+        if isAnew || resource != span.resource {
+            let identity = identities[Int(span.resource)]
+            observed.service = identity.serviceName
+            observed.instance = identity.instanceID
+            resource = span.resource
+        }
+        hasFacts = columns.hasFacts
+        observed.traceID = span.traceID
+        observed.spanID = span.spanID
         observed.parentSpanID = span.parentSpanID
-        observed.service = identity.serviceName
-        observed.instance = identity.instanceID
         observed.startTimeUnixNano = span.startTimeUnixNano
         observed.endTimeUnixNano = span.endTimeUnixNano
         observed.receivedTimeUnixNano = receivedTimeUnixNano
         observed.kind = span.kind
         observed.statusCode = span.statusCode
-        if span.statusCode == 2 && !span.statusMessage.isEmpty { observed.statusMessage = batch.string(span.statusMessage) }
+        let hasMessage = span.statusCode == 2 && !span.statusMessage.isEmpty
+        if hasMessage || observed.statusMessage != nil { observed.statusMessage = hasMessage ? batch.string(span.statusMessage) : nil }
         fillColumns(&observed, columns, batch)
-        if columns.hasFacts { fillFacts(&observed, columns, batch) }
-        if span.events.count > 0 { observed.events = events(span, batch) }
+        if hasFacts { fillFacts(&observed, columns, batch) }
+        if span.events.count > 0 || !observed.events.isEmpty { observed.events = span.events.count > 0 ? events(span, batch) : [] }
     }
 
     private mutating func fillColumns(_ observed: inout ObservedSpan, _ columns: borrowing ColumnRow, _ batch: SpanBatch) {
@@ -46,7 +62,7 @@ struct SpanObserver {
         observed.outputTokens = integer(columns[.output_tokens])
         observed.cacheReadTokens = integer(columns[.cached_tokens])
         // A state that was only guessed from an exception's name fills the column but moves no breaker.
-        if !columns[.breaker_state].isGuess { observed.breakerState = text(columns[.breaker_state], batch) }
+        observed.breakerState = columns[.breaker_state].isGuess ? nil : text(columns[.breaker_state], batch)
     }
 
     private mutating func fillFacts(_ observed: inout ObservedSpan, _ columns: borrowing ColumnRow, _ batch: SpanBatch) {

@@ -33,7 +33,7 @@ struct ColumnPlans: Sendable {
     private var steps: [Step] = []
     /// `ruleWords` a plan: bits of rules in `table.others` that might hold.
     private var rules: [UInt64] = []
-    /// The shape that is being looked up.
+    /// The shape that a plan is being made for.
     private var shape: [UInt32] = []
 
     init(ruleWords: Int) {
@@ -46,28 +46,34 @@ struct ColumnPlans: Sendable {
     mutating func plan(
         for attributes: Span<AttributeRecord>, _ tableKeys: borrowing [Int32], _ table: borrowing ColumnTable
     ) -> Int {
-        shape.removeAll(keepingCapacity: true)
         var hash = Self.seed
         for position in attributes.indices {
-            let attribute = attributes[position]
-            let key = tableKeys[Int(attribute.key)]
-            let element = key < 0 ? 0 : UInt32(truncatingIfNeeded: key &+ 1) << 3 | UInt32(attribute.kind.rawValue)
-            shape.append(element)
-            hash = ByteHash.mix(hash ^ UInt64(element), 0x9E37_79B9_7F4A_7C15)
+            hash = ByteHash.mix(hash ^ UInt64(Self.element(attributes[position], tableKeys)), 0x9E37_79B9_7F4A_7C15)
         }
         var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
         while slots[slot] != 0 {
             let number = Int(slots[slot]) - 1
-            if plans[number].hash == hash && isShape(of: number) { return number }
+            if plans[number].hash == hash && isShape(of: number, attributes, tableKeys) { return number }
             slot = (slot + 1) & (slots.count - 1)
         }
+        shape.removeAll(keepingCapacity: true)
+        for position in attributes.indices { shape.append(Self.element(attributes[position], tableKeys)) }
         return add(hash, table)
     }
 
-    private func isShape(of number: Int) -> Bool {
+    @inline(__always)
+    private static func element(_ attribute: AttributeRecord, _ tableKeys: borrowing [Int32]) -> UInt32 {
+        let key = tableKeys[Int(attribute.key)]
+        return key < 0 ? 0 : UInt32(truncatingIfNeeded: key &+ 1) << 3 | UInt32(attribute.kind.rawValue)
+    }
+
+    @inline(__always)
+    private func isShape(of number: Int, _ attributes: Span<AttributeRecord>, _ tableKeys: borrowing [Int32]) -> Bool {
         let range = plans[number].shape
-        guard range.count == shape.count else { return false }
-        for index in shape.indices where shapes[Int(range.lowerBound) &+ index] != shape[index] { return false }
+        guard range.count == attributes.count else { return false }
+        let start = Int(range.lowerBound)
+        for position in attributes.indices
+        where shapes[start &+ position] != Self.element(attributes[position], tableKeys) { return false }
         return true
     }
 

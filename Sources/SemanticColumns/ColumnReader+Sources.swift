@@ -2,11 +2,13 @@ import TelemetryModel
 
 /// What each kind of source gives for the span that is being read.
 extension ColumnReader {
-    func evaluate(_ rule: ColumnRule, _ span: SpanRecord, _ batch: inout SpanBatch) -> ColumnValue {
-        switch rule.source {
-        case .attribute(let key): return record(key, batch).map { convert($0, to: rule.type, in: &batch) } ?? .none
+    /// - Parameter index: the rule's position in `table.others`; rules are not copied on a span's way.
+    func evaluate(_ index: Int, _ span: SpanRecord, _ batch: inout SpanBatch) -> ColumnValue {
+        let type = table.others[index].type
+        switch table.others[index].source {
+        case .attribute(let key): return record(key, batch).map { convert($0, to: type, in: &batch) } ?? .none
         case .json(let key, let member):
-            return self.member(member, of: key, batch).map { convert($0, to: rule.type, in: &batch) } ?? .none
+            return self.member(member, of: key, batch).map { convert($0, to: type, in: &batch) } ?? .none
         case .pair(let first, let second):
             guard let left = plainText(first, batch) else { return .none }
             return text(plainText(second, batch).map { "\(left)#\($0)" } ?? left, in: &batch)
@@ -33,14 +35,14 @@ extension ColumnReader {
         case .atLeast(let limit, let key):
             guard let number = integer(key, &batch), number >= limit else { return .none }
             return text("\(number)", in: &batch)
-        case .nameWhole, .nameAfter, .nameUntil, .nameHead, .nameTail: return name(rule.source, span.name, batch)
+        case .nameWhole, .nameAfter, .nameUntil, .nameHead, .nameTail: return name(table.others[index].source, span.name, batch)
         case .event(let name, let key):
-            return eventRecord(name, key, span, batch).map { convert($0, to: rule.type, in: &batch) } ?? .none
+            return eventRecord(name, key, span, batch).map { convert($0, to: type, in: &batch) } ?? .none
         case .eventElements(let name, let key):
             return eventRecord(name, key, span, batch).flatMap { elements($0, batch) }.map { .integer($0) } ?? .none
         case .eventValue(let name, let value):
             guard batch.events[span.events.indices].contains(where: { batch.equals($0.name, name) }) else { return .none }
-            return rule.type == .text ? text(value, in: &batch) : Int64(value).map { .integer($0) } ?? .none
+            return type == .text ? text(value, in: &batch) : Int64(value).map { .integer($0) } ?? .none
         case .eventOffset(let name):
             guard let event = batch.events[span.events.indices].first(where: { batch.equals($0.name, name) }),
                 event.timeUnixNano >= span.startTimeUnixNano

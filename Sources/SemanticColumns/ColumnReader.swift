@@ -155,9 +155,8 @@ package struct ColumnReader: Sendable {
         guard needs.rank < row.rank(needs.column), needs.statusCode < 0 || needs.statusCode == span.statusCode,
             needs.scopes & ~scopeMasks[Int(span.scope)] == 0, needs.events == 0 || span.events.count > 0
         else { return }
-        let rule = table.others[index]
-        guard rule.conditions.isEmpty || holds(rule.conditions, span, batch) else { return }
-        var value = evaluate(rule, span, &batch)
+        guard table.others[index].conditions.isEmpty || holds(table.others[index].conditions, span, batch) else { return }
+        var value = evaluate(index, span, &batch)
         if value.kind == .none { return }
         value.rank = needs.rank
         row.set(needs.column, value)

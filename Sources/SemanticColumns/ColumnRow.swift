@@ -10,11 +10,15 @@ public struct ColumnRow: Sendable {
     public init() {}
 
     @inlinable
-    public subscript(column: Column) -> ColumnValue { self[column.rawValue] }
+    public subscript(column: Column) -> ColumnValue {
+        @inline(__always) get { self[column.rawValue] }
+    }
 
     /// The value by the column's raw value.
     @inlinable
-    public subscript(number: Int) -> ColumnValue { presence & 1 << UInt64(number) == 0 ? .none : values[number] }
+    public subscript(number: Int) -> ColumnValue {
+        @inline(__always) get { presence & 1 &<< UInt64(truncatingIfNeeded: number) == 0 ? .none : values[number] }
+    }
 
     /// Whether the span has any of the facts.
     @inlinable

@@ -60,6 +60,16 @@ class Terminal:
             assert left > 0 and (self._read(left) or self.process.poll() is None), f"{text!r} did not come: {self.text!r}"
         return after + self.text[after:].index(text) + len(text)
 
+    def end_input(self, seconds=20):
+        """Types the end of input until the program ends; gives the exit code. It is one only where the editor has the terminal, which it
+        takes a moment after it has shown its prompt; so whatever of it became part of the line is taken out first."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"still running: {self.text!r}"
+            self.type("\x15\x04")
+            self._read(0.2)
+        return self.finish()
+
     def finish(self, seconds=20):
         """Reads to the end; gives the exit code."""
         deadline = time.monotonic() + seconds

@@ -271,10 +271,8 @@ def test_prompt(filled):
         at = terminal.expect("fusebox> ")
         terminal.type("\x10\x10\x10\n")
         at = terminal.expect("────", after=at)
-        # The end of input is one only at a prompt: before it, the terminal is not the editor's and would eat it.
         terminal.expect("fusebox> ", after=at)
-        terminal.type("\x04")
-        assert terminal.finish() == OK
+        assert terminal.end_input() == OK
 
 
 def test_history_is_private(filled):

@@ -80,8 +80,8 @@ struct Instructions {
             reader.begin(&batch)
             for (index, span) in batch.spans.enumerated() {
                 reader.read(span, of: &batch)
-                group.append(span, at: index, annotations: SpanAnnotations())
                 reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
+                group.append(span, at: index, annotations: SpanAnnotations())
             }
             group.add(batch)
             spans += try encoder.encode(group)?.spanCount ?? 0

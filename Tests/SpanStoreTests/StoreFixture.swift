@@ -69,8 +69,8 @@ final class StoreFixture {
             answers.append(answer)
             guard answer == .new else { continue }
             reader.read(span, of: &batch)
-            group.append(span, at: index, annotations: annotations)
             reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
+            group.append(span, at: index, annotations: annotations)
         }
         group.add(batch)
         return answers

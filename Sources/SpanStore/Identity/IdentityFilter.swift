@@ -62,7 +62,7 @@ struct IdentityFilter {
         let start = block(layer, hash)
         var bits = second
         for word in 0..<Self.wordsPerBlock {
-            if layers[layer].words[start &+ word] & (1 << (bits & 63)) == 0 { return false }
+            if layers[layer].words[start &+ word] & (1 &<< (bits & 63)) == 0 { return false }
             bits >>= 6
         }
         return true
@@ -71,10 +71,12 @@ struct IdentityFilter {
     @inline(__always)
     private mutating func set(_ layer: Int, _ hash: UInt64, _ second: UInt64) {
         let start = block(layer, hash)
-        var bits = second
-        for word in 0..<Self.wordsPerBlock {
-            layers[layer].words[start &+ word] |= 1 << (bits & 63)
-            bits >>= 6
+        layers[layer].words.withUnsafeMutableBufferPointer { words in
+            var bits = second
+            for word in 0..<Self.wordsPerBlock {
+                words[start &+ word] |= 1 &<< (bits & 63)
+                bits >>= 6
+            }
         }
         layers[layer].keysLeft -= 1
     }

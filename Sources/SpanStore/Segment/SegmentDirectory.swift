@@ -82,7 +82,9 @@ struct SegmentDirectory: Sendable {
     }
 
     func column(_ space: ColumnSpace, _ name: String) -> ColumnEntry? {
-        columns.first { $0.space == space && $0.name == name }
+        // By position: an element that is handed to a closure is copied, and its texts counted.
+        for index in columns.indices where columns[index].space == space && columns[index].name == name { return columns[index] }
+        return nil
     }
 }
 
