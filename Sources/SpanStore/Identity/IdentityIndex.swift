@@ -73,8 +73,9 @@ struct IdentityIndex {
         _ trace: TraceID, _ span: SpanID, in entries: [SegmentLedger.Entry], open: (Int64) throws -> SegmentReader?
     ) throws -> UInt32? {
         let hash = TraceFilter.hash(trace)
-        for entry in entries.reversed() where entry.filter.mayContain(hash: hash) {
-            if let found = try identities(entry, open).contentHash(trace, span) { return found }
+        // By position: there may be thousands, and an entry that is copied is counted.
+        for index in entries.indices.reversed() where entries[index].filter.mayContain(hash: hash) {
+            if let found = try identities(entries[index], open).contentHash(trace, span) { return found }
         }
         return nil
     }
