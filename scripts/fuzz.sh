@@ -69,7 +69,7 @@ c_objects() {
     folder=$1
     shift
     for source in $(find "$folder" -name '*.c'); do
-        object="$build/objects/$(echo "${source#"$root"/}" | tr / _).o"
+        object="$build/objects/$(echo "${source#"$root"/}" | tr / _ | sed 's/^[.]//').o" # hidden ones would not be linked
         if [ ! -f "$object" ]; then clang -O2 -w -fsanitize=address,fuzzer-no-link "$@" -c "$source" -o "$object"; fi
     done
 }
@@ -100,7 +100,13 @@ build_modules() {
         module Derivations $(find Sources/Derivations -name '*.swift')
         module Reports $(find Sources/Reports -name '*.swift')
         c_objects "$root/.build/checkouts/Yams/Sources/CYaml/src" -I .build/checkouts/Yams/Sources/CYaml/include -DYAML_DECLARE_EXPORT
-        module Yams $(find .build/checkouts/Yams/Sources/Yams -name '*.swift')
+        # It is not ours: in its own language, and told that it is a package, as it asks.
+        if ! is_fresh "$build/objects/Yams.o" .build/checkouts/Yams/Sources/Yams; then
+            # shellcheck disable=SC2086  # flags are words
+            swiftc $sanitized -DSWIFT_PACKAGE -I "$build" -Xcc -I.build/checkouts/Yams/Sources/CYaml/include -wmo -module-name Yams \
+                -emit-module -emit-module-path "$build/Yams.swiftmodule" -c -o "$build/objects/Yams.o" \
+                $(find .build/checkouts/Yams/Sources/Yams -name '*.swift')
+        fi
         module FuseboxConfiguration $(find Sources/FuseboxConfiguration -name '*.swift')
     fi
     cd "$build"

@@ -113,13 +113,6 @@ package final class IngestWriter: Sendable {
 
     /// The derived families and the collector's own about ingest, as of the last commit.
     package func families() async throws(IngestError) -> [MetricFamily] {
-        let derived = try await onWriter { [clock] state in
-            // A scrape shows committed values only; what settles now is committed first.
-            state.tick(nowUnixNano: clock())
-            state.drain()
-            let families = state.derivations.collect(at: state.clockUnixNano)
-            return families + ((try? AnnexFamilies.collect(state.presence)) ?? [])
-        }
         let depth = queue.depth
         metrics.queueSpans.set(depth.spans)
         metrics.queueBytes.set(depth.bytes)
@@ -127,7 +120,15 @@ package final class IngestWriter: Sendable {
         metrics.databaseBytes.set(Double(FileSize.bytes(folder.databasePath)))
         metrics.logBytes.set(Double(FileSize.bytes(folder.databasePath + "-wal")))
         if let free = FileSize.freeBytes(folder.path) { metrics.diskFreeBytes.set(Double(free)) }
-        return derived + [stalls.family()].filter { !$0.samples.isEmpty } + metrics.registry.families()
+        return try await onWriter { [self] state in
+            // A scrape shows committed values only; what settles now is committed first.
+            state.tick(nowUnixNano: clock())
+            state.drain()
+            metrics.pendingObservations.set(state.pendingObservations)
+            let derived = state.derivations.collect(at: state.clockUnixNano) + ((try? AnnexFamilies.collect(state.presence)) ?? [])
+            // Read in one go: that nothing waits must not be told beside counters from before it was applied.
+            return derived + [stalls.family()].filter { !$0.samples.isEmpty } + metrics.registry.families()
+        }
     }
 
     /// How full the queue is, by what fills it: 0 empty, 1 full.
