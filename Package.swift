@@ -96,7 +96,10 @@ let package = Package(
         .target(
             name: "FuseboxSQLite", dependencies: ["SpanStore", "CSQLite"],
             linkerSettings: [
-                .unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux], configuration: .release))
+                // Never unloaded: SQLite unloads an extension whose start failed, and Swift's runtime cannot be.
+                .unsafeFlags(
+                    ["-static-stdlib", "-Xlinker", "-s", "-Xlinker", "-z", "-Xlinker", "nodelete"],
+                    .when(platforms: [.linux], configuration: .release))
             ]),
         .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "OTLP", "Reports", "TelemetryModel", yams]),
 
