@@ -9,16 +9,18 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
+printed=$(mktemp) || exit
+trap 'rm -f "$printed"' EXIT
 summary=()
 passed=0
 failed=0
 
-# part NAME COMMAND...: runs a command under a heading, and notes how it ended.
+# part NAME COMMAND...: runs a command under a heading, and notes how it ended. What it printed is kept for the end of this script.
 part() {
     local name=$1 start=$SECONDS status=0
     shift
     printf '\n== %s ==\n' "$name"
-    "$@" || status=$?
+    "$@" 2>&1 | tee -a "$printed" || status=$?
     if [ "$status" -eq 0 ]; then
         passed=$((passed + 1))
         summary+=("$(printf 'passed  %5d s  %s' $((SECONDS - start)) "$name")")
@@ -84,4 +86,6 @@ fi
 printf '\n== parts ==\n'
 printf '%s\n' "${summary[@]}" "                 $SECONDS s in all"
 printf '%d passed, %d failed\n' "$passed" "$failed"
+# The end of a long output is what people and CI's pages see: the cases that failed are told again.
+grep --text --extended-regexp '^(FAILED|ERROR) |^✘ |error: ' "$printed" | cut -c 1-300 | tail -n 25
 [ "$failed" -eq 0 ]

@@ -35,7 +35,7 @@ final class MaintenanceLoop: Sendable {
                     owned.retain(settings)
                     nextRetention = ContinuousClock.now + Self.retentionPause
                 }
-                _ = wake.wait(timeout: .now() + owned.merge())
+                _ = wake.wait(timeout: .now() + owned.merge { isStopping.load(ordering: .acquiring) })
             }
             finished.signal()
         }
@@ -50,13 +50,13 @@ final class MaintenanceLoop: Sendable {
         let metrics: MaintenanceMetrics
 
         /// Merges once and gives how long to pause.
-        func merge() -> DispatchTimeInterval {
+        func merge(isStopping: () -> Bool) -> DispatchTimeInterval {
             let start = ContinuousClock.now
             let before = merger.progress
             let stored = ledger.storedSpans
             defer { metrics.record(merger.progress, since: before, segments: ledger.segmentCount) }
             do {
-                guard try merger.runOnce() else {
+                guard try merger.runOnce(isStopping: isStopping) else {
                     // Spans first: log segments come one a commit as well, and are merged when there is nothing else to do.
                     guard try logMerger.runOnce() else { return .milliseconds(250) }
                     metrics.logMerges.increment()

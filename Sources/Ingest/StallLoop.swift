@@ -18,6 +18,8 @@ final class StallLoop: Sendable {
     private static let rereadNanoseconds: Int64 = 300_000_000_000
     /// Segments' spans that one pass reads.
     private static let spansPerPassMax = 100_000
+    /// Spans between two looks at whether it shall stop.
+    private static let spansPerLook = 1024
 
     private let folder: StoreFolder
     private let gapNanoseconds: Int64
@@ -93,7 +95,7 @@ final class StallLoop: Sendable {
         // A run is looked at one settle time after its end came in, and spans are read half of it after they came in.
         let settled = clock() - Self.settleNanoseconds / 2
         let until = try Self.end(reader.connection, from: from, until: settled)
-        if until > from { try Self.read(reader.connection, from: from, until: until, into: &watch) }
+        if until > from { try read(reader.connection, from: from, until: until, into: &watch) }
         let isBehind = until < settled
         let stalls = watch.advance(to: until)
         position = until
@@ -118,7 +120,7 @@ final class StallLoop: Sendable {
         return until
     }
 
-    private static func read(_ connection: Connection, from: Int64, until: Int64, into watch: inout StallWatch) throws(SQLiteError) {
+    private func read(_ connection: Connection, from: Int64, until: Int64, into watch: inout StallWatch) throws {
         let bounds = try connection.prepare(
             "SELECT min(start_min), max(start_max) FROM segment WHERE received_max > \(from) AND received_min <= \(until)")
         guard try bounds.step(), !bounds.isNull(0) else { return }
@@ -134,14 +136,17 @@ final class StallLoop: Sendable {
                 AND received_time_unix_nano > \(from) AND received_time_unix_nano <= \(until)
                 AND start_time_unix_nano > 0 AND end_time_unix_nano > 0
             """)
+        var count = 0
         while try statement.step() {
+            count += 1
+            if count.isMultiple(of: Self.spansPerLook), isStopping.load(ordering: .acquiring) { throw IngestError.stopping }
             var span = StallSpan(
                 traceID: statement.text(0) ?? "", spanID: statement.text(1) ?? "", parentSpanID: statement.text(2),
                 name: statement.text(3) ?? "", start: statement.integer(4), end: statement.integer(5))
             span.step = statement.text(6)
             span.tool = statement.text(7)
             span.argumentsHash = statement.text(8)?.hashValue
-            if let events = statement.text(9) { span.eventTimes = times(events) }
+            if let events = statement.text(9) { span.eventTimes = Self.times(events) }
             watch.take(
                 span, service: statement.text(10) ?? "", workflow: statement.text(11), instance: statement.text(12) ?? "",
                 isRun: statement.integer(13) == 1, received: statement.integer(14))

@@ -3,13 +3,14 @@ import TelemetryModel
 /// Says of nearly every new span that it is new, without a read: a Bloom filter over the (trace id, span id) of late.
 ///
 /// Layers grow fourfold up to four million keys, so that a store of a few spans costs little memory; when there are five, the owner
-/// drops the first: 27 MiB at most. Each layer is split into blocks of 64 bytes, one cache line; a key sets one bit in each of the block's eight words. At 16 bits a key about
-/// one new span in a thousand is taken for a known one, and the exact check behind the filter says that it is not.
+/// drops the first: 33 MiB at most. Each layer is split into blocks of 64 bytes, one cache line; a key sets one bit in each of the
+/// block's eight words. At 20 bits a key about
+/// one new span in five thousand is taken for a known one, and the exact check behind the filter says that it is not.
 struct IdentityFilter {
     private static let firstLayerKeys = 1 << 18
     private static let layerKeysMax = 1 << 22
     private static let layersMax = 5
-    private static let bitsPerKey = 16
+    private static let bitsPerKey = 20
     private static let wordsPerBlock = 8
     /// Keeps clients from choosing ids that collide.
     private static let seed = UInt64.random(in: .min ... .max)

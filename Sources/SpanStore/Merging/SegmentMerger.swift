@@ -48,15 +48,24 @@ package final class SegmentMerger {
         }
     }
 
-    /// Merges once, or deletes what an unfinished merge left; `false` when there is nothing to do. Blocks on the disk.
-    package func runOnce() throws(StoreError) -> Bool {
+    /// A merge was given up because somebody wants to stop.
+    private struct GivenUp: Error {}
+
+    /// Merges once, or deletes what an unfinished merge left; `false` when there is nothing to do, or it was given up. Blocks on the
+    /// disk.
+    ///
+    /// - Parameter isStopping: asked at each column; a merge is given up then, and what it wrote is deleted at the next start.
+    package func runOnce(isStopping: () -> Bool = { false }) throws(StoreError) -> Bool {
         do {
             if !hasCleaned {
                 try maintenance.deleteLeftovers()
                 hasCleaned = true
             }
             guard let chosen = choice() else { return false }
-            return try merge(chosen)
+            return try merge(chosen, isStopping)
+        } catch is GivenUp {
+            hasCleaned = false
+            return false
         } catch {
             // What was begun is a leftover now.
             hasCleaned = false
@@ -74,7 +83,7 @@ package final class SegmentMerger {
     }
 
     /// Merges the chosen segments, or as many of them as fit into memory.
-    private func merge(_ chosen: [SegmentLedger.Entry]) throws -> Bool {
+    private func merge(_ chosen: [SegmentLedger.Entry], _ isStopping: () -> Bool) throws -> Bool {
         var inputs: [SegmentReader] = []
         var inflated = 0
         let catalog = SegmentCatalog(maintenance.connection)
@@ -94,7 +103,7 @@ package final class SegmentMerger {
         let sources = chosen.prefix(inputs.count)
         let set = ledger.takeNumber()
         try maintenance.prepare { () throws(SQLiteError) in try maintenance.leave(set) }
-        let segment = try write(inputs, set)
+        let segment = try write(inputs, set, isStopping)
         try replace(first.id...last.id, by: segment, set, sources)
         progress.merges += 1
         progress.longestHold = maintenance.longestHold
@@ -113,12 +122,13 @@ package final class SegmentMerger {
         var storedBytes: Int
     }
 
-    private func write(_ inputs: [SegmentReader], _ set: Int64) throws -> Built {
+    private func write(_ inputs: [SegmentReader], _ set: Int64, _ isStopping: () -> Bool) throws -> Built {
         var waiting: [(number: Int, frame: [UInt8])] = []
         var waitingBytes = 0
         var total = 0
         var merge = SegmentMerge(inputs, streamSet: set, compressor: compressor)
         let encoded = try merge.encode { number, frame in
+            if isStopping() { throw GivenUp() }
             waiting.append((number, frame))
             waitingBytes += frame.count
             total += frame.count

@@ -290,28 +290,45 @@ final class SegmentRows {
         }
     }
 
+    /// The attributes as one JSON object, in the order of their keys: a row reads the same whatever segment it lies in.
     private func attributes(_ row: Int) throws -> ArraySlice<UInt8> {
         let columns = try attributeColumns ?? loadAttributeColumns()
+        let rest = try overflowing(row)
+        var next = 0
         json.clear()
         json.raw("{")
         var isFirst = true
-        for (name, column) in columns { member(name, column.value(row), column.bytes, &isFirst) }
-        if let overflow = try overflowColumn.get(), case .encoded(_, let range) = overflow.value(row) {
-            var cursor = try ByteCursor(overflow.bytes, range: range)
-            while cursor.position < cursor.end {
-                let name = try cursor.prefixedText()
-                member(name, try DecodedColumn.mixed(&cursor), overflow.bytes, &isFirst)
+        for (name, column) in columns {
+            while next < rest.count, rest[next].name < name {
+                member(rest[next].name, rest[next].value, rest[next].bytes, &isFirst)
+                next += 1
             }
+            member(name, column.value(row), column.bytes, &isFirst)
         }
+        for (name, value, bytes) in rest[next...] { member(name, value, bytes, &isFirst) }
         json.raw("}")
         return json.bytes[...]
     }
 
+    /// A span's attributes without a column of their own, by key.
+    private func overflowing(_ row: Int) throws -> [(name: String, value: DecodedValue, bytes: [UInt8])] {
+        guard let overflow = try overflowColumn.get(), case .encoded(_, let range) = overflow.value(row) else { return [] }
+        var found: [(name: String, value: DecodedValue, bytes: [UInt8])] = []
+        var cursor = try ByteCursor(overflow.bytes, range: range)
+        while cursor.position < cursor.end {
+            let name = try cursor.prefixedText()
+            found.append((name, try DecodedColumn.mixed(&cursor), overflow.bytes))
+        }
+        return found.sorted { $0.name < $1.name }
+    }
+
+    /// The columns of attributes, by key.
     private func loadAttributeColumns() throws -> [(name: String, column: DecodedColumn)] {
-        var loaded: [(String, DecodedColumn)] = []
+        var loaded: [(name: String, column: DecodedColumn)] = []
         for entry in reader.directory.columns where entry.space == .attribute {
             if let column = try reader.column(.attribute, entry.name) { loaded.append((entry.name, column)) }
         }
+        loaded.sort { $0.name < $1.name }
         attributeColumns = loaded
         return loaded
     }
