@@ -1,12 +1,25 @@
-/// The waiting observations of one breaker: a run in event order followed by a tail in order of arrival, which is sorted in only
-/// when something in it has its turn. A client that sends its spans in order never causes a sort.
+/// The waiting observations of one breaker: a run in event order followed by a tail in order of arrival, which is sorted in when
+/// something in it has its turn, or when it is long: so no turn has much to sort. A client that sends its spans in order never
+/// causes a sort.
 struct PendingQueue: Sendable {
+    /// A tail of so many records is sorted in, unless that would move many more.
+    private static let tailMax = 4_096
+    /// Fewer are sorted as they are.
+    private static let keyedMin = 64
+
+    /// What a record is sorted by, nearly always: a third of its size.
+    private struct Key {
+        var time: Int64
+        var position: Int32
+    }
+
     private(set) var records: [PendingObservation] = []
     /// The first record that waits; what lies before is done.
     private(set) var head = 0
     private var sortedEnd = 0
     /// The earliest record of the tail.
     private var tailMinimum = 0
+    private var tailLimit = Self.tailMax
     /// Records done before their receipt's turn, by receipt: they are not there when it comes.
     private var early: [UInt32: Int] = [:]
     private(set) var reportedCount = 0
@@ -27,6 +40,7 @@ struct PendingQueue: Sendable {
         } else {
             sortedEnd = position + 1
         }
+        if records.count - sortedEnd >= tailLimit { sortTail() }
     }
 
     /// True when `receipt` is `due` or came before it; receipts are numbered modulo 2^32.
@@ -106,8 +120,24 @@ struct PendingQueue: Sendable {
             let middle = (low + high) / 2
             if records[tailMinimum].precedes(records[middle]) { high = middle } else { low = middle + 1 }
         }
-        records[low...].sort { $0.precedes($1) }
+        sort(from: low)
         sortedEnd = records.count
+        // A tail that reaches far back moves all that lies behind: then a longer one is waited for, so that a record moves rarely.
+        tailLimit = max(Self.tailMax, (records.count - low) / 4)
+    }
+
+    private mutating func sort(from low: Int) {
+        guard records.count - low >= Self.keyedMin else { return records[low...].sort { $0.precedes($1) } }
+        let moved = Array(records[low...])
+        var keys: [Key] = []
+        keys.reserveCapacity(moved.count)
+        for (position, record) in moved.enumerated() {
+            keys.append(Key(time: record.time, position: Int32(truncatingIfNeeded: position)))
+        }
+        keys.sort { left, right in
+            left.time != right.time ? left.time < right.time : moved[Int(left.position)].precedes(moved[Int(right.position)])
+        }
+        for (offset, key) in keys.enumerated() { records[low + offset] = moved[Int(key.position)] }
     }
 
     private mutating func compact() {

@@ -207,13 +207,12 @@ package final class IngestWriter: Sendable {
             while let request = work.requests.popLast() {
                 metrics.queueWait.record(ContinuousClock.now - request.enqueued)
                 state.store(request, nowUnixNano: clock())
-                state.handOverIfFree()
             }
+            state.handOverIfFree()
             if !work.tasks.isEmpty {
                 state.drain()
                 for task in work.tasks { task(state) }
             }
-            if isIdle { state.handOverIfFree() }
             if isIdle && state.isEmpty { state.tick(nowUnixNano: clock()) }
             takeRows(state, &inbox, &heartbeat, isLast: work.isClosed)
             metrics.pendingObservations.set(state.pendingObservations)

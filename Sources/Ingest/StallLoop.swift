@@ -16,8 +16,8 @@ final class StallLoop: Sendable {
     private static let dutyCycle = 10
     /// After a start, spans this far before the watermark are read again, since runs may have been open.
     private static let rereadNanoseconds: Int64 = 300_000_000_000
-    /// Segments' spans that one pass reads.
-    private static let spansPerPassMax = 100_000
+    /// Segments' spans that one pass reads: while it does, the write-ahead log cannot start over.
+    private static let spansPerPassMax = 25_000
     /// Spans between two looks at whether it shall stop.
     private static let spansPerLook = 1024
 

@@ -2,11 +2,15 @@
 
 import os
 import pathlib
+import signal
 
 import pytest
 
 from server import Fusebox
 from stalling import CASES, Staller
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would every command that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 

@@ -94,9 +94,9 @@ def test_garbage_pages(store):
     image = (store.folder / "fusebox.db").read_bytes()
     chance = random.Random(5)
     for number in range(10):
-        page = chance.randrange(len(image) // 16384)
+        page = chance.randrange(len(image) // 4096)
         with tempfile.TemporaryDirectory() as folder:
-            damaged = image[:page * 16384] + chance.randbytes(16384) + image[(page + 1) * 16384:]
+            damaged = image[:page * 4096] + chance.randbytes(4096) + image[(page + 1) * 4096:]
             (pathlib.Path(folder) / "fusebox.db").write_bytes(damaged)
             done = store.run("verify", "--data-dir", folder)
             assert done.returncode in (FAILED, INTEGRITY), (page, done)

@@ -92,7 +92,8 @@ import Testing
     @Test func theOldestGoWhenThereIsNoRoom() throws {
         let (fixture, start) = try filled(noiseBytes: 20_000)
         let store = try #require(fixture.store)
-        let used = try #require(Int64(fixture.sql("PRAGMA page_count")[0][0])) * 16_384
+        let pages = try #require(Int64(fixture.sql("PRAGMA page_count")[0][0]))
+        let used = try #require(Int64(fixture.sql("PRAGMA page_size")[0][0])) * pages
         let retention = try SegmentRetention(store.maintenance())
         try retention.run(limits(days: nil, bytes: used - 1), nowUnixNano: start + 10 * Self.day, settleNanoseconds: Self.settle)
         let left = try fixture.sql("SELECT count(DISTINCT trace_id), min(trace_id) FROM spans")[0]

@@ -18,16 +18,19 @@ package final class CommitGate: Sendable {
 /// Copies the write-ahead log into the database file, on a connection and a thread of its own, so that no commit pays for it.
 ///
 /// A passive checkpoint runs beside the writer. Under an unbroken stream of commits it never catches up, and the log could not
-/// start over; so when the log is long, one more runs while the gate holds commits back: it has only the frames of the last moment
-/// left to copy.
+/// start over; so when the log is long, more follow, each with less left to copy, and when little is left one runs while the gate
+/// holds commits back.
 package final class Checkpointer {
-    /// The log is checkpointed when it has this many pages of 16 KiB: 16 MiB.
-    private static let pagesToStart = 1024
-    /// Above this many pages (64 MiB), commits wait for the rest of it.
-    private static let pagesToHold = 4096
-
-    /// A log file of this many pages (128 MiB) is cut to nothing when no reader needs it.
-    private static let pagesToTruncate = 8192
+    /// The log is checkpointed when it has this many bytes.
+    private static let bytesToStart = 16 << 20
+    /// Above this many, commits wait for the rest of it.
+    private static let bytesToHold = 64 << 20
+    /// Commits wait while this much is copied, not for more, as long as more passes make it less.
+    private static let heldBytesMax = 4 << 20
+    /// Passes beside the writer before commits wait, however much is left.
+    private static let passesMax = 4
+    /// A log file of this many bytes is cut to nothing when no reader needs it.
+    private static let bytesToTruncate = 128 << 20
 
     package enum Outcome: Sendable {
         /// The log was short.
@@ -40,6 +43,7 @@ package final class Checkpointer {
     private let connection: Connection
     private let gate: CommitGate
     private let logPath: String
+    private let pageBytes: Int
 
     package init(folder: StoreFolder, gate: CommitGate) throws(StoreError) {
         do {
@@ -48,6 +52,7 @@ package final class Checkpointer {
             try connection.execute("PRAGMA wal_autocheckpoint = 0")
             // Commits wait meanwhile: it does not wait for readers.
             sqlite3_busy_timeout(connection.handle, 0)
+            pageBytes = Int(try connection.integer("PRAGMA page_size") ?? 0)
         } catch {
             throw SpanStore.storeError(error)
         }
@@ -57,17 +62,23 @@ package final class Checkpointer {
 
     /// Checkpoints when the log is long enough. Blocks on the disk; not for an event loop.
     package func runIfNeeded() throws(StoreError) -> Outcome {
-        guard FileSize.bytes(logPath) / 16384 >= Self.pagesToStart else { return .idle }
+        guard FileSize.bytes(logPath) >= Self.bytesToStart else { return .idle }
         do {
-            let first = try passive()
-            guard first.log >= Self.pagesToHold || first.log != first.copied else { return .done(pages: first.copied) }
-            guard first.log >= Self.pagesToHold else { return .busy }
-            var second = first
-            try gate.whileCheckpointsWait { () throws(SQLiteError) in second = try passive() }
-            if FileSize.bytes(logPath) / 16384 >= Self.pagesToTruncate {
+            var last = try passive()
+            // A reader that needs old frames is not waited for: commits would wait with it.
+            guard last.copied == last.log else { return .busy }
+            guard last.log * pageBytes >= Self.bytesToHold else { return .done(pages: last.copied) }
+            for _ in 1..<Self.passesMax {
+                let next = try passive()
+                let copied = next.copied - last.copied
+                last = next
+                if copied * pageBytes <= Self.heldBytesMax { break }
+            }
+            try gate.whileCheckpointsWait { () throws(SQLiteError) in last = try passive() }
+            if FileSize.bytes(logPath) >= Self.bytesToTruncate {
                 try gate.whileCheckpointsWait { () throws(SQLiteError) in _ = try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) }
             }
-            return second.copied == second.log ? .done(pages: second.copied) : .busy
+            return last.copied == last.log ? .done(pages: last.copied) : .busy
         } catch {
             throw .database(error)
         }

@@ -25,7 +25,7 @@ enum StoreSettings {
         do {
             try checkOwnership(connection)
             // A page size takes effect only before the first table; segments are large, and appended.
-            try connection.execute("PRAGMA page_size = 16384")
+            try connection.execute("PRAGMA page_size = 4096")
             try connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             try connection.execute("PRAGMA journal_mode = WAL")
             try connection.execute("PRAGMA synchronous = FULL")

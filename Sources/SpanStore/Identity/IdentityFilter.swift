@@ -4,8 +4,8 @@ import TelemetryModel
 ///
 /// Layers grow fourfold up to four million keys, so that a store of a few spans costs little memory; when there are five, the owner
 /// drops the first: 33 MiB at most. Each layer is split into blocks of 64 bytes, one cache line; a key sets one bit in each of the
-/// block's eight words. At 20 bits a key about
-/// one new span in five thousand is taken for a known one, and the exact check behind the filter says that it is not.
+/// block's eight words. At 20 bits a key about one new span in five thousand is taken for a known one, and the exact check behind the
+/// filter, which looks through all segments, says that it is not.
 struct IdentityFilter {
     private static let firstLayerKeys = 1 << 18
     private static let layerKeysMax = 1 << 22
