@@ -4,6 +4,8 @@
 struct PendingQueue: Sendable {
     /// A tail of so many records is sorted in, unless that would move many more.
     private static let tailMax = 4_096
+    /// Fewer grow as arrays do.
+    private static let roomMin = 512
     /// Fewer are sorted as they are.
     private static let keyedMin = 64
 
@@ -31,6 +33,7 @@ struct PendingQueue: Sendable {
     mutating func append(_ record: PendingObservation) {
         if record.isReported { reportedCount += 1 }
         if record.isDerived { derivedCount += 1 }
+        if records.count == records.capacity { makeRoom() }
         let position = records.count
         records.append(record)
         if sortedEnd < position {
@@ -140,16 +143,30 @@ struct PendingQueue: Sendable {
         for (offset, key) in keys.enumerated() { records[low + offset] = moved[Int(key.position)] }
     }
 
+    /// Grows by a quarter rather than twofold: there may be hundreds of thousands, in hundreds of queues.
+    private mutating func makeRoom() {
+        guard records.count >= Self.roomMin else { return }
+        if head * 4 >= records.count {
+            removeDone()
+        } else {
+            records.reserveCapacity(records.count + records.count / 4)
+        }
+    }
+
     private mutating func compact() {
         if head == records.count {
             records.removeAll(keepingCapacity: records.count <= 64)
             sortedEnd = 0
             head = 0
         } else if head >= 1_024 && head * 2 >= records.count {
-            records.removeFirst(head)
-            sortedEnd -= head
-            tailMinimum -= head
-            head = 0
+            removeDone()
         }
+    }
+
+    private mutating func removeDone() {
+        records.removeFirst(head)
+        sortedEnd -= head
+        tailMinimum -= head
+        head = 0
     }
 }

@@ -127,11 +127,10 @@ def test_a_reserve_is_kept_for_making_room(launch, tmp_path):
         filler.unlink()
         second = takes_again(fusebox)
         # To the brim, in spite of the reserve.
-        with open(filler, "wb") as brim:
+        with open(filler, "wb", buffering=0) as brim:
             try:
                 while True:
-                    brim.write(bytes(1 << 16))
-                    brim.flush()
+                    brim.write(bytes(1 << 12))
             except OSError:
                 pass
         refused(fusebox)
