@@ -19,7 +19,7 @@ struct Serve: AsyncParsableCommand {
         discussion: "Stops on SIGTERM and SIGINT: it lets nothing more in, finishes what it has, commits, and exits with 0.")
 
     /// What is running when this has passed since the signal is cut off.
-    private static let shutdownMax = Duration.seconds(8)
+    private static let shutdownMax = Duration.seconds(7)
 
     @OptionGroup var common: CommonOptions
 

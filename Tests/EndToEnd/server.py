@@ -99,11 +99,22 @@ class Fusebox:
         try:
             code = self.process.wait(timeout=self.STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            threads = self._threads()
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"still running {self.STOP_SECONDS} s after SIGTERM: {self.stderr}") from None
+            raise AssertionError(f"still running {self.STOP_SECONDS} s after SIGTERM: {threads} {self.stderr}") from None
         assert code == 0, f"exit code {code} after SIGTERM: {self.stderr}"
         return time.monotonic() - started
+
+    def _threads(self):
+        """What each thread waits in, as the kernel sees it."""
+        threads = []
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                threads.append(f"{(task / 'comm').read_text().strip()}: {(task / 'wchan').read_text() or 'running'}")
+            except OSError:
+                continue
+        return ", ".join(sorted(threads))
 
     def kill(self):
         """SIGKILL."""

@@ -217,6 +217,18 @@ def test_sigterm_with_idle_connections(fusebox):
         bare.close()
 
 
+def test_sigterm_with_idle_grpc_connections(fusebox):
+    """Those that never said a word, and one that says no more after its greeting."""
+    idle = [Bare(fusebox.grpc_port) for _ in range(5)]
+    idle[-1].send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+    assert idle[-1].socket.recv(9)
+    started = time.monotonic()
+    fusebox.stop()
+    assert time.monotonic() - started < 5
+    for bare in idle:
+        bare.close()
+
+
 def test_sigint_ends_it_too(fusebox):
     fusebox.process.send_signal(signal.SIGINT)
     fusebox.expect_exit()

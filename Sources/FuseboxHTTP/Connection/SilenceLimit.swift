@@ -4,8 +4,8 @@ package import Logging
 package import NIOCore
 import NIOHTTP2
 
-/// HTTP/2 whose silent connections end. A connection without calls is asked to end after the idle timeout, as the protocol wants
-/// it; who does not even answer that is cut off here.
+/// HTTP/2 whose silent connections end. A connection without calls is asked to end after the idle timeout, or when the server stops,
+/// as the protocol wants it; who does not even answer that is cut off here.
 package struct BoundedHTTP2Channel: ServerChildChannel {
     package typealias Value = HTTP2Channel.Value
 
@@ -32,12 +32,18 @@ package struct BoundedHTTP2Channel: ServerChildChannel {
     }
 }
 
-/// Closes a connection on which nothing has come in for so long.
-private final class SilenceLimit: ChannelInboundHandler {
+/// Closes a connection on which nothing has come in for so long, and one on which nothing moves while the server stops.
+private final class SilenceLimit: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
 
-    private let silenceMax: TimeAmount
+    /// While the server stops: whoever waits for a commit has its answer sooner.
+    private static let stoppingSilenceMax = TimeAmount.seconds(2)
+
+    private var silenceMax: TimeAmount
+    private var isStopping = false
     private var lastRead = NIODeadline.now()
     private var timer: Scheduled<Void>?
 
@@ -52,6 +58,23 @@ private final class SilenceLimit: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastRead = .now()
         context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        // An answer, or what is left of one. Otherwise only what comes in counts: the server's own pings would keep it alive.
+        if isStopping { lastRead = .now() }
+        context.write(data, promise: promise)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent, !isStopping {
+            isStopping = true
+            silenceMax = Self.stoppingSilenceMax
+            lastRead = .now()
+            timer?.cancel()
+            schedule(context, in: silenceMax)
+        }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
