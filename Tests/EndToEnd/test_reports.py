@@ -7,6 +7,7 @@ import subprocess
 import threading
 import xml.etree.ElementTree as ElementTree
 
+import junitparser
 import pytest
 
 import captures
@@ -142,6 +143,13 @@ def test_junit_is_read_by_a_junit_reader(fusebox):
     assert "over the limit" in cases["p95_latency_ms"].find("failure").attrib["message"]
     assert cases["timeouts"].find("skipped") is not None
     assert cases["lost_spans"].find("failure") is None
+    # The same by a reader that others use, which knows the format and nothing of us.
+    suites = junitparser.JUnitXml.fromstring(text)
+    read = {case.name: case for suite in suites for case in suite}
+    assert read.keys() == cases.keys() and suites.failures == 1 and suites.tests == len(cases)
+    assert [type(result) for result in read["p95_latency_ms"].result] == [junitparser.Failure]
+    assert [type(result) for result in read["timeouts"].result] == [junitparser.Skipped]
+    assert read["lost_spans"].is_passed
 
 
 def test_explained_sql_gives_the_figures(fusebox):
