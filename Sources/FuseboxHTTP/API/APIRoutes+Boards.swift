@@ -69,19 +69,27 @@ extension APIRoutes {
         let points = try query.integer("points", 10...Self.pointsMax, fallback: 120)
         let service = query["service"]
         let (context, now) = (context, context.clock())
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-            guard var window = try Self.stored(asked, reader) else {
-                json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[],\"totals\":null}")
-                return
-            }
-            let openings = try Self.openings(asked, context.policy, now, reader)
-                .filter { service == nil || $0.key.service == service }
-            // A cooldown may end after the last span began.
-            if asked.to == .max { window.to = max(window.to, (openings.map(\.endUnixNano).max() ?? 0) + 1) }
-            let step = OverviewCache.step(for: window.to - window.from, points: points)
-            let buckets = try context.overview.read(window, step: step, service: service, reader)
-            OverviewText(step: step, window: window, buckets: buckets, openings: openings).write(into: &json)
+        let limit = APIContext.TimeLimit.query
+        // Side by side: each looks at many spans when it is asked for the first time.
+        async let pendingOpenings = context.pool.run(limit: limit) { reader in
+            try Self.openings(asked, context.policy, now, reader).filter { service == nil || $0.key.service == service }
         }
+        async let pendingBuckets = context.pool.run(limit: limit) { reader in
+            try Self.stored(asked, reader).map { window in
+                let step = OverviewCache.step(for: window.to - window.from, points: points)
+                return (window, step, try context.overview.read(window, step: step, service: service, reader))
+            }
+        }
+        let (openings, found) = try await (pendingOpenings, pendingBuckets)
+        var json = JSONWriter()
+        guard case (var window, let step, let buckets)? = found else {
+            json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[],\"totals\":null}")
+            return APIContext.response(json.bytes)
+        }
+        // A cooldown may end after the last span began.
+        if asked.to == .max { window.to = max(window.to, (openings.map(\.endUnixNano).max() ?? 0) + 1) }
+        OverviewText(step: step, window: window, buckets: buckets, openings: openings).write(into: &json)
+        return APIContext.response(json.bytes)
     }
 
     /// The part of a window in which there are spans; `nil` when there are none.
