@@ -73,7 +73,8 @@ if [ "$python" -eq 0 ]; then
 fi
 if [ "$built" -eq 0 ] && [ "$python" -eq 0 ]; then
     export FUSEBOX_KILL_ROUNDS=${FUSEBOX_KILL_ROUNDS:-300}
-    part 'end-to-end tests' .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini Tests/EndToEnd
+    # Many cases wait for something, so two workers share the time; the cases of a file share its server.
+    part 'end-to-end tests' .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini --numprocesses 2 --dist loadfile Tests/EndToEnd
 fi
 if [ ! -x scripts/fuzz.sh ]; then
     left_out 'fuzzing' 'there is no scripts/fuzz.sh'
