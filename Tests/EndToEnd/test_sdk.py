@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Status, StatusCode, SpanKind
 
 from proxy import Proxy
+from server import poll
 
 
 class Recorder(SpanExporter):
@@ -228,4 +229,4 @@ def test_zero_code(fusebox, protocol):
 def test_grpc_client_at_the_http_port_is_told(fusebox):
     done = instrumented({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{fusebox.port}", "OTEL_EXPORTER_OTLP_TIMEOUT": "3"})
     assert "UNIMPLEMENTED" in done.stderr.decode()
-    assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in fusebox.stderr
+    poll("the log says so", lambda: "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in fusebox.stderr)

@@ -353,7 +353,7 @@ def test_an_empty_file_in_place_of_the_store_is_noticed(launch):
     done = fusebox.run("verify", "--data-dir", str(fusebox.folder))
     assert done.returncode in (FAILED, INTEGRITY)
     fusebox.start()
-    assert "that were acknowledged" in fusebox.stderr
+    poll("the log says so", lambda: "that were acknowledged" in fusebox.stderr)
 
 
 # S9: the log

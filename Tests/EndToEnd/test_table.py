@@ -155,7 +155,7 @@ def _(at):
     door.close()
     assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert "http/protobuf" in raised.value.details()
-    assert "HTTP port" in at.fusebox.stderr and "http/protobuf" in at.fusebox.stderr
+    poll("the log says so", lambda: "HTTP port" in at.fusebox.stderr and "http/protobuf" in at.fusebox.stderr)
 
 
 @row([10], "other paths", HTTP)
