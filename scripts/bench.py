@@ -109,20 +109,24 @@ class Server:
         self.process.wait()
 
     def is_ready(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", "/-/ready")
-        return connection.getresponse().status == 200
+        return self.get("/-/ready")[0] == 200
+
+    def get(self, path, timeout=10):
+        """The status and the text of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response.status, text
 
     def rest(self):
         """Waits until what the load left to do is done: merging, which runs behind a burst, and the breakers' settle time."""
         unchanged, before, deadline = 0, None, time.monotonic() + 600
         while unchanged < 4 and time.monotonic() < deadline:
             time.sleep(1)
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-            connection.close()
-            now = re.findall(r"^(?:fusebox_merged_spans_total|fusebox_segments|fusebox_pending_observations) (.*)$", text, re.M)
+            now = re.findall(r"^(?:fusebox_merged_spans_total|fusebox_segments|fusebox_pending_observations) (.*)$",
+                             self.get("/metrics", timeout=60)[1], re.M)
             unchanged = unchanged + 1 if now == before else 0
             before = now
 

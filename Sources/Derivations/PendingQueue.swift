@@ -113,7 +113,9 @@ struct PendingQueue: Sendable {
     /// All that waits, in event order.
     func ordered() -> ArraySlice<PendingObservation> {
         guard sortedEnd < records.count else { return records[head...] }
-        return records[head...].sorted { $0.precedes($1) }[...]
+        var queue = self
+        queue.sortTail()
+        return queue.records[head...]
     }
 
     private mutating func sortTail() {

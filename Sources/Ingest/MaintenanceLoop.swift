@@ -58,7 +58,7 @@ final class MaintenanceLoop: Sendable {
             do {
                 guard try merger.runOnce(isStopping: isStopping) else {
                     // Spans first: log segments come one a commit as well, and are merged when there is nothing else to do.
-                    guard try logMerger.runOnce() else { return .milliseconds(250) }
+                    guard !isStopping(), try logMerger.runOnce() else { return .milliseconds(250) }
                     metrics.logMerges.increment()
                     return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
                 }

@@ -81,15 +81,16 @@ extension APIRoutes {
             }
         }
         let (openings, found) = try await (pendingOpenings, pendingBuckets)
-        var json = JSONWriter()
-        guard case (var window, let step, let buckets)? = found else {
-            json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[],\"totals\":null}")
-            return APIContext.response(json.bytes)
+        // On a reading thread too: percentiles over all runs are too much for an event loop.
+        return try await context.json(limit: limit) { _, json in
+            guard case (var window, let step, let buckets)? = found else {
+                json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[],\"totals\":null}")
+                return
+            }
+            // A cooldown may end after the last span began.
+            if asked.to == .max { window.to = max(window.to, (openings.map(\.endUnixNano).max() ?? 0) + 1) }
+            OverviewText(step: step, window: window, buckets: buckets, openings: openings).write(into: &json)
         }
-        // A cooldown may end after the last span began.
-        if asked.to == .max { window.to = max(window.to, (openings.map(\.endUnixNano).max() ?? 0) + 1) }
-        OverviewText(step: step, window: window, buckets: buckets, openings: openings).write(into: &json)
-        return APIContext.response(json.bytes)
     }
 
     /// The part of a window in which there are spans; `nil` when there are none.

@@ -44,7 +44,7 @@ private final class SilenceLimit: ChannelDuplexHandler {
 
     private var silenceMax: TimeAmount
     private var isStopping = false
-    private var lastRead = NIODeadline.now()
+    private var lastMove = NIODeadline.now()
     private var timer: Scheduled<Void>?
 
     init(_ silenceMax: TimeAmount) {
@@ -56,13 +56,13 @@ private final class SilenceLimit: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        lastRead = .now()
+        lastMove = .now()
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         // An answer, or what is left of one. Otherwise only what comes in counts: the server's own pings would keep it alive.
-        if isStopping { lastRead = .now() }
+        if isStopping { lastMove = .now() }
         context.write(data, promise: promise)
     }
 
@@ -70,7 +70,7 @@ private final class SilenceLimit: ChannelDuplexHandler {
         if event is ChannelShouldQuiesceEvent, !isStopping {
             isStopping = true
             silenceMax = Self.stoppingSilenceMax
-            lastRead = .now()
+            lastMove = .now()
             timer?.cancel()
             schedule(context, in: silenceMax)
         }
@@ -90,7 +90,7 @@ private final class SilenceLimit: ChannelDuplexHandler {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: delay) {
             let (limit, context) = bound.value
-            let left = limit.lastRead + limit.silenceMax - .now()
+            let left = limit.lastMove + limit.silenceMax - .now()
             if left > .nanoseconds(0) { limit.schedule(context, in: left) } else { context.close(promise: nil) }
         }
     }

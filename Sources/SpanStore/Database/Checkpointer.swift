@@ -65,15 +65,17 @@ package final class Checkpointer {
         guard FileSize.bytes(logPath) >= Self.bytesToStart else { return .idle }
         do {
             var last = try passive()
-            // A reader that needs old frames is not waited for: commits would wait with it.
-            guard last.copied == last.log else { return .busy }
-            guard last.log * pageBytes >= Self.bytesToHold else { return .done(pages: last.copied) }
+            guard last.log * pageBytes >= Self.bytesToHold else {
+                return last.copied == last.log ? .done(pages: last.copied) : .busy
+            }
             for _ in 1..<Self.passesMax {
                 let next = try passive()
                 let copied = next.copied - last.copied
                 last = next
                 if copied * pageBytes <= Self.heldBytesMax { break }
             }
+            // A reader that needs many old frames is not waited for: commits would wait, and nothing would be won.
+            guard (last.log - last.copied) * pageBytes <= Self.heldBytesMax else { return .busy }
             try gate.whileCheckpointsWait { () throws(SQLiteError) in last = try passive() }
             if FileSize.bytes(logPath) >= Self.bytesToTruncate {
                 try gate.whileCheckpointsWait { () throws(SQLiteError) in _ = try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) }

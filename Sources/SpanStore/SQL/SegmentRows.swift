@@ -141,16 +141,10 @@ final class SegmentRows {
             let value = column.value(row)
             if case .absent = value {} else { return shown(value, column.bytes) }
         }
-        guard let overflow = try fixed(FixedColumn.overflow), case .encoded(_, let range) = overflow.value(row) else {
-            return .null
-        }
-        var cursor = try ByteCursor(overflow.bytes, range: range)
-        while cursor.position < cursor.end {
-            let name = try cursor.prefixedText()
-            let value = try DecodedColumn.mixed(&cursor)
-            if name == key { return shown(value, overflow.bytes) }
-        }
-        return .null
+        guard let overflow = try overflowColumn.get(),
+            let found = try overflowing(overflow, row).first(where: { $0.name == key })
+        else { return .null }
+        return shown(found.value, overflow.bytes)
     }
 
     private func shown(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {
@@ -293,33 +287,32 @@ final class SegmentRows {
     /// The attributes as one JSON object, in the order of their keys: a row reads the same whatever segment it lies in.
     private func attributes(_ row: Int) throws -> ArraySlice<UInt8> {
         let columns = try attributeColumns ?? loadAttributeColumns()
-        let rest = try overflowing(row)
+        let overflow = try overflowColumn.get()
+        let rest = try overflow.map { try overflowing($0, row).sorted { $0.name < $1.name } } ?? []
+        let restBytes = overflow?.bytes ?? []
         var next = 0
         json.clear()
         json.raw("{")
         var isFirst = true
         for (name, column) in columns {
             while next < rest.count, rest[next].name < name {
-                member(rest[next].name, rest[next].value, rest[next].bytes, &isFirst)
+                member(rest[next].name, rest[next].value, restBytes, &isFirst)
                 next += 1
             }
             member(name, column.value(row), column.bytes, &isFirst)
         }
-        for (name, value, bytes) in rest[next...] { member(name, value, bytes, &isFirst) }
+        for (name, value) in rest[next...] { member(name, value, restBytes, &isFirst) }
         json.raw("}")
         return json.bytes[...]
     }
 
-    /// A span's attributes without a column of their own, by key.
-    private func overflowing(_ row: Int) throws -> [(name: String, value: DecodedValue, bytes: [UInt8])] {
-        guard let overflow = try overflowColumn.get(), case .encoded(_, let range) = overflow.value(row) else { return [] }
-        var found: [(name: String, value: DecodedValue, bytes: [UInt8])] = []
+    /// A span's attributes without a column of their own, in the order in which they are stored.
+    private func overflowing(_ overflow: DecodedColumn, _ row: Int) throws -> [(name: String, value: DecodedValue)] {
+        guard case .encoded(_, let range) = overflow.value(row) else { return [] }
+        var found: [(name: String, value: DecodedValue)] = []
         var cursor = try ByteCursor(overflow.bytes, range: range)
-        while cursor.position < cursor.end {
-            let name = try cursor.prefixedText()
-            found.append((name, try DecodedColumn.mixed(&cursor), overflow.bytes))
-        }
-        return found.sorted { $0.name < $1.name }
+        while cursor.position < cursor.end { found.append((try cursor.prefixedText(), try DecodedColumn.mixed(&cursor))) }
+        return found
     }
 
     /// The columns of attributes, by key.
