@@ -14,14 +14,20 @@ package func buildGRPCApplication(
     _ configuration: HTTPConfiguration, port: Int, pipeline: ExportPipeline, connections: ConnectionLedger,
     contexts: TLSContexts?, logger: Logger, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
 ) -> some ApplicationProtocol {
-    Application(
+    let accept = AcceptLimit(ledger: connections)
+    return Application(
         responder: GRPCResponder(pipeline: pipeline),
         server: HTTPServerBuilder { responder in
             let channel = BoundedHTTP2Channel(
                 HTTP2Channel(responder: responder, configuration: configuration.http2), silenceMax: configuration.silenceMax)
             return ServerChannels.wrapped(channel, connections: connections, contexts: contexts)
         },
-        configuration: .init(address: .hostname(configuration.host, port: port), serverName: "fusebox"),
-        onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? port) },
+        configuration: .init(
+            address: .hostname(configuration.host, port: port), serverName: "fusebox",
+            availableConnectionsDelegate: accept),
+        onServerRunning: { channel in
+            accept.serves(channel)
+            await onRunning(channel.localAddress?.port ?? port)
+        },
         logger: logger)
 }

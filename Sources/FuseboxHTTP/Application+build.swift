@@ -40,6 +40,7 @@ package func buildApplication(
             constantFamilies: configuration.constantFamilies),
         api: APIRoutes(context: questions, writer: pipeline.writer), page: PageRoutes(folder: configuration.pageFolder),
         access: pipeline.access)
+    let accept = AcceptLimit(ledger: connections)
     return Application(
         responder: responder,
         server: HTTPServerBuilder { responder in
@@ -47,7 +48,12 @@ package func buildApplication(
                 ServerChannels.http1(configuration, responder: responder, logger: logger), connections: connections,
                 contexts: contexts)
         },
-        configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "fusebox"),
-        onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? configuration.port) },
+        configuration: .init(
+            address: .hostname(configuration.host, port: configuration.port), serverName: "fusebox",
+            availableConnectionsDelegate: accept),
+        onServerRunning: { channel in
+            accept.serves(channel)
+            await onRunning(channel.localAddress?.port ?? configuration.port)
+        },
         logger: logger)
 }

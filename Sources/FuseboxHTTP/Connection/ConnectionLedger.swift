@@ -15,7 +15,12 @@ package final class ConnectionLedger: Sendable {
     private struct State {
         var count = 0
         var byAddress: [String: Int] = [:]
+        var descriptors = 0
     }
+
+    /// Accepted connections past the limit that may wait for being closed. Past it none is accepted until one of them is gone:
+    /// accepting is quicker than closing, and each takes a file descriptor.
+    static let surplusMax = 8
 
     private let connectionsMax: Int
     private let state = Mutex(State())
@@ -56,6 +61,21 @@ package final class ConnectionLedger: Sendable {
         }
     }
 
+    /// Counts a descriptor in, from the moment on that a connection is accepted.
+    func accepted() {
+        state.withLock { $0.descriptors += 1 }
+    }
+
+    /// Counts a descriptor out, once its connection is closed.
+    func closed() {
+        state.withLock { $0.descriptors -= 1 }
+    }
+
+    /// Whether there is a descriptor left for one more connection, be it only to close it.
+    var hasDescriptors: Bool {
+        state.withLock { $0.descriptors < connectionsMax + Self.surplusMax }
+    }
+
     private static func isLoopback(_ address: String) -> Bool {
         address.hasPrefix("127.") || address == "::1"
     }
@@ -63,7 +83,9 @@ package final class ConnectionLedger: Sendable {
     /// As many as the process may have open, once its limit is as high as it may set it: file descriptors for the store and what
     /// else is open are left out.
     package static func connectionsMax(wanted: Int) -> Int {
-        let reserved = 48
+        // At rest the store and the event loops have 26 open; four questions at once and a merge add some 16. A server's socket
+        // accepts four connections at a time.
+        let reserved = 56 + surplusMax
         var limit = rlimit()
         #if canImport(Glibc)
             let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
