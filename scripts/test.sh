@@ -56,7 +56,8 @@ has_fuzzer() {
     return "$status"
 }
 
-part 'debug build' swift build --build-tests && part 'unit tests' swift test --skip-build --skip ReportsTests &&
+# Only what the tests use: the network's libraries are in the release build alone.
+part 'debug build' swift build --product fuseboxPackageTests && part 'unit tests' swift test --skip-build --skip ReportsTests &&
     part 'unit tests of reports' swift test --skip-build --no-parallel --filter ReportsTests # each runs a whole writer
 if [ -x scripts/tidy.sh ]; then
     part 'tidiness' scripts/tidy.sh
