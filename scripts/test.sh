@@ -74,8 +74,10 @@ if [ "$python" -eq 0 ]; then
 fi
 if [ "$built" -eq 0 ] && [ "$python" -eq 0 ]; then
     export FUSEBOX_KILL_ROUNDS=${FUSEBOX_KILL_ROUNDS:-300}
-    # Many cases wait for something, so two workers share the time; the cases of a file share its server.
-    part 'end-to-end tests' .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini --numprocesses 2 --dist loadfile Tests/EndToEnd
+    # Many cases wait for something, so three workers share the time; the cases of a file share its server, and conftest.py knows which
+    # files are long.
+    part 'end-to-end tests' .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini --numprocesses 3 --dist loadfile \
+        --no-loadscope-reorder Tests/EndToEnd
 fi
 if [ ! -x scripts/fuzz.sh ]; then
     left_out 'fuzzing' 'there is no scripts/fuzz.sh'

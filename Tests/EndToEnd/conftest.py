@@ -15,6 +15,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
+# The files that take longest, longest first.
+LONG = ["durability", "page", "captures", "http", "table", "storage_faults", "api", "power_loss", "security", "bit_flips"]
+
+
+def pytest_collection_modifyitems(items):
+    """Begins with the files that take longest, so that workers end together; within a file the order stays."""
+    places = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def binary():
     """The `fusebox` to test: FUSEBOX_BINARY, or the release build."""
