@@ -19,12 +19,12 @@ deps-test: deps
 	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl valgrind chromium fonts-dejavu-core
 
 release:
-	swift build -c release --product fusebox
+	scripts/release.sh fusebox
 
 # The loadable SQLite extension: .build/release/libFuseboxSQLite.so
 .PHONY: extension nightly
 extension: deps
-	swift build -c release --product FuseboxSQLite
+	scripts/release.sh FuseboxSQLite
 
 # What takes hours: thousands of kills, losses of power and bit flips.
 nightly: deps-test

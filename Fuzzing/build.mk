@@ -96,6 +96,8 @@ $(foreach name,trace json redaction encodings sql configuration evals,$(eval $(c
 release := $(ROOT)/.build/release
 parser := $(ROOT)/.build/checkouts/swift-nio/Sources/CNIOLLHTTP
 package := $(shell basename $(ROOT) | tr '[:upper:]' '[:lower:]')
+# Where the release's objects say that Swift's own libraries are (scripts/release.sh).
+runtime := $(if $(filter Linux,$(shell uname)),-static-stdlib)
 # Where C modules are, as the release build tells its compiler.
 maps = $(shell sed -n '/"C.FuseboxHTTP-.*-release.module":/,/args:/p' $(ROOT)/.build/release.yaml | grep -o '"-Xcc","[^"]*"' | tr ',' ' ' | tr -d '"')
 
@@ -110,4 +112,4 @@ $(BUILD)/http-fuzzer: $(ROOT)/Fuzzing/HTTPFuzzer.swift $(call swift_files,$(ROOT
 		-module-name HTTPFuzzer -c -o $(BUILD)/http/HTTPFuzzer.o $<
 	grep -v -e /fusebox.build/ -e /FuseboxHTTP.build/ -e /FuseboxGRPC.build/ -e /CNIOLLHTTP.build/ \
 		$(release)/fusebox.product/Objects.LinkFileList >$(BUILD)/http/release-objects
-	cd $(BUILD)/http && swiftc -sanitize=fuzzer,address -o $@ *.o @release-objects $(libraries)
+	cd $(BUILD)/http && swiftc -use-ld=lld -sanitize=fuzzer,address $(runtime) -o $@ *.o @release-objects $(libraries)

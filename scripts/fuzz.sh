@@ -52,7 +52,7 @@ resources SemanticColumns schemas/columns/columns.txt
 resources Evals schemas/evals/synonyms.txt
 resources SpanStore schemas/store/schema.sql schemas/store/views.sql
 if needs configuration; then swift package resolve >&2; fi
-if needs http; then swift build -c release --product fusebox >&2; fi
+if needs http; then scripts/release.sh fusebox >&2; fi
 # shellcheck disable=SC2086  # paths are words
 make --file Fuzzing/build.mk --jobs "$(getconf _NPROCESSORS_ONLN)" ROOT="$root" BUILD="$build" $fuzzers >&2
 cd "$build"

@@ -13,7 +13,7 @@ if ! command -v valgrind >/dev/null; then
     echo "instructions: there is no valgrind here; nothing was counted"
     exit 0
 fi
-swift build -c release --product instructions >&2
+scripts/release.sh instructions >&2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 "$(command -v cc || echo clang)" -O2 -o "$scratch/request" Tests/Load/request.c Tests/Load/payload.c -lz

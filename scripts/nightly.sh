@@ -24,7 +24,7 @@ status=0
 
 pytest() { .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini "$@" || status=1; }
 
-swift build -c release --product fusebox && swift build -c release --product FuseboxSQLite || exit 1
+scripts/release.sh fusebox FuseboxSQLite || exit 1
 if [ ! -x .venv/bin/python ]; then
     python3 -m venv .venv && .venv/bin/pip install --quiet --requirement Tests/EndToEnd/requirements.txt || exit 1
 fi

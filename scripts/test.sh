@@ -63,9 +63,9 @@ if [ -x scripts/tidy.sh ]; then
     part 'tidiness' scripts/tidy.sh
 fi
 part 'generated protobuf code' scripts/generate-otlp.sh --check
-part 'release build' swift build -c release --product fusebox
+part 'release build' scripts/release.sh fusebox
 built=$?
-part 'SQLite extension' swift build -c release --product FuseboxSQLite || built=1
+part 'SQLite extension' scripts/release.sh FuseboxSQLite || built=1
 part 'instruction counts' scripts/instructions.sh
 part 'Python environment' make_environment
 python=$?

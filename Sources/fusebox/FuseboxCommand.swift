@@ -1,6 +1,4 @@
 import ArgumentParser
-import NIOCore
-import NIOPosix
 
 /// `fusebox`: one file a subcommand; this one is the list of them.
 @main
@@ -22,11 +20,7 @@ struct FuseboxCommand: AsyncParsableCommand {
             Verify.self, Backup.self, Export.self, Import.self, Prune.self, DDL.self,
         ])
 
-    /// Tasks run on the event loops: a request's go on where its bytes were read, instead of to another thread and back for each
-    /// step. That has to be said on the main thread before the first task; what blocks has threads of its own.
-    @MainActor
     static func main() async {
-        NIOSingletons.unsafeTryInstallSingletonPosixEventLoopGroupAsConcurrencyGlobalExecutor()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -30,7 +30,7 @@ def binary():
     """The `fusebox` to test: FUSEBOX_BINARY, or the release build."""
     path = pathlib.Path(os.environ.get("FUSEBOX_BINARY", ROOT / ".build/release/fusebox")).absolute()
     if not path.exists():
-        pytest.exit(f"there is no {path}; run: swift build -c release --product fusebox", returncode=2)
+        pytest.exit(f"there is no {path}; run: scripts/release.sh fusebox", returncode=2)
     return path
 
 

@@ -26,7 +26,7 @@ QUERIES = [
 def extension(binary):
     path = binary.parent / "libFuseboxSQLite.so"
     if not path.exists():
-        pytest.exit(f"there is no {path}; run: swift build -c release --product FuseboxSQLite", returncode=2)
+        pytest.exit(f"there is no {path}; run: scripts/release.sh FuseboxSQLite", returncode=2)
     return path
 
 

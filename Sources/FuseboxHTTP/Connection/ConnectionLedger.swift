@@ -129,7 +129,9 @@ package struct CountedChildChannel<Base: ServerChildChannel>: ServerChildChannel
     }
 
     package func handle(value: Value, logger: Logger) async {
-        await base.handle(value: value, logger: logger)
+        await withTaskExecutorPreference(EventLoopExecutor(value.channel.eventLoop)) {
+            await base.handle(value: value, logger: logger)
+        }
     }
 }
 
