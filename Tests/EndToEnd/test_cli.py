@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -576,3 +577,9 @@ def test_fuses_without_spans(launch):
     assert (done.returncode, done.stderr) == (OK, b"")
     assert b"No breaker yet" in done.stdout
     assert fusebox.run("fuses", "--data-dir", str(fusebox.folder), "--format", "json").stdout == b"[]\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Swift's libraries are the system's")
+def test_the_executable_needs_no_swift(binary):
+    needed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
+    assert "libsqlite3" in needed and "swift" not in needed and "Foundation" not in needed, needed
