@@ -10,6 +10,7 @@ language := -swift-version 6 -enable-upcoming-feature ExistentialAny -enable-upc
 headers := $(foreach library,CZlib CZstd CProtobufC CSQLite,-Xcc -fmodule-map-file=$(ROOT)/Sources/$(library)/module.modulemap) \
 	-Xcc -fmodule-map-file=$(ROOT)/Sources/COTLP/include/module.modulemap -Xcc -I$(ROOT)/Sources/COTLP/include \
 	-Xcc -I$(yaml)/CYaml/include
+ours := $(sanitized) $(language) -package-name fusebox -I $(BUILD) $(headers) -wmo
 libraries := -lprotobuf-c -lz -lzstd -lsqlite3
 objects := $(BUILD)/objects
 clang := clang -O2 -w -fsanitize=address,fuzzer-no-link
@@ -43,8 +44,8 @@ sources = $(or $(sources_$(1)),$(call swift_files,$(ROOT)/Sources/$(1))) $(embed
 # A module's object and its interface.
 define module
 $(objects)/$(1).o: $(call sources,$(1)) $(uses_$(1):%=$(objects)/%.o)
-	swiftc $(sanitized) $(language) -package-name fusebox -I $(BUILD) $(headers) $(flags_$(1)) -wmo -module-name $(1) \
-		-emit-module -emit-module-path $(BUILD)/$(1).swiftmodule -c -o $$@ $$(filter %.swift,$$^)
+	swiftc $(ours) $(flags_$(1)) -module-name $(1) -emit-module -emit-module-path $(BUILD)/$(1).swiftmodule \
+		-c -o $$@ $$(filter %.swift,$$^)
 endef
 $(foreach name,$(modules),$(eval $(call module,$(name))))
 
@@ -86,11 +87,10 @@ closure = $(sort $(1) $(foreach name,$(1),$(call closure,$(uses_$(name)))))
 
 define fuzzer
 $(BUILD)/$(1)-fuzzer: $(ROOT)/Fuzzing/$(file_$(1)).swift $(shares_$(1)) $(patsubst %,$(objects)/%.o,$(call closure,$(uses_$(1))))
-	swiftc $(sanitized) $(language) -package-name fusebox -I $(BUILD) $(headers) -wmo -module-name $(file_$(1)) \
-		-c -o $(BUILD)/$(1).o $$(filter %.swift,$$^)
+	swiftc $(ours) -module-name $(file_$(1)) -c -o $(BUILD)/$(1).o $$(filter %.swift,$$^)
 	swiftc -sanitize=fuzzer,address -o $$@ $(BUILD)/$(1).o $$(filter %.o,$$^) $(libraries)
 endef
-$(foreach name,trace json redaction encodings sql configuration evals,$(eval $(call fuzzer,$(name))))
+$(foreach name,$(patsubst file_%,%,$(filter file_%,$(.VARIABLES))),$(eval $(call fuzzer,$(name))))
 
 # FuseboxHTTP and the parser of HTTP/1.1, instrumented, on the modules of the release build.
 release := $(ROOT)/.build/release

@@ -1,9 +1,7 @@
 package import FuseboxHTTP
 package import Hummingbird
-import HummingbirdCore
 import HummingbirdHTTP2
 package import Logging
-import NIOCore
 
 /// The gRPC server, as `serve` runs it beside the HTTP one.
 ///
@@ -14,20 +12,11 @@ package func buildGRPCApplication(
     _ configuration: HTTPConfiguration, port: Int, pipeline: ExportPipeline, connections: ConnectionLedger,
     contexts: TLSContexts?, logger: Logger, onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
 ) -> some ApplicationProtocol {
-    let accept = AcceptLimit(ledger: connections)
-    return Application(
-        responder: GRPCResponder(pipeline: pipeline),
-        server: HTTPServerBuilder { responder in
-            let channel = BoundedHTTP2Channel(
-                HTTP2Channel(responder: responder, configuration: configuration.http2), silenceMax: configuration.silenceMax)
-            return ServerChannels.wrapped(channel, connections: connections, contexts: contexts)
-        },
-        configuration: .init(
-            address: .hostname(configuration.host, port: port), serverName: "fusebox",
-            availableConnectionsDelegate: accept),
-        onServerRunning: { channel in
-            accept.serves(channel)
-            await onRunning(channel.localAddress?.port ?? port)
-        },
-        logger: logger)
+    ServerChannels.application(
+        responder: GRPCResponder(pipeline: pipeline), host: configuration.host, port: port, connections: connections,
+        contexts: contexts, logger: logger, onRunning: onRunning
+    ) { responder in
+        BoundedHTTP2Channel(
+            HTTP2Channel(responder: responder, configuration: configuration.http2), silenceMax: configuration.silenceMax)
+    }
 }

@@ -1,8 +1,6 @@
 package import Hummingbird
-import HummingbirdCore
 import Ingest
 package import Logging
-import NIOCore
 package import PrometheusText
 
 /// What the HTTP side needs to know.
@@ -40,20 +38,10 @@ package func buildApplication(
             constantFamilies: configuration.constantFamilies),
         api: APIRoutes(context: questions, writer: pipeline.writer), page: PageRoutes(folder: configuration.pageFolder),
         access: pipeline.access)
-    let accept = AcceptLimit(ledger: connections)
-    return Application(
-        responder: responder,
-        server: HTTPServerBuilder { responder in
-            ServerChannels.wrapped(
-                ServerChannels.http1(configuration, responder: responder, logger: logger), connections: connections,
-                contexts: contexts)
-        },
-        configuration: .init(
-            address: .hostname(configuration.host, port: configuration.port), serverName: "fusebox",
-            availableConnectionsDelegate: accept),
-        onServerRunning: { channel in
-            accept.serves(channel)
-            await onRunning(channel.localAddress?.port ?? configuration.port)
-        },
-        logger: logger)
+    return ServerChannels.application(
+        responder: responder, host: configuration.host, port: configuration.port, connections: connections, contexts: contexts,
+        logger: logger, onRunning: onRunning
+    ) { responder in
+        ServerChannels.http1(configuration, responder: responder, logger: logger)
+    }
 }

@@ -5,9 +5,6 @@ package import TelemetryModel
 
 /// Takes spans in, one after the other: asks whether each is new, reads its columns, derives from it, and puts it in the group.
 package struct SpanGatherer {
-    /// Spans whose presence is prepared for together.
-    private static let preparedTogether = 256
-
     private let presence: SpanPresence
     private(set) var derivations: SpanDerivations
     /// Evals and counts that go with the next commit.
@@ -66,12 +63,7 @@ package struct SpanGatherer {
     ) throws(StoreError) -> Int {
         let floor = presence.retentionFloorUnixNano ?? .min
         var index = start
-        var prepared = start
         while index < batch.spans.count && group.spanCount < SegmentFormat.spansPerCommitMax {
-            if index == prepared {
-                prepared = min(index + Self.preparedTogether, batch.spans.count)
-                presence.prepare(batch.spans[index..<prepared])
-            }
             let span = batch.spans[index]
             index += 1
             if span.endTimeUnixNano <= floor {

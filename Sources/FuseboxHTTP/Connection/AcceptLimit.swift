@@ -1,12 +1,12 @@
 import HummingbirdCore
-package import NIOCore
+import NIOCore
 import Synchronization
 
 /// Leaves connections in the system's backlog while as many are open as there are file descriptors for.
 ///
 /// One past the limit of connections is closed by ``CountedChildChannel``, but on its own event loop, which may be behind: without
 /// this, a burst would take the store's descriptors too. One for each server; all count in the same ledger.
-package final class AcceptLimit: AvailableConnectionsDelegate {
+final class AcceptLimit: AvailableConnectionsDelegate {
     /// How long until it is looked again, when another server's connections were the ones in the way.
     private static let pause = TimeAmount.milliseconds(5)
 
@@ -18,21 +18,21 @@ package final class AcceptLimit: AvailableConnectionsDelegate {
     private let ledger: ConnectionLedger
     private let state = Mutex(State())
 
-    package init(ledger: ConnectionLedger) {
+    init(ledger: ConnectionLedger) {
         self.ledger = ledger
     }
 
-    /// Tells it the server's channel, as soon as that is known.
-    package func serves(_ channel: any Channel) {
+    /// Tells it the server's channel, as soon as that is known; what was left in the backlog before is read then.
+    func serves(_ channel: any Channel) {
         state.withLock { $0.server = channel }
         channel.read()
     }
 
-    package func connectionOpened() { ledger.accepted() }
+    func connectionOpened() { ledger.accepted() }
 
-    package func connectionClosed() { ledger.closed() }
+    func connectionClosed() { ledger.closed() }
 
-    package func isAcceptingNewConnections() -> Bool {
+    func isAcceptingNewConnections() -> Bool {
         if ledger.hasDescriptors { return true }
         readLater()
         return false

@@ -103,7 +103,8 @@ package final class ConnectionLedger: Sendable {
     }
 }
 
-/// Closes connections past the limit as soon as they are accepted, so that no backlog of them can build up.
+/// Closes connections past the limit as soon as they are accepted, so that no backlog of them can build up. Those that stay have their
+/// tasks on their own event loop.
 package struct CountedChildChannel<Base: ServerChildChannel>: ServerChildChannel {
     package typealias Value = Base.Value
 

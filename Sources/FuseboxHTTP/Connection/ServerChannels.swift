@@ -1,15 +1,39 @@
 import HTTPTypes
+package import Hummingbird
 package import HummingbirdCore
 package import HummingbirdHTTP2
-import Logging
+package import Logging
 package import NIOCore
 import OTLP
 import Synchronization
 
 /// How connections are made up, for both servers.
 package enum ServerChannels {
-    /// A channel behind the limits of connections, and behind TLS where it is on.
-    package static func wrapped<Base: ServerChildChannel>(
+    /// A server on channels behind the limits of connections, and behind TLS where it is on.
+    ///
+    /// - Parameters:
+    ///   - port: 0 takes any free one.
+    ///   - onRunning: called with the port once the server listens.
+    ///   - channel: makes a channel that speaks the server's protocol.
+    package static func application<Responder: HTTPResponder, Base: ServerChildChannel>(
+        responder: Responder, host: String, port: Int, connections: ConnectionLedger, contexts: TLSContexts?, logger: Logger,
+        onRunning: @escaping @Sendable (Int) async -> Void,
+        channel: @escaping @Sendable (@escaping HTTPChannelHandler.Responder) -> Base
+    ) -> some ApplicationProtocol where Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
+        let accept = AcceptLimit(ledger: connections)
+        return Application(
+            responder: responder,
+            server: HTTPServerBuilder { wrapped(channel($0), connections: connections, contexts: contexts) },
+            configuration: .init(
+                address: .hostname(host, port: port), serverName: "fusebox", availableConnectionsDelegate: accept),
+            onServerRunning: { server in
+                accept.serves(server)
+                await onRunning(server.localAddress?.port ?? port)
+            },
+            logger: logger)
+    }
+
+    private static func wrapped<Base: ServerChildChannel>(
         _ base: Base, connections: ConnectionLedger, contexts: TLSContexts?
     ) -> any ServerChildChannel {
         guard let contexts else { return CountedChildChannel(base, ledger: connections) }

@@ -41,7 +41,8 @@ struct IdentityFilter {
     /// Adds a key; `true` when it may have been there before.
     @inline(__always)
     mutating func insert(_ trace: TraceID, _ span: SpanID) -> Bool {
-        let hash = Self.hash(trace, span)
+        let hash = ByteHash.mix(
+            ByteHash.mix(trace.high ^ Self.seed, trace.low ^ 0x9E37_79B9_7F4A_7C15), span.value ^ 0xD6E8_FEB8_6659_FD93)
         let second = ByteHash.mix(hash, 0x9FB2_1C65_1E98_DF25)
         for index in layers.indices where contains(index, hash, second) { return true }
         if layers.last.map({ $0.keysLeft == 0 }) ?? true {
@@ -49,21 +50,6 @@ struct IdentityFilter {
         }
         set(layers.count - 1, hash, second)
         return false
-    }
-
-    /// Reads what `insert` will read first of a key. When many keys are touched in a row, the waits for memory overlap, and `insert` has
-    /// none. The result only keeps the compiler from leaving it out.
-    @inline(__always)
-    func touch(_ trace: TraceID, _ span: SpanID) -> UInt64 {
-        let hash = Self.hash(trace, span)
-        var read: UInt64 = 0
-        for index in layers.indices { read ^= layers[index].words[block(index, hash)] }
-        return read
-    }
-
-    @inline(__always)
-    private static func hash(_ trace: TraceID, _ span: SpanID) -> UInt64 {
-        ByteHash.mix(ByteHash.mix(trace.high ^ seed, trace.low ^ 0x9E37_79B9_7F4A_7C15), span.value ^ 0xD6E8_FEB8_6659_FD93)
     }
 
     @inline(__always)

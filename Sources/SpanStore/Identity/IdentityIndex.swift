@@ -26,10 +26,6 @@ struct IdentityIndex {
         filter.insert(trace, span) || older.mayHold(trace)
     }
 
-    /// Reads what `insert` will read of a key: see `IdentityFilter.touch`.
-    @inline(__always)
-    func touch(_ trace: TraceID, _ span: SpanID) -> UInt64 { filter.touch(trace, span) }
-
     /// Learns of the segments that are found at start.
     mutating func load(_ entries: [SegmentLedger.Entry], open: (Int64) throws -> SegmentReader?) throws {
         var first = entries.endIndex

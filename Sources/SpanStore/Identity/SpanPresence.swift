@@ -18,7 +18,6 @@ package final class SpanPresence {
     private let ledger: SegmentLedger
     private let gate: CommitGate
     private var identities = IdentityIndex()
-    private var touched: UInt64 = 0
 
     /// Learns which spans a store holds.
     package init(_ store: SpanStore) throws(StoreError) {
@@ -39,14 +38,6 @@ package final class SpanPresence {
 
     /// What was committed, for rebuilding the derivations.
     package var history: SpanHistory { SpanHistory(connection) }
-
-    /// Brings near what `isCertainlyNew` reads of spans that are asked for soon: their waits for memory overlap when they are brought
-    /// together. A few hundred at a time stay in the processor's caches.
-    package func prepare(_ spans: ArraySlice<SpanRecord>) {
-        var read: UInt64 = 0
-        for span in spans { read ^= identities.touch(span.traceID, span.spanID) }
-        touched = read
-    }
 
     /// Whether the span is certainly new: it was neither stored nor asked for before. From then on it is known, so whoever asks must
     /// store it, or forget all that waits for the commit.
