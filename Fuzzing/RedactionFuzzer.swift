@@ -39,13 +39,13 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     } catch {
         // What our decoder takes, redaction takes; a value too deep is found by either.
         if let error = error as? OTLPDecodingError, case .malformed(.tooDeep) = error { return 0 }
-        require(decoded == nil, "refused what decodes")
+        require(decoded == nil, "refused what decodes: \(error)")
     }
     return 0
 }
 
-private func require(_ condition: Bool, _ message: StaticString) {
-    if !condition { fatalError("\(message)") }
+private func require(_ condition: Bool, _ message: @autoclosure () -> String) {
+    if !condition { fatalError(message()) }
 }
 
 private func check(_ pattern: Pattern, _ text: [UInt8]) {

@@ -3,8 +3,10 @@
 #
 #   scripts/fuzz.sh [EXECUTIONS] [TARGET...]     of each target, 1,000,000 unless said; the corpus it grows stays in .build/fuzz
 #
-# Targets: trace (content encodings, the protobuf decoder and what follows it), json (OTLP/JSON), redaction (patterns, and requests that
-# are rewritten), encodings (gzip, deflate, zstd), http (HTTP/1.1 framing), sql (questions and their parameters), configuration
+# FUSEBOX_FUZZ_SEED is the seed that chance begins with, another one each time unless said.
+#
+# Targets: trace (content encodings, the protobuf decoder and what follows it), signal (logs and metrics in protobuf), json (OTLP/JSON),
+# redaction (patterns, and requests that are rewritten), encodings (gzip, deflate, zstd), http (HTTP/1.1 framing), sql (questions and their parameters), configuration
 # (fusebox.yaml, prices.yaml), evals (files of evals). Seeds are Fuzzing/corpus and, for trace, the captured requests of
 # Tests/Fixtures/otlp. A crash leaves its input in .build/fuzz/crash-* and ends with status 77; the head of Fuzzing/*Fuzzer.swift says
 # what counts as one. Fuzzing/build.mk builds them, every module instrumented but for http, which takes those below ours from the release
@@ -14,7 +16,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 executions=${1:-1000000}
 [ $# -eq 0 ] || shift
-known='trace json redaction encodings http sql configuration evals'
+known='trace signal json redaction encodings http sql configuration evals'
 targets=${*:-$known}
 build="${FUSEBOX_FUZZ_BUILD:-$root/.build/fuzz}"
 mkdir -p "$build/corpus" "$build/seeds"
@@ -57,18 +59,20 @@ if needs http; then scripts/release.sh fusebox >&2; fi
 make --file Fuzzing/build.mk --jobs "$(getconf _NPROCESSORS_ONLN)" ROOT="$root" BUILD="$build" $fuzzers >&2
 cd "$build"
 
-# Seeds: each captured trace request with the byte that says how it is encoded, as the file's headers tell.
+# Seeds: each captured request, behind the byte that says how it is encoded (trace), or what it is of (signal: none is encoded).
+mkdir -p seeds/trace seeds/signal
 for body in "$root"/Tests/Fixtures/otlp/*/*.bin; do
-    headers="${body%.bin}.json-headers"
-    grep -q '"signal": *"traces"' "$headers" || continue
-    encoding='\000'
-    case "$(tr -d ' \n' <"$headers" | tr '[:upper:]' '[:lower:]')" in
-    *'"content-encoding","gzip"'*) encoding='\001' ;;
-    *'"content-encoding","deflate"'*) encoding='\002' ;;
+    headers=$(tr -d ' \n' <"${body%.bin}.json-headers" | tr '[:upper:]' '[:lower:]')
+    first='\000'
+    case "$headers" in
+    *'"content-encoding","gzip"'*) first='\001' ;;
+    *'"content-encoding","deflate"'*) first='\002' ;;
+    *'"signal":"metrics"'*) first='\001' ;;
     esac
-    seed="seeds/$(basename "$(dirname "$body")")-$(basename "$body")"
+    target=signal
+    case "$headers" in *'"signal":"traces"'*) target=trace ;; esac
     # shellcheck disable=SC2059  # the format is the byte
-    { printf "$encoding" && cat "$body"; } >"$seed"
+    { printf "$first" && cat "$body"; } >"seeds/$target/$(basename "$(dirname "$body")")-$(basename "$body")"
 done
 
 # The timeout is by the clock on the wall: a process that somebody stops for a while is no hang.
@@ -76,8 +80,11 @@ done
 export SWIFT_BACKTRACE=enable=no
 for target in $targets; do
     echo "fuzz: $target" >&2
-    seeds=$root/Fuzzing/corpus/$target
-    [ "$target" = trace ] && seeds=seeds
-    nice -n 10 "./$target-fuzzer" -runs="$executions" -artifact_prefix="$build/" -max_len="${FUSEBOX_FUZZ_LENGTH:-4096}" \
-        -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 "corpus/$target" "$seeds"
+    seeds=
+    for folder in "$root/Fuzzing/corpus/$target" "seeds/$target"; do
+        [ ! -d "$folder" ] || seeds="$seeds $folder"
+    done
+    # shellcheck disable=SC2086  # folders are words
+    nice -n 10 "./$target-fuzzer" -runs="$executions" -seed="${FUSEBOX_FUZZ_SEED:-0}" -max_len="${FUSEBOX_FUZZ_LENGTH:-4096}" \
+        -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 -artifact_prefix="$build/" "corpus/$target" $seeds
 done

@@ -43,7 +43,7 @@ for part in "${parts[@]}"; do
         fi
         FUSEBOX_EXAMPLES_PYTHON=.venv-examples/bin/python pytest Tests/EndToEnd/test_examples.py
         ;;
-    fuzz) scripts/fuzz.sh 20000000 || status=1 ;;
+    fuzz) FUSEBOX_FUZZ_SEED=$FUSEBOX_SEED scripts/fuzz.sh 20000000 || status=1 ;;
     *) echo "nightly: there is no part $part" >&2 && exit 2 ;;
     esac
 done

@@ -6,6 +6,7 @@
 # The Python packages of Tests/EndToEnd/requirements.txt go to .venv, made once and again when that file changes.
 # FUSEBOX_KILL_ROUNDS sets how often the durability test kills the server (300), FUSEBOX_POWER_STATES how many losses of power are replayed
 # (1000), FUSEBOX_FLIPS how many bits are flipped (500), FUSEBOX_FUZZ_EXECUTIONS how much is fuzzed (20000). scripts/nightly.sh sets all higher.
+# FUSEBOX_FUZZ_SEED is what fuzzing chooses by: one tree gives one answer here (1), and the search goes on elsewhere (make fuzz, nightly).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -84,6 +85,7 @@ if [ ! -x scripts/fuzz.sh ]; then
 elif ! has_fuzzer; then
     left_out 'fuzzing' 'this toolchain has no libFuzzer'
 else
+    export FUSEBOX_FUZZ_SEED=${FUSEBOX_FUZZ_SEED:-1}
     part 'fuzzing' scripts/fuzz.sh "${FUSEBOX_FUZZ_EXECUTIONS:-20000}"
 fi
 

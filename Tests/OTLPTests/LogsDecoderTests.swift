@@ -76,6 +76,17 @@ struct LogsDecoderTests {
         }
     }
 
+    @Test(
+        "A field of the wrong wire type is refused in a resource too, which is kept as it came",
+        arguments: [
+            TestRequests.resource { $0.fixed64(2, 1) }, TestRequests.resource { $0.varint(3, 1) },
+            TestRequests.resource { $0.message(3) { $0.varint(2, 1) } },
+            TestRequests.resource { $0.message(1) { $0.message(2) { $0.varint(1, 1) } } },
+        ])
+    func wrongWireTypes(bytes: [UInt8]) {
+        #expect(throws: OTLPDecodingError.self) { try LogsDecoder().decode(bytes) }
+    }
+
     @Test func mutatedRequestsAreReadAlikeWhereBothReadThem() throws {
         var mutations = Mutations(of: LogRequests.seeds, seed: 20_261_128)
         var counts = (both: 0, neither: 0, oursOnly: 0, theirsOnly: 0)

@@ -41,6 +41,14 @@ struct MalformedRequestTests {
             TestRequests.attribute([0x08, 0x01]), TestRequests.attribute([0x12, 0x01, 0x01]),
             TestRequests.attribute([0x2A, 0x02, 0x08, 0x01]), TestRequests.scope { $0.varint(3, 1) },
             TestRequests.scope { $0.message(1) { $0.varint(1, 1) } },
+            // A value that another one replaces, and what is kept of a resource without being looked at.
+            TestRequests.span {
+                $0.message(9) {
+                    $0.lengthDelimited(2, [0x08, 0x01]); $0.lengthDelimited(2, [])
+                }
+            },
+            TestRequests.resource { $0.fixed32(2, 1) }, TestRequests.resource { $0.varint(3, 1) },
+            TestRequests.resource { $0.message(3) { $0.varint(2, 1) } },
         ])
     func wrongWireTypes(bytes: [UInt8]) {
         do throws(OTLPDecodingError) {

@@ -12,6 +12,13 @@ enum TestRequests {
         return writer.bytes
     }
 
+    /// A request whose one resource `body` writes.
+    static func resource(_ body: (inout WireWriter) -> Void) -> [UInt8] {
+        var writer = WireWriter()
+        writer.message(1) { $0.message(1, body) }
+        return writer.bytes
+    }
+
     /// A request with one span of valid ids and times, and what `body` adds to it.
     static func span(_ body: (inout WireWriter) -> Void) -> [UInt8] {
         scope { scope in

@@ -52,7 +52,7 @@ struct LogsDecoderOutput: ~Copyable {
             switch tag.field {
             case 1:
                 let resource = try reader.lengthDelimited(tag)
-                try check(bytes, resource, attributes: 1)
+                try ResourceCheck.resource(bytes, resource, valueDepthMax: limits.valueDepthMax)
                 resources[index].encoded = ByteSlice(resource)
             case 2: try scopeLogs(bytes, reader.lengthDelimited(tag), resource: index)
             case 3: resources[index].schemaURL = text(bytes, try reader.lengthDelimited(tag))
@@ -90,18 +90,6 @@ struct LogsDecoderOutput: ~Copyable {
             case 3: try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(tag), depth: 0, limit: limits.valueDepthMax)
             case 4: _ = try reader.varint(tag)
             default: try reader.skip(tag)
-            }
-        }
-    }
-
-    /// Checks a message that is kept encoded: attributes in one field, nothing else of interest.
-    private func check(_ bytes: RawSpan, _ range: WireRange, attributes field: Int) throws(WireError) {
-        var reader = WireReader(bytes, range: range)
-        while let tag = try reader.nextTag() {
-            if tag.field == field {
-                try AnyValueCheck.keyValue(bytes, reader.lengthDelimited(tag), depth: 0, limit: limits.valueDepthMax)
-            } else {
-                try reader.skip(tag)
             }
         }
     }

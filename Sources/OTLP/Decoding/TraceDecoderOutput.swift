@@ -81,7 +81,7 @@ struct TraceDecoderOutput: ~Copyable {
             if tag.field == 1 {
                 try attribute(bytes, reader.lengthDelimited(tag))
             } else {
-                try reader.skip(tag)
+                try ResourceCheck.field(bytes, tag, &reader)
             }
         }
         resources[index].encoded = ByteSlice(range)
@@ -345,6 +345,8 @@ struct TraceDecoderOutput: ~Copyable {
             case 1:
                 keyRange = try reader.lengthDelimited(tag)
             case 2:
+                // Of values that come twice the last one counts; what goes before it must be readable all the same.
+                if let valueRange { try AnyValueCheck.value(bytes, valueRange, depth: 0, limit: limits.valueDepthMax) }
                 valueRange = try reader.lengthDelimited(tag)
             case 3: _ = try reader.varint(tag)  // key_strindex, of profiles only
             default: try reader.skip(tag)
