@@ -60,7 +60,12 @@ final class SegmentRows {
         case .duration:
             guard allHaveEnds else { return shown.set(index, .other) }
             try prepare(index, .durations, .fixed, FixedColumn.duration)
+        case .endTime: try prepareEnds(index)
         case .text(let space, let name): try prepare(index, .texts, space, name)
+        case .spanID: try prepare(index, .identifiers, .fixed, FixedColumn.spanID)
+        case .parentSpanID: try prepare(index, .identifiers, .fixed, FixedColumn.parentSpanID)
+        case .traceID: try prepare(index, FixedColumn.traceIndex) { try traceIDs().map(\.hexadecimal) }
+        case .serviceName: try prepare(index, FixedColumn.resource) { try serviceNames() }
         case nil: shown.set(index, .null)
         default: shown.set(index, .other)
         }
@@ -69,6 +74,25 @@ final class SegmentRows {
     private func prepare(_ index: Int, _ kind: ShownColumn.Kind, _ space: ColumnSpace, _ name: String) throws {
         guard let column = try reader.column(space, name) else { return shown.set(index, .null) }
         shown.set(index, kind, column)
+    }
+
+    /// Shows a column of numbers as the texts of a table that it counts.
+    private func prepare(_ index: Int, _ name: String, _ texts: () throws -> [String]) throws {
+        guard let column = try reader.column(.fixed, name), column.positions == nil, case .integers(let values) = column.values else {
+            return shown.set(index, .other)
+        }
+        let texts = try texts()
+        // What counts past the table is told of when it is asked for.
+        guard values.allSatisfy({ texts.indices.contains(Int($0)) }) else { return shown.set(index, .other) }
+        shown.set(index, numbers: values.map { UInt32(truncatingIfNeeded: $0) }, of: texts)
+    }
+
+    /// Ends are not stored, but starts and durations are.
+    private func prepareEnds(_ index: Int) throws {
+        guard let start = try startColumn.get(), let duration = try durationColumn.get(), start.positions == nil,
+            duration.positions == nil, case .integers(let starts) = start.values, case .integers(let durations) = duration.values
+        else { return shown.set(index, .other) }
+        shown.set(index, integers: zip(starts, durations).map { $0 &+ $1 })
     }
 
     /// Whether the directory says that no span of the segment is without an end, which is 0.

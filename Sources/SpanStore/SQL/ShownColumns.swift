@@ -10,6 +10,8 @@ struct ShownColumn {
         /// Durations of spans that all have an end: never negative.
         case durations
         case texts
+        /// Span ids, shown as their digits.
+        case identifiers
         /// A value that is put together.
         case other
     }
@@ -23,6 +25,7 @@ struct ShownColumn {
     /// For each row the position of its value, or -1; `nil` when every row has one.
     var positions: UnsafePointer<Int32>?
     var integers: UnsafePointer<Int64>?
+    var words: UnsafePointer<UInt64>?
     /// Texts by position, or by number where there are `numbers`, as ranges of `bytes`.
     var ranges: UnsafePointer<TextRange>?
     var numbers: UnsafePointer<UInt32>?
@@ -61,9 +64,34 @@ final class ShownColumns {
             (shown.ranges, shown.bytes) = keep(entries, of: column.bytes)
             shown.numbers = keep(numbers)
         case (.texts, .texts(let ranges)): (shown.ranges, shown.bytes) = keep(ranges, of: column.bytes)
+        case (.identifiers, .fixed(let words)): shown.words = keep(words)
         default: return set(index, .other)
         }
         shown.positions = column.positions.map { keep($0) }
+        columns[index] = shown
+    }
+
+    /// Shows integers of which every row has one.
+    func set(_ index: Int, integers: [Int64]) {
+        var shown = ShownColumn(kind: .integers)
+        shown.integers = keep(integers)
+        columns[index] = shown
+    }
+
+    /// Shows for each row one of a table's texts, by number.
+    ///
+    /// - Parameter numbers: below the count of texts.
+    func set(_ index: Int, numbers: [UInt32], of texts: [String]) {
+        var shown = ShownColumn(kind: .texts)
+        var bytes: [UInt8] = []
+        var ranges: [Range<Int>] = []
+        for text in texts {
+            let start = bytes.count
+            bytes.append(contentsOf: text.utf8)
+            ranges.append(start..<bytes.count)
+        }
+        (shown.ranges, shown.bytes) = keep(ranges, of: bytes)
+        shown.numbers = keep(numbers)
         columns[index] = shown
     }
 

@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+import TelemetryModel
 
 /// Registers the virtual table `spans` on a connection. The callbacks turn SQLite's C calls into `SpansScan` and back; nothing of C
 /// goes further in.
@@ -254,6 +255,12 @@ enum SpansModule {
             if let numbers = column.numbers { position = Int(numbers[position]) }
             let range = ranges[position]
             result(context, UnsafeBufferPointer(start: column.bytes.map { $0 + range.offset }, count: range.count))
+            return SQLITE_OK
+        case .identifiers:
+            let position = column.position(row)
+            guard position >= 0, let words = column.words else { break }
+            var digits = SpanID(words[position]).hexadecimalDigits
+            withUnsafeBytes(of: &digits) { result(context, $0.bindMemory(to: UInt8.self)) }
             return SQLITE_OK
         case .other: return attempt(base) { try $0.segment?.withValue(row, column: index) { result(context, $0) } }
         case .null, .unknown: break
