@@ -125,6 +125,43 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func rowsComeInTheOrderOfSeveralTexts(merged: Bool) throws {
+        let (fixture, _) = try filled(24, merged: merged)
+        let figures = "count(*), sum(tokens), percentile(duration_ns, 95), min(span_id), max(span_id) FROM spans"
+        for columns in [
+            ["tool_name", "stage"], ["service_name", "call_name", "stage"], ["trace_id", "name"], ["session_id", "tool_name"],
+            ["status_message", "tool_name", "service_name", "stage"], ["trace_id", "tool_name", "name", "session_id", "stage"],
+        ] {
+            let list = columns.joined(separator: ", ")
+            let hidden = columns.map { "+\($0)" }.joined(separator: ", ")
+            for condition in ["1", "tool_name IS NOT NULL", "service_name = 'svc1' OR tokens > 4000", "tool_name = 'none'"] {
+                #expect(
+                    try fixture.sql("SELECT \(list), \(figures) WHERE \(condition) GROUP BY \(list) ORDER BY \(hidden)")
+                        == fixture.sql("SELECT \(hidden), \(figures) WHERE \(condition) GROUP BY \(hidden) ORDER BY \(hidden)"),
+                    "\(list) \(condition)")
+                #expect(
+                    try fixture.sql("SELECT DISTINCT \(list) FROM spans WHERE \(condition) ORDER BY \(hidden)")
+                        == fixture.sql("SELECT DISTINCT \(hidden) FROM spans WHERE \(condition) ORDER BY \(hidden)"))
+            }
+            let mixed = columns.enumerated().map { $0.offset % 2 == 0 ? "\($0.element) DESC" : $0.element }
+            #expect(
+                try fixture.sql("SELECT \(list) FROM spans ORDER BY \(mixed.joined(separator: ", "))")
+                    == fixture.sql("SELECT \(list) FROM spans ORDER BY +\(mixed.joined(separator: ", +"))"), "\(list)")
+        }
+        let plan = try fixture.sql("EXPLAIN QUERY PLAN SELECT tool_name, stage, count(*) FROM spans GROUP BY 1, 2")
+        #expect(!plan.joined().contains { $0.contains("TEMP B-TREE") }, "\(plan)")
+    }
+
+    @Test(arguments: [false, true])
+    func aCallGoesByItsToolOrElseByItsStage(merged: Bool) throws {
+        let (fixture, _) = try filled(25, merged: merged)
+        #expect(try fixture.sql("SELECT count(*) FROM spans WHERE call_name IS NOT coalesce(tool_name, stage)") == [["0"]])
+        #expect(
+            try fixture.sql("SELECT DISTINCT call_name FROM spans ORDER BY 1")
+                == fixture.sql("SELECT DISTINCT coalesce(tool_name, stage) FROM spans ORDER BY 1"))
+    }
+
     @Test func theLatestSpansAreFoundWithoutSortingAll() throws {
         let fixture = try StoreFixture()
         for segment in 0..<20 {

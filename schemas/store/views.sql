@@ -61,7 +61,7 @@ WHERE outcome = 'timeout';
 
 -- One row a tool and stage of a service. Calls without a tool name go by their stage, as in the metrics.
 CREATE TEMP VIEW tools AS
-SELECT service_name, coalesce(tool_name, stage) AS tool_name, stage,
+SELECT service_name, call_name AS tool_name, stage,
     count(*) AS calls, sum(outcome = 'ok') AS ok, sum(outcome = 'error') AS errors, sum(outcome = 'timeout') AS timeouts,
     sum(outcome = 'rejected') AS rejected,
     percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 50) / 1e6 AS p50_ms,
@@ -69,7 +69,7 @@ SELECT service_name, coalesce(tool_name, stage) AS tool_name, stage,
     max(end_time_unix_nano) AS last_time_unix_nano
 FROM spans
 WHERE outcome IS NOT NULL
-GROUP BY service_name, coalesce(tool_name, stage), stage;
+GROUP BY service_name, call_name, stage;
 
 -- One row a workflow of a service, from its traces.
 CREATE TEMP VIEW workflows AS

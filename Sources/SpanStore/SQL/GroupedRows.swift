@@ -1,13 +1,15 @@
-/// Spans of several segments in the order of a text: the rows of each segment are put into groups of one text each, and the groups
-/// are sorted, which compares no rows. Holds all segments open.
+/// Spans of several segments in the order of some texts: the rows of each segment are put into groups of one combination each, and the
+/// groups are sorted, which compares no rows. Holds all segments open.
 final class GroupedRows {
     /// With more spans SQLite sorts, which needs less memory.
     static let spansMax = 4_000_000
+    /// With more columns SQLite sorts.
+    static let columnsMax = 4
 
     struct Group {
         let segment: SegmentRows
         var rows: [Int32]
-        fileprivate var rank: Int
+        fileprivate var rank = 0
         /// Whether no more rows of its segment come after these.
         var isLast = false
     }
@@ -16,33 +18,46 @@ final class GroupedRows {
     private var nextGroup = 0
 
     init(
-        _ entries: [SegmentCatalog.Entry], _ order: SpansPlan.Order,
+        _ entries: [SegmentCatalog.Entry], _ orders: [SpansPlan.Order],
         open: (SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)?
     ) throws {
-        var gathered: [(text: [UInt8]?, group: Group)] = []
+        var texts: [[[UInt8]?]] = []
         for entry in entries {
             guard let opened = try open(entry) else { continue }
-            for (text, rows) in try opened.segment.groups(column: order.column, opened.rows) {
-                gathered.append((text, Group(segment: opened.segment, rows: rows, rank: 0)))
+            for group in try opened.segment.groups(columns: orders.map(\.column), opened.rows) {
+                texts.append(group.texts)
+                groups.append(Group(segment: opened.segment, rows: group.rows))
             }
         }
-        let texts = Set(gathered.compactMap(\.text)).sorted { $0.lexicographicallyPrecedes($1) }
-        var ranks: [[UInt8]: Int] = [:]
-        for (rank, text) in texts.enumerated() { ranks[text] = rank + 1 }
-        // NULL comes before any text.
-        groups = gathered.map { text, group in
-            var group = group
-            group.rank = text.flatMap { ranks[$0] } ?? 0
-            return group
-        }
-        groups.sort { order.isDescending ? $0.rank > $1.rank : $0.rank < $1.rank }
+        for (index, rank) in Self.ranks(texts, orders).enumerated() { groups[index].rank = rank }
+        groups.sort { $0.rank < $1.rank }
         var seen: Set<ObjectIdentifier> = []
         for index in groups.indices.reversed() {
             groups[index].isLast = seen.insert(ObjectIdentifier(groups[index].segment)).inserted
         }
     }
 
-    /// The next rows, all of one text; `nil` at the end.
+    /// For each combination of texts its place in the order; the same for the same texts.
+    private static func ranks(_ texts: [[[UInt8]?]], _ orders: [SpansPlan.Order]) -> [Int] {
+        var ranks = [Int](repeating: 0, count: texts.count)
+        for (column, order) in orders.enumerated() {
+            let sorted = Set(texts.compactMap { $0[column] }).sorted { $0.lexicographicallyPrecedes($1) }
+            // NULL, 0, comes before any text.
+            var places: [[UInt8]: Int] = [:]
+            for (place, text) in sorted.enumerated() { places[text] = place + 1 }
+            let combined = texts.indices.map { index -> Int in
+                let place = texts[index][column].flatMap { places[$0] } ?? 0
+                return ranks[index] * (sorted.count + 1) + (order.isDescending ? sorted.count - place : place)
+            }
+            // Counted anew, so that they stay small however many columns there are.
+            var dense: [Int: Int] = [:]
+            for (place, rank) in Set(combined).sorted().enumerated() { dense[rank] = place }
+            ranks = combined.map { dense[$0] ?? 0 }
+        }
+        return ranks
+    }
+
+    /// The next rows, all of the same texts; `nil` at the end.
     func next() -> Group? {
         guard nextGroup < groups.count else { return nil }
         defer {

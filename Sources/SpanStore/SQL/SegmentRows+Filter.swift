@@ -28,7 +28,7 @@ extension SegmentRows {
             return try tableRows(FixedColumn.resource, filter, rows) { try serviceNames().map { Array($0.utf8) } }
         case .scopeName:
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
-        case .scopeVersion, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return rows
+        case .scopeVersion, .callName, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
         }
     }
@@ -137,58 +137,5 @@ extension SegmentRows {
         guard let column = try reader.column(.fixed, FixedColumn.start) else { return ([], []) }
         let sorted = (rows ?? allRows).map { (start: column.integer(Int($0)) ?? 0, row: $0) }.sorted { $0 < $1 }
         return (sorted.map(\.row), sorted.map(\.start))
-    }
-
-    /// The rows by the text that they have in a column, in groups of one text each; `nil` is the group without one.
-    func groups(column index: Int, _ rows: [Int32]?) throws -> [(text: [UInt8]?, rows: [Int32])] {
-        let numbers: (Int) -> Int
-        let texts: [[UInt8]]
-        switch source(index) {
-        case .traceID:
-            texts = try traceIDs().map { Array($0.hexadecimal.utf8) }
-            let column = try reader.column(.fixed, FixedColumn.traceIndex)
-            numbers = { Int(column?.integer($0) ?? -1) }
-        case .serviceName:
-            texts = try serviceNames().map { Array($0.utf8) }
-            let column = try reader.column(.fixed, FixedColumn.resource)
-            numbers = { Int(column?.integer($0) ?? -1) }
-        case .text(let space, let name):
-            let column = try reader.column(space, name)
-            (texts, numbers) = Self.numbered(column, spanCount: reader.spanCount)
-        default: return [(nil, rows ?? allRows)]
-        }
-        var groups: [[Int32]] = Array(repeating: [], count: texts.count + 1)
-        for row in rows ?? allRows {
-            let number = numbers(Int(row))
-            groups[texts.indices.contains(number) ? number + 1 : 0].append(row)
-        }
-        return groups.enumerated().filter { !$0.element.isEmpty }.map {
-            ($0.offset == 0 ? nil : texts[$0.offset - 1], $0.element)
-        }
-    }
-
-    /// The distinct texts of a column, and for each row the number of its text, or -1.
-    private static func numbered(_ column: DecodedColumn?, spanCount: Int) -> ([[UInt8]], (Int) -> Int) {
-        guard let column else { return ([], { _ in -1 }) }
-        if case .dictionary(let entries, let indices) = column.values {
-            return (
-                entries.map { Array(column.bytes[$0]) },
-                { row in
-                    let position = column.position(row)
-                    return position < 0 ? -1 : Int(indices[position])
-                }
-            )
-        }
-        var known: [[UInt8]: Int] = [:]
-        var texts: [[UInt8]] = []
-        let numbers = (0..<spanCount).map { row -> Int in
-            guard case .text(let range) = column.value(row) else { return -1 }
-            let text = Array(column.bytes[range])
-            if let number = known[text] { return number }
-            known[text] = texts.count
-            texts.append(text)
-            return texts.count - 1
-        }
-        return (texts, { numbers[$0] })
     }
 }

@@ -22,6 +22,8 @@ final class SegmentRows {
     /// The columns behind an `attribute` source, by SQL column.
     private var attributeLookups: [[DecodedColumn]?]
     private var json = JSONWriter()
+    /// Put together once.
+    var callNames: NumberedTexts?
 
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
     init(_ reader: SegmentReader, attributes: [String]) {
@@ -64,8 +66,9 @@ final class SegmentRows {
         case .text(let space, let name): try prepare(index, .texts, space, name)
         case .spanID: try prepare(index, .identifiers, .fixed, FixedColumn.spanID)
         case .parentSpanID: try prepare(index, .identifiers, .fixed, FixedColumn.parentSpanID)
-        case .traceID: try prepare(index, FixedColumn.traceIndex) { try traceIDs().map(\.hexadecimal) }
-        case .serviceName: try prepare(index, FixedColumn.resource) { try serviceNames() }
+        case .traceID, .serviceName, .callName:
+            guard let numbered = try numbered(index) else { return shown.set(index, .other) }
+            shown.set(index, numbers: numbered.numbers, of: numbered.texts)
         case nil: shown.set(index, .null)
         default: shown.set(index, .other)
         }
@@ -74,17 +77,6 @@ final class SegmentRows {
     private func prepare(_ index: Int, _ kind: ShownColumn.Kind, _ space: ColumnSpace, _ name: String) throws {
         guard let column = try reader.column(space, name) else { return shown.set(index, .null) }
         shown.set(index, kind, column)
-    }
-
-    /// Shows a column of numbers as the texts of a table that it counts.
-    private func prepare(_ index: Int, _ name: String, _ texts: () throws -> [String]) throws {
-        guard let column = try reader.column(.fixed, name), column.positions == nil, case .integers(let values) = column.values else {
-            return shown.set(index, .other)
-        }
-        let texts = try texts()
-        // What counts past the table is told of when it is asked for.
-        guard values.allSatisfy({ texts.indices.contains(Int($0)) }) else { return shown.set(index, .other) }
-        shown.set(index, numbers: values.map { UInt32(truncatingIfNeeded: $0) }, of: texts)
     }
 
     /// Ends are not stored, but starts and durations are.
@@ -149,6 +141,9 @@ final class SegmentRows {
         case .text(let space, let name):
             guard let column = try column(index, space, name), case .text(let range) = column.value(row) else { return .null }
             return .text(column.bytes[range])
+        case .callName:
+            guard let numbered = try numbered(index), numbered.numbers[row] >= 0 else { return .null }
+            return .text(numbered.texts[Int(numbered.numbers[row])][...])
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
         case .firstAttribute(let keys): return try firstAttribute(keys, row, column: index)

@@ -80,18 +80,21 @@ final class ShownColumns {
 
     /// Shows for each row one of a table's texts, by number.
     ///
-    /// - Parameter numbers: below the count of texts.
-    func set(_ index: Int, numbers: [UInt32], of texts: [String]) {
+    /// - Parameter numbers: below the count of texts; negative where there is none.
+    func set(_ index: Int, numbers: [Int32], of texts: [[UInt8]]) {
         var shown = ShownColumn(kind: .texts)
         var bytes: [UInt8] = []
         var ranges: [Range<Int>] = []
         for text in texts {
             let start = bytes.count
-            bytes.append(contentsOf: text.utf8)
+            bytes.append(contentsOf: text)
             ranges.append(start..<bytes.count)
         }
         (shown.ranges, shown.bytes) = keep(ranges, of: bytes)
-        shown.numbers = keep(numbers)
+        shown.numbers = keep(numbers.map { UInt32(bitPattern: $0) })
+        if numbers.contains(where: { $0 < 0 }) {
+            shown.positions = keep(numbers.enumerated().map { $0.element < 0 ? -1 : Int32(truncatingIfNeeded: $0.offset) })
+        }
         columns[index] = shown
     }
 

@@ -6,6 +6,8 @@ enum SpansColumn {
         case serviceName, scopeName, scopeVersion
         case integer(ColumnSpace, String)
         case text(ColumnSpace, String)
+        /// The tool's name, or the stage: what a call goes by.
+        case callName
         case attributes, resourceAttributes, events, links
         /// A span attribute by its key, as `attr` gives it.
         case attribute(String)
@@ -69,6 +71,7 @@ enum SpansColumn {
             ])
         ),
         ("tool_arguments", "TEXT HIDDEN", .firstAttribute(["gen_ai.tool.call.arguments"])),
+        ("call_name", "TEXT HIDDEN", .callName),
     ]
 
     static let startTimeIndex = index(of: "start_time_unix_nano")

@@ -31,12 +31,13 @@ struct SpansPlan: Equatable {
     var terms: [Term] = []
     /// False when the query reads no column, as `count(*)` does.
     var readsColumns = true
-    var order: Order?
+    /// Columns that rows are given in the order of, the first above all.
+    var orders: [Order] = []
 
     var text: String {
         var parts = terms.map { "\($0.comparison.rawValue)\($0.column)" }
         if !readsColumns { parts.append("c") }
-        if let order { parts.append("\(order.isDescending ? "d" : "a")\(order.column)") }
+        for order in orders { parts.append("\(order.isDescending ? "d" : "a")\(order.column)") }
         return parts.joined(separator: ",")
     }
 
@@ -47,8 +48,8 @@ struct SpansPlan: Equatable {
             let number = Int(word.dropFirst()) ?? 0
             switch word.first {
             case "c": readsColumns = false
-            case "a": order = Order(column: number, isDescending: false)
-            case "d": order = Order(column: number, isDescending: true)
+            case "a": orders.append(Order(column: number, isDescending: false))
+            case "d": orders.append(Order(column: number, isDescending: true))
             case let letter?:
                 if let comparison = Comparison(rawValue: letter) { terms.append(Term(comparison: comparison, column: number)) }
             case nil: break

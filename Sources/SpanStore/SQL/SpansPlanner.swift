@@ -21,8 +21,8 @@ enum SpansPlanner {
             rows /= selectivity(comparison, source)
         }
         plan.readsColumns = info.pointee.colUsed != 0
-        plan.order = order(info, spans: spans, isSelective: rows * 4 < Double(spans), context)
-        info.pointee.orderByConsumed = plan.order == nil ? 0 : 1
+        plan.orders = orders(info, spans: spans, isSelective: rows * 4 < Double(spans), context)
+        info.pointee.orderByConsumed = plan.orders.isEmpty ? 0 : 1
         info.pointee.estimatedCost = max(rows, 1)
         info.pointee.estimatedRows = Int64(max(rows, 1))
         return plan
@@ -45,7 +45,7 @@ enum SpansPlanner {
         case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text: isText = true
         case .startTime, .endTime, .duration, .integer: isText = false
         case .attribute: isText = true
-        case .scopeVersion, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return nil
+        case .scopeVersion, .callName, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return nil
         }
         switch Int32(constraint.op) {
         case SQLITE_INDEX_CONSTRAINT_EQ:
@@ -103,18 +103,23 @@ enum SpansPlanner {
 
     // MARK: Order
 
-    /// The column in whose order the scan can give rows, when the query wants one; also for GROUP BY and DISTINCT.
-    private static func order(
+    /// The columns in whose order the scan can give rows, when the query wants some; also for GROUP BY and DISTINCT.
+    private static func orders(
         _ info: UnsafeMutablePointer<sqlite3_index_info>, spans: Int, isSelective: Bool, _ context: SpansModule.Context
-    ) -> SpansPlan.Order? {
-        guard info.pointee.nOrderBy == 1 else { return nil }
-        let term = info.pointee.aOrderBy[0]
-        let order = SpansPlan.Order(column: Int(term.iColumn), isDescending: term.desc != 0)
-        switch source(order.column, context) {
-        case .startTime: return order
-        // Few rows are sorted faster than they are found again in many segments.
-        case .traceID, .serviceName, .text: return spans <= GroupedRows.spansMax && !isSelective ? order : nil
-        default: return nil
+    ) -> [SpansPlan.Order] {
+        let orders = (0..<Int(info.pointee.nOrderBy)).map { index in
+            let term = info.pointee.aOrderBy[index]
+            return SpansPlan.Order(column: Int(term.iColumn), isDescending: term.desc != 0)
         }
+        if orders.count == 1, case .startTime = source(orders[0].column, context) { return orders }
+        // Few rows are sorted faster than they are found again in many segments.
+        guard orders.count <= GroupedRows.columnsMax, spans <= GroupedRows.spansMax, !isSelective else { return [] }
+        let areTexts = orders.allSatisfy { order in
+            switch source(order.column, context) {
+            case .traceID, .serviceName, .text, .callName: true
+            default: false
+            }
+        }
+        return areTexts ? orders : []
     }
 }

@@ -104,10 +104,10 @@ final class SpansScan {
         place.pointee.isAtEnd = false
         ordered = nil
         grouped = nil
-        if let order = plan.order, order.column == SpansColumn.startTimeIndex {
+        if let order = plan.orders.first, order.column == SpansColumn.startTimeIndex {
             try startOrdered(order)
         } else {
-            if let order = plan.order { grouped = try GroupedRows(candidates, order, open: open) }
+            if !plan.orders.isEmpty { grouped = try GroupedRows(candidates, plan.orders, open: open) }
             try advanceSegment()
         }
     }
