@@ -130,6 +130,51 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func aColumnSaysWhoseTokensCount(merged: Bool) throws {
+        let fixture = try calls(33, merged: merged)
+        let law = """
+            WITH counted AS MATERIALIZED (
+                SELECT trace_id, span_id, parent_span_id, service_name, start_time_unix_nano, tokens FROM spans
+                WHERE tokens IS NOT NULL AND coalesce(operation, '') NOT IN ('invoke_agent', 'chain')),
+            calls AS (SELECT * FROM counted AS outer_span WHERE NOT EXISTS (SELECT 1 FROM counted AS inner_span
+                WHERE inner_span.trace_id = outer_span.trace_id AND inner_span.parent_span_id = outer_span.span_id))
+            """
+        let trace = TraceID(high: 1, low: 7).hexadecimal
+        for condition in ["1", "trace_id = '\(trace)'", "service_name = 'svc1'", "trace_id = '\(trace)' AND tokens > 400"] {
+            let expected = try fixture.sql("\(law) SELECT span_id, tokens FROM calls WHERE \(condition) ORDER BY 1, 2")
+            #expect(!expected.isEmpty)
+            #expect(try fixture.sql("SELECT span_id, tokens FROM token_spans WHERE \(condition) ORDER BY 1, 2") == expected)
+            #expect(
+                try fixture.sql("SELECT span_id, tokens FROM spans WHERE +counts_tokens = 1 AND \(condition) ORDER BY 1, 2")
+                    == expected)
+        }
+        #expect(
+            try fixture.sql("SELECT trace_id, tokens FROM traces ORDER BY 1")
+                == fixture.sql(
+                    """
+                    \(law) SELECT trace_id, (SELECT sum(tokens) FROM calls WHERE calls.trace_id = spans.trace_id)
+                    FROM spans GROUP BY 1 ORDER BY 1
+                    """))
+        for condition in ["= 0", "<> 1", "IN (0, 1)", "IN (1, 2)", "> 0", "< 1", "IS NULL", "IS NOT NULL", "= NULL", "= 2"] {
+            #expect(
+                try fixture.sql("SELECT count(*) FROM spans WHERE counts_tokens \(condition)")
+                    == fixture.sql("SELECT count(*) FROM spans WHERE +counts_tokens \(condition)"), "\(condition)")
+        }
+    }
+
+    @Test func whoseTokensCountIsFoundAgainWhenSpansCome() throws {
+        let fixture = try StoreFixture()
+        try fixture.ingest(Batches.of([Batches.span(1, 1, ["tokens": 10])]))
+        let reader = try SQLReader(folder: fixture.folder)
+        let sum = { try reader.connection.integer("SELECT sum(tokens) FROM token_spans") }
+        #expect(try sum() == 10)
+        var child = Batches.span(1, 2, ["tokens": 7])
+        child.parentSpanID = SpanID(1)
+        try fixture.ingest(Batches.of([child]))
+        #expect(try sum() == 7)
+    }
+
     @Test(arguments: [
         "12", " 12x", "-7", "+9", "", "x", "- 1", "1e3", "9223372036854775808", "-9223372036854775809", "1.9", "--1",
     ])

@@ -4,23 +4,18 @@
 -- Model calls with their tokens, each counted once: wrappers that repeat their children's totals are left out, by operation or
 -- because a child of theirs has tokens of its own.
 CREATE TEMP VIEW token_spans AS
-WITH counted AS MATERIALIZED (
-    SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, provider, session_id, end_time_unix_nano,
-        tokens, input_tokens, output_tokens, cached_tokens,
-        CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
-    FROM spans
-    WHERE tokens IS NOT NULL
-        AND coalesce(operation, '') NOT IN ('invoke_agent', 'invoke_workflow', 'create_agent', 'chain', 'task', 'execute_task')
-)
-SELECT * FROM counted AS outer_span
-WHERE NOT EXISTS (
-    SELECT 1 FROM counted AS inner_span
-    WHERE inner_span.trace_id = outer_span.trace_id AND inner_span.parent_span_id = outer_span.span_id
-);
+SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, provider, session_id, end_time_unix_nano,
+    tokens, input_tokens, output_tokens, cached_tokens,
+    CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
+FROM spans
+WHERE counts_tokens = 1;
 
 -- One row a trace. Times are the earliest start and the latest end of the spans that are stored.
 CREATE TEMP VIEW traces AS
-WITH grouped AS (
+SELECT trace_id, start_time_unix_nano, end_time_unix_nano,
+    max(0, end_time_unix_nano - start_time_unix_nano) AS duration_ns,
+    service_name, workflow_name, root_name, root_status_code, span_count, error_count, timeout_count, tokens, session_id, eval_id
+FROM (
     SELECT trace_id,
         min(start_time_unix_nano) AS start_time_unix_nano,
         max(end_time_unix_nano) AS end_time_unix_nano,
@@ -31,17 +26,12 @@ WITH grouped AS (
         coalesce(max(CASE WHEN parent_span_id IS NULL THEN service_name END), max(service_name)) AS service_name,
         coalesce(max(CASE WHEN parent_span_id IS NULL THEN workflow_name END), max(workflow_name)) AS workflow_name,
         max(CASE WHEN parent_span_id IS NULL THEN status_code END) AS root_status_code,
+        sum(CASE WHEN counts_tokens = 1 THEN tokens END) AS tokens,
         max(session_id) AS session_id,
         max(eval_id) AS eval_id
     FROM spans
     GROUP BY trace_id
-),
-token_sums AS (SELECT trace_id, sum(tokens) AS tokens FROM token_spans GROUP BY trace_id)
-SELECT grouped.trace_id, start_time_unix_nano, end_time_unix_nano,
-    max(0, end_time_unix_nano - start_time_unix_nano) AS duration_ns,
-    service_name, workflow_name, root_name, root_status_code, span_count, error_count, timeout_count,
-    token_sums.tokens AS tokens, session_id, eval_id
-FROM grouped LEFT JOIN token_sums ON token_sums.trace_id = grouped.trace_id;
+);
 
 -- One row a conversation.
 CREATE TEMP VIEW sessions AS

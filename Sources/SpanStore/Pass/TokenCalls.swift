@@ -2,7 +2,8 @@ package import SQLite
 import TelemetryModel
 
 /// Finds the model calls whose tokens count: wrappers that repeat their children's totals are left out, by operation or because a
-/// child of theirs has tokens of its own. The law of the view `token_spans`, over the spans of a pass.
+/// child of theirs has tokens of its own. So says the column `counts_tokens` of `spans`, by which the view `token_spans` goes; here over the
+/// spans of a pass.
 package struct TokenCalls {
     /// Operations that repeat their children's tokens.
     package static let wrappers = ["invoke_agent", "invoke_workflow", "create_agent", "chain", "task", "execute_task"]
@@ -33,6 +34,26 @@ package struct TokenCalls {
                 if !rows.isEmpty, let narrowed = try pass.segment(id, rows: rows) { try body(narrowed) }
             }
         }
+    }
+
+    /// For each segment that has such calls a bit for each row, children looked for in all of these segments.
+    ///
+    /// - Parameter open: calls its body with the segment, or not when it is not there.
+    static func bits(
+        _ segments: [Int64], _ open: (Int64, (SegmentRows) throws -> Void) throws -> Void
+    ) throws -> TokenCallRows.Bits {
+        var calls = TokenCalls()
+        for id in segments { try open(id) { try calls.gather(PassedSegment($0, rows: nil)) } }
+        var bits: TokenCallRows.Bits = [:]
+        for (id, rows) in calls.candidates {
+            try open(id) { segment in
+                let rows = calls.parents.isEmpty ? rows : try calls.withoutParents(PassedSegment(segment, rows: rows)) ?? rows
+                var words = [UInt64](repeating: 0, count: (segment.reader.spanCount + 63) / 64)
+                for row in rows { words[Int(row) >> 6] |= 1 << UInt64(row & 63) }
+                bits[id] = words
+            }
+        }
+        return bits
     }
 
     private mutating func gather(_ segment: PassedSegment) throws(SQLiteError) {

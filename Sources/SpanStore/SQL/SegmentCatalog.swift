@@ -20,6 +20,8 @@ final class SegmentCatalog {
     /// In the order of ids.
     private(set) var entries: [Entry] = []
     private var directories: [Int64: SegmentDirectory] = [:]
+    /// The rows whose tokens count, when all were looked at: a bit for each row. Forgotten when the file changes.
+    var tokenCalls: TokenCallRows.Bits?
     fileprivate unowned let connection: Connection
     private var dataVersion: Int64?
 
@@ -54,6 +56,7 @@ final class SegmentCatalog {
             filter.reset()
         }
         entries = current
+        tokenCalls = nil
         dataVersion = version
     }
 

@@ -30,7 +30,24 @@ extension SegmentRows {
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
         case .scopeVersion, .callName, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
+        case .countsTokens: return try tokenRows(filter, rows)
         }
+    }
+
+    private func tokenRows(_ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
+        guard let condition = ColumnCondition.integers(filter.comparison, filter.argument) else { return rows }
+        let takes = { (value: Int64) -> Bool in
+            switch condition {
+            case .integers(let range): range.contains(value)
+            case .integerSet(let set): set.contains(value)
+            case .isNotNull: true
+            case .nothing, .isNull, .texts, .prefix: false
+            }
+        }
+        let (takesCalls, takesOthers) = (takes(1), takes(0))
+        if takesCalls && takesOthers { return rows }
+        guard let bits = try tokenCalls?.bits(of: reader.id) else { return takesOthers ? rows : [] }
+        return (rows ?? allRows).filter { TokenCallRows.isSet(bits, Int($0)) ? takesCalls : takesOthers }
     }
 
     /// Rows of a stored column that fulfil a condition; a segment without the column has NULL in every row.

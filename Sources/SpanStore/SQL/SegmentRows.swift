@@ -25,9 +25,13 @@ final class SegmentRows {
     /// Put together once.
     var callNames: NumberedTexts?
 
+    /// Says which rows' tokens count; `nil` where nobody asks.
+    let tokenCalls: TokenCallRows?
+
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
-    init(_ reader: SegmentReader, attributes: [String]) {
+    init(_ reader: SegmentReader, attributes: [String], tokenCalls: TokenCallRows? = nil) {
         self.reader = reader
+        self.tokenCalls = tokenCalls
         attributeKeys = attributes
         attributeLookups = Array(repeating: nil, count: SpansColumn.all.count)
         shown = ShownColumns(count: SpansColumn.all.count + attributes.count)
@@ -69,6 +73,9 @@ final class SegmentRows {
         case .traceID, .serviceName, .callName:
             guard let numbered = try numbered(index) else { return shown.set(index, .other) }
             shown.set(index, numbers: numbered.numbers, of: numbered.texts)
+        case .countsTokens:
+            let bits = try tokenCalls?.bits(of: reader.id)
+            shown.set(index, integers: (0..<reader.spanCount).map { row in bits.map { TokenCallRows.isSet($0, row) ? 1 : 0 } ?? 0 })
         case nil: shown.set(index, .null)
         default: shown.set(index, .other)
         }
@@ -144,6 +151,8 @@ final class SegmentRows {
         case .callName:
             guard let numbered = try numbered(index), numbered.numbers[row] >= 0 else { return .null }
             return .text(numbered.texts[Int(numbered.numbers[row])][...])
+        case .countsTokens:
+            return .integer(try tokenCalls?.bits(of: reader.id).map { TokenCallRows.isSet($0, row) ? 1 : 0 } ?? 0)
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
         case .firstAttribute(let keys): return try firstAttribute(keys, row, column: index)

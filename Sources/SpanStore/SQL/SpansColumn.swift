@@ -8,6 +8,8 @@ enum SpansColumn {
         case text(ColumnSpace, String)
         /// The tool's name, or the stage: what a call goes by.
         case callName
+        /// 1 where the span's tokens count, 0 elsewhere.
+        case countsTokens
         case attributes, resourceAttributes, events, links
         /// A span attribute by its key, as `attr` gives it.
         case attribute(String)
@@ -72,6 +74,7 @@ enum SpansColumn {
         ),
         ("tool_arguments", "TEXT HIDDEN", .firstAttribute(["gen_ai.tool.call.arguments"])),
         ("call_name", "TEXT HIDDEN", .callName),
+        ("counts_tokens", "INTEGER HIDDEN", .countsTokens),
     ]
 
     static let startTimeIndex = index(of: "start_time_unix_nano")

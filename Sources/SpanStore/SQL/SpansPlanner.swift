@@ -43,7 +43,7 @@ enum SpansPlanner {
         let isText: Bool
         switch source {
         case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text: isText = true
-        case .startTime, .endTime, .duration, .integer: isText = false
+        case .startTime, .endTime, .duration, .integer, .countsTokens: isText = false
         case .attribute: isText = true
         case .scopeVersion, .callName, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return nil
         }
@@ -85,7 +85,7 @@ enum SpansPlanner {
         let isNullCheck = comparison == .isNull || comparison == .isNotNull
         switch source {
         case .text: return isNullCheck || comparison == .equal && rightSide == SQLITE_TEXT
-        case .integer, .startTime: return isNullCheck || comparison != .isIn && rightSide == SQLITE_INTEGER
+        case .integer, .startTime, .countsTokens: return isNullCheck || comparison != .isIn && rightSide == SQLITE_INTEGER
         default: return false
         }
     }

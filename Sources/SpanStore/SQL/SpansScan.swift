@@ -33,6 +33,7 @@ final class SpansScan {
     private var rowMemory: UnsafeMutablePointer<Int32>?
     private var rowCapacity = 0
     private lazy var loader = SegmentLoader(catalog)
+    private var tokenCalls: TokenCallRows?
     private var ordered: OrderedRows?
     private var grouped: GroupedRows?
     private var isLastGroup = false
@@ -97,6 +98,7 @@ final class SpansScan {
             filters.append(.init(column: term.column, comparison: term.comparison, argument: argument))
             if !narrow(term, argument) { isImpossible = true }
         }
+        tokenCalls = TokenCallRows(catalog, loader, traces: traces, report: report)
         report.begin(segments: catalog.entries.count)
         candidates = isImpossible ? [] : catalog.entries.filter(mayMatch)
         report.skip(candidates.count, of: catalog.entries.count)
@@ -182,7 +184,7 @@ final class SpansScan {
     private func open(_ entry: SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)? {
         let report = report
         guard let reader = try catalog.open(entry.id, loader, onRead: { report.read(bytes: $1) }) else { return nil }
-        let segment = SegmentRows(reader, attributes: attributes)
+        let segment = SegmentRows(reader, attributes: attributes, tokenCalls: tokenCalls)
         var rows: [Int32]?
         for filter in filters {
             rows = try segment.rows(filter, among: rows)
