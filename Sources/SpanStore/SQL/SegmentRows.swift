@@ -25,6 +25,8 @@ final class SegmentRows {
     /// Put together once.
     var callNames: NumberedTexts?
 
+    /// Whether so few of the rows are asked for that what is put together is put together row by row.
+    var isSparse = false
     /// Says which rows' tokens count; `nil` where nobody asks.
     let tokenCalls: TokenCallRows?
 
@@ -66,14 +68,15 @@ final class SegmentRows {
         case .duration:
             guard allHaveEnds else { return shown.set(index, .other) }
             try prepare(index, .durations, .fixed, FixedColumn.duration)
-        case .endTime: try prepareEnds(index)
         case .text(let space, let name): try prepare(index, .texts, space, name)
         case .spanID: try prepare(index, .identifiers, .fixed, FixedColumn.spanID)
         case .parentSpanID: try prepare(index, .identifiers, .fixed, FixedColumn.parentSpanID)
+        case .endTime: try prepareEnds(index)
         case .traceID, .serviceName, .callName:
-            guard let numbered = try numbered(index) else { return shown.set(index, .other) }
+            guard !isSparse, let numbered = try numbered(index) else { return shown.set(index, .other) }
             shown.set(index, numbers: numbered.numbers, of: numbered.texts)
         case .countsTokens:
+            guard !isSparse else { return shown.set(index, .other) }
             let bits = try tokenCalls?.bits(of: reader.id)
             shown.set(index, integers: (0..<reader.spanCount).map { row in bits.map { TokenCallRows.isSet($0, row) ? 1 : 0 } ?? 0 })
         case nil: shown.set(index, .null)
@@ -88,7 +91,7 @@ final class SegmentRows {
 
     /// Ends are not stored, but starts and durations are.
     private func prepareEnds(_ index: Int) throws {
-        guard let start = try startColumn.get(), let duration = try durationColumn.get(), start.positions == nil,
+        guard !isSparse, let start = try startColumn.get(), let duration = try durationColumn.get(), start.positions == nil,
             duration.positions == nil, case .integers(let starts) = start.values, case .integers(let durations) = duration.values
         else { return shown.set(index, .other) }
         shown.set(index, integers: zip(starts, durations).map { $0 &+ $1 })
@@ -145,12 +148,11 @@ final class SegmentRows {
         case .scopeName: return text(try scope(row).name)
         case .scopeVersion: return text(try scope(row).version)
         case .integer(let space, let name): return try integer(column(index, space, name), row)
-        case .text(let space, let name):
-            guard let column = try column(index, space, name), case .text(let range) = column.value(row) else { return .null }
-            return .text(column.bytes[range])
+        case .text(let space, let name): return try text(space, name, row)
         case .callName:
-            guard let numbered = try numbered(index), numbered.numbers[row] >= 0 else { return .null }
-            return .text(numbered.texts[Int(numbered.numbers[row])][...])
+            let tool = try text(.derived, "tool_name", row)
+            if case .null = tool { return try text(.derived, "stage", row) }
+            return tool
         case .countsTokens:
             return .integer(try tokenCalls?.bits(of: reader.id).map { TokenCallRows.isSet($0, row) ? 1 : 0 } ?? 0)
         case .attributes: return .text(try attributes(row))
@@ -207,6 +209,11 @@ final class SegmentRows {
 
     private func identity(_ column: DecodedColumn?, _ row: Int) -> Value {
         column?.integer(row).map { .string(SpanID(UInt64(bitPattern: $0)).hexadecimal) } ?? .null
+    }
+
+    private func text(_ space: ColumnSpace, _ name: String, _ row: Int) throws -> Value {
+        guard let column = try reader.column(space, name), case .text(let range) = column.value(row) else { return .null }
+        return .text(column.bytes[range])
     }
 
     private func text(_ text: String) -> Value { text.isEmpty ? .null : .string(text) }

@@ -14,6 +14,9 @@ final class SpansScan {
         case other
     }
 
+    /// With fewer than one row in so many, a scan does not put whole columns together.
+    private static let sparseRows = 16
+
     private let catalog: SegmentCatalog
     private let attributes: [String]
     private let report: ScanReport
@@ -194,7 +197,9 @@ final class SpansScan {
                 return nil
             }
         }
-        report.passed(spans: rows?.count ?? reader.spanCount)
+        let count = rows?.count ?? reader.spanCount
+        report.passed(spans: count)
+        segment.isSparse = count * Self.sparseRows < reader.spanCount
         return (segment, rows)
     }
 
