@@ -52,9 +52,9 @@ struct GatheredColumn {
         case .fixed(let values): forEach(column, spanCount) { $0.set(base + $1, .int, values[$2]) }
         case .doubles(let values): forEach(column, spanCount) { $0.set(base + $1, .double, values[$2]) }
         case .bools(let values): forEach(column, spanCount) { $0.set(base + $1, .bool, values[$2] != 0 ? 1 : 0) }
-        case .dictionary(let entries, let indices):
+        case .dictionary(let entries, let packed):
             let numbers = entries.map { number($0, column.bytes) }
-            forEach(column, spanCount) { $0.set(base + $1, .string, numbers[Int(indices[$2])]) }
+            forEach(column, spanCount) { $0.set(base + $1, .string, numbers[packed[$2]]) }
         case .texts(let ranges):
             forEach(column, spanCount) { $0.set(base + $1, .string, $0.number(ranges[$2], column.bytes)) }
         case .encoded(let kind, let ranges):
@@ -69,11 +69,11 @@ struct GatheredColumn {
     /// Calls `body` with each row that has a value and the value's position.
     @inline(__always)
     private mutating func forEach(_ column: DecodedColumn, _ spanCount: Int, _ body: (inout Self, Int, Int) -> Void) {
-        guard let positions = column.positions else {
+        guard let presence = column.presence else {
             for row in 0..<spanCount { body(&self, row, row) }
             return
         }
-        for row in 0..<spanCount where positions[row] >= 0 { body(&self, row, Int(positions[row])) }
+        presence.forEach { body(&self, $0, $1) }
     }
 
     private mutating func set(_ row: Int, mixed value: DecodedValue, _ bytes: [UInt8]) {

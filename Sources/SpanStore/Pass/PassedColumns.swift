@@ -1,41 +1,36 @@
 /// Integers of a segment by row. Public, so that loops over rows are one function (docs/adr/0007).
 public struct PassedIntegers {
-    @usableFromInline let positions: [Int32]?
+    @usableFromInline let presence: RowPresence?
     @usableFromInline let values: [Int64]
 
     /// NULL in every row.
     init() {
-        self.init(positions: nil, values: [])
+        self.init(presence: nil, values: [])
     }
 
-    private init(positions: [Int32]?, values: [Int64]) {
-        self.positions = positions
+    private init(presence: RowPresence?, values: [Int64]) {
+        self.presence = presence
         self.values = values
     }
 
     init(_ column: DecodedColumn?) {
         switch column?.values {
-        case .integers(let values): self.init(positions: column?.positions, values: values)
-        case .fixed(let words): self.init(positions: column?.positions, values: words.map { Int64(bitPattern: $0) })
+        case .integers(let values): self.init(presence: column?.presence, values: values)
+        case .fixed(let words): self.init(presence: column?.presence, values: words.map { Int64(bitPattern: $0) })
         default: self.init()
         }
     }
 
     init(rowByRow count: Int, _ value: (Int) throws -> Int64?) rethrows {
         var values: [Int64] = []
-        var positions: [Int32]?
+        var words = [UInt64](repeating: 0, count: (count + 63) / 64)
         values.reserveCapacity(count)
         for row in 0..<count {
-            if let value = try value(row) {
-                positions?.append(Int32(truncatingIfNeeded: values.count))
-                values.append(value)
-            } else {
-                // The first row without a value: those before it have one each.
-                if positions == nil { positions = (0..<Int32(truncatingIfNeeded: row)).map { $0 } }
-                positions?.append(-1)
-            }
+            guard let value = try value(row) else { continue }
+            words[row >> 6] |= 1 << UInt64(row & 63)
+            values.append(value)
         }
-        self.init(positions: positions, values: values)
+        self.init(presence: values.count == count ? nil : RowPresence(words: words), values: values)
     }
 
     /// Whether no row has a value.
@@ -43,8 +38,8 @@ public struct PassedIntegers {
 
     @inlinable
     public subscript(row: Int) -> Int64? {
-        guard let positions else { return row < values.count ? values[row] : nil }
-        let position = Int(positions[row])
+        guard let presence else { return row < values.count ? values[row] : nil }
+        let position = presence.position(row)
         return position < 0 ? nil : values[position]
     }
 }
@@ -53,17 +48,17 @@ public struct PassedIntegers {
 public struct PassedTexts {
     /// The distinct texts.
     public let texts: [String]
-    @usableFromInline let positions: [Int32]?
+    @usableFromInline let presence: RowPresence?
     @usableFromInline let numbers: [Int32]
 
     /// NULL in every row.
     init() {
-        self.init(texts: [], positions: nil, numbers: [])
+        self.init(texts: [], presence: nil, numbers: [])
     }
 
-    private init(texts: [String], positions: [Int32]?, numbers: [Int32]) {
+    private init(texts: [String], presence: RowPresence?, numbers: [Int32]) {
         self.texts = texts
-        self.positions = positions
+        self.presence = presence
         self.numbers = numbers
     }
 
@@ -71,14 +66,14 @@ public struct PassedTexts {
     init(texts: [String], numbers column: DecodedColumn?) throws {
         guard case .integers(let values)? = column?.values else { throw SegmentError.damaged("a span of no resource") }
         guard values.allSatisfy({ $0 >= 0 && $0 < texts.count }) else { throw SegmentError.damaged("a span of no resource") }
-        self.init(texts: texts, positions: column?.positions, numbers: values.map { Int32(truncatingIfNeeded: $0) })
+        self.init(texts: texts, presence: column?.presence, numbers: values.map { Int32(truncatingIfNeeded: $0) })
     }
 
     init(_ column: DecodedColumn, spanCount: Int) {
-        if case .dictionary(let entries, let indices) = column.values {
+        if case .dictionary(let entries, let packed) = column.values {
             self.init(
-                texts: entries.map { String(decoding: column.bytes[$0], as: UTF8.self) }, positions: column.positions,
-                numbers: indices.map { Int32(bitPattern: $0) })
+                texts: entries.map { String(decoding: column.bytes[$0], as: UTF8.self) }, presence: column.presence,
+                numbers: (0..<packed.count).map { Int32(truncatingIfNeeded: packed[$0]) })
             return
         }
         var known: [String: Int32] = [:]
@@ -92,14 +87,14 @@ public struct PassedTexts {
             texts.append(text)
             return number
         }
-        self.init(texts: texts, positions: nil, numbers: numbers)
+        self.init(texts: texts, presence: nil, numbers: numbers)
     }
 
     /// The number of a row's text in `texts`; -1 for NULL.
     @inlinable
     public func number(_ row: Int) -> Int {
-        guard let positions else { return row < numbers.count ? Int(numbers[row]) : -1 }
-        let position = Int(positions[row])
+        guard let presence else { return row < numbers.count ? Int(numbers[row]) : -1 }
+        let position = presence.position(row)
         return position < 0 ? -1 : Int(numbers[position])
     }
 
@@ -108,28 +103,16 @@ public struct PassedTexts {
 }
 
 /// Which rows of a segment have a value.
-public struct PassedPresence {
-    @usableFromInline enum Rows {
-        case none, all
-        case some([Int32])
-    }
-
-    @usableFromInline let rows: Rows
-
-    init(_ presence: DecodedColumn.Presence?) {
-        switch presence {
-        case nil: rows = .none
-        case .all?: rows = .all
-        case .positions(let positions)?: rows = .some(positions)
-        }
-    }
+public enum PassedPresence {
+    case none, all
+    case some(RowPresence)
 
     @inlinable
     public subscript(row: Int) -> Bool {
-        switch rows {
+        switch self {
         case .none: false
         case .all: true
-        case .some(let positions): positions[row] >= 0
+        case .some(let presence): presence.contains(row)
         }
     }
 }

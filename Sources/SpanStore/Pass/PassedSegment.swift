@@ -44,9 +44,9 @@ public final class PassedSegment {
     package func presence(_ name: String) throws(SQLiteError) -> PassedPresence {
         try Self.attempt {
             switch try SpansColumn.all[SpansColumn.index(named: name)].source {
-            case .parentSpanID: return PassedPresence(try segment.reader.presence(.fixed, FixedColumn.parentSpanID))
+            case .parentSpanID: return try segment.reader.presence(.fixed, FixedColumn.parentSpanID)
             case .integer(let space, let name), .text(let space, let name):
-                return PassedPresence(try segment.reader.presence(space, name))
+                return try segment.reader.presence(space, name)
             default: throw SegmentError.damaged("a column without a presence")
             }
         }

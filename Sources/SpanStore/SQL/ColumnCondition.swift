@@ -133,28 +133,26 @@ extension DecodedColumn {
             default: return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
             }
             let wantsNull = condition == .isNull
-            return select(rows, spanCount) { position in (position < 0) == wantsNull }
+            return (rows ?? Array(0..<Int32(truncatingIfNeeded: spanCount))).filter { (position(Int($0)) < 0) == wantsNull }
         case .integers(let range):
             guard case .integers(let values) = values, !isText else {
                 return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
             }
             let (low, high) = (range.lowerBound, range.upperBound)
-            return select(rows, spanCount) { position in
-                position >= 0 && values[position] >= low && values[position] <= high
-            }
+            return select(rows, spanCount) { position in values[position] >= low && values[position] <= high }
         case .integerSet(let set):
             guard case .integers(let values) = values, !isText else {
                 return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
             }
-            return select(rows, spanCount) { position in position >= 0 && set.contains(values[position]) }
+            return select(rows, spanCount) { position in set.contains(values[position]) }
         case .texts, .prefix:
             switch values {
-            case .dictionary(let entries, let indices):
+            case .dictionary(let entries, let numbers):
                 let matching = entries.map { condition.matches(bytes[$0]) }
                 guard matching.contains(true) else { return [] }
-                return select(rows, spanCount) { position in position >= 0 && matching[Int(indices[position])] }
+                return select(rows, spanCount) { position in matching[numbers[position]] }
             case .texts(let ranges):
-                return select(rows, spanCount) { position in position >= 0 && condition.matches(bytes[ranges[position]]) }
+                return select(rows, spanCount) { position in condition.matches(bytes[ranges[position]]) }
             default: return generalRows(where: condition, among: rows, spanCount: spanCount, isText: isText)
             }
         }
@@ -174,18 +172,20 @@ extension DecodedColumn {
         }
     }
 
+    /// The rows with a value whose position passes the test.
     @inline(__always)
     private func select(_ rows: [Int32]?, _ spanCount: Int, _ test: (Int) -> Bool) -> [Int32] {
         var selected: [Int32] = []
         if let rows {
-            for row in rows where test(position(Int(row))) { selected.append(row) }
-            return selected
-        }
-        guard let positions else {
+            for row in rows {
+                let position = position(Int(row))
+                if position >= 0 && test(position) { selected.append(row) }
+            }
+        } else if let presence {
+            presence.forEach { row, position in if test(position) { selected.append(Int32(truncatingIfNeeded: row)) } }
+        } else {
             for row in 0..<spanCount where test(row) { selected.append(Int32(truncatingIfNeeded: row)) }
-            return selected
         }
-        for row in 0..<spanCount where test(Int(positions[row])) { selected.append(Int32(truncatingIfNeeded: row)) }
         return selected
     }
 }

@@ -22,8 +22,6 @@ final class SegmentRows {
     /// The columns behind an `attribute` source, by SQL column.
     private var attributeLookups: [[DecodedColumn]?]
     private var json = JSONWriter()
-    /// Put together once.
-    var callNames: NumberedTexts?
 
     /// Whether so few of the rows are asked for that what is put together is put together row by row.
     var isSparse = false
@@ -73,7 +71,7 @@ final class SegmentRows {
         case .parentSpanID: try prepare(index, .identifiers, .fixed, FixedColumn.parentSpanID)
         case .endTime: try prepareEnds(index)
         case .traceID, .serviceName, .callName:
-            guard !isSparse, let numbered = try numbered(index) else { return shown.set(index, .other) }
+            guard !isSparse, let numbered = try numbered(index, allRows) else { return shown.set(index, .other) }
             shown.set(index, numbers: numbered.numbers, of: numbered.texts)
         case .countsTokens:
             guard !isSparse else { return shown.set(index, .other) }
@@ -91,8 +89,8 @@ final class SegmentRows {
 
     /// Ends are not stored, but starts and durations are.
     private func prepareEnds(_ index: Int) throws {
-        guard !isSparse, let start = try startColumn.get(), let duration = try durationColumn.get(), start.positions == nil,
-            duration.positions == nil, case .integers(let starts) = start.values, case .integers(let durations) = duration.values
+        guard !isSparse, let start = try startColumn.get(), let duration = try durationColumn.get(), start.presence == nil,
+            duration.presence == nil, case .integers(let starts) = start.values, case .integers(let durations) = duration.values
         else { return shown.set(index, .other) }
         shown.set(index, integers: zip(starts, durations).map { $0 &+ $1 })
     }

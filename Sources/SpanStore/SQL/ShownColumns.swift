@@ -22,18 +22,39 @@ struct ShownColumn {
     }
 
     var kind = Kind.unknown
-    /// For each row the position of its value, or -1; `nil` when every row has one.
-    var positions: UnsafePointer<Int32>?
+    /// Which rows have a value, as in `RowPresence`; `nil` when every row has one.
+    var presenceWords: UnsafePointer<UInt64>?
+    var presenceRanks: UnsafePointer<UInt32>?
     var integers: UnsafePointer<Int64>?
     var words: UnsafePointer<UInt64>?
     /// Texts by position, or by number where there are `numbers`, as ranges of `bytes`.
     var ranges: UnsafePointer<TextRange>?
-    var numbers: UnsafePointer<UInt32>?
+    var numbers: UnsafePointer<UInt8>?
+    /// Bytes of each number: 1, 2 or 4.
+    var numberWidth = 0
     var bytes: UnsafePointer<UInt8>?
 
     /// The position of a row's value; -1 for NULL.
     @inline(__always)
-    func position(_ row: Int) -> Int { positions.map { Int($0[row]) } ?? row }
+    func position(_ row: Int) -> Int {
+        guard let presenceWords, let presenceRanks else { return row }
+        let word = presenceWords[row >> 6]
+        let bit = UInt64(1) << UInt64(row & 63)
+        guard word & bit != 0 else { return -1 }
+        return Int(presenceRanks[row >> 6]) &+ (word & (bit &- 1)).nonzeroBitCount
+    }
+
+    /// The place of a text in `ranges`, by its position.
+    @inline(__always)
+    func place(_ position: Int) -> Int {
+        guard let numbers else { return position }
+        let bytes = UnsafeRawPointer(numbers)
+        switch numberWidth {
+        case 1: return Int(numbers[position])
+        case 2: return Int(bytes.loadUnaligned(fromByteOffset: 2 &* position, as: UInt16.self).littleEndian)
+        default: return Int(bytes.loadUnaligned(fromByteOffset: 4 &* position, as: UInt32.self).littleEndian)
+        }
+    }
 }
 
 /// The columns of one segment by their place in SQL, and the memory that they lie in.
@@ -62,12 +83,12 @@ final class ShownColumns {
         case (.integers, .integers(let values)), (.durations, .integers(let values)): shown.integers = keep(values)
         case (.texts, .dictionary(let entries, let numbers)):
             (shown.ranges, shown.bytes) = keep(entries, of: column.bytes)
-            shown.numbers = keep(numbers)
+            (shown.numbers, shown.numberWidth) = (keep(numbers.encoded), numbers.width)
         case (.texts, .texts(let ranges)): (shown.ranges, shown.bytes) = keep(ranges, of: column.bytes)
         case (.identifiers, .fixed(let words)): shown.words = keep(words)
         default: return set(index, .other)
         }
-        shown.positions = column.positions.map { keep($0) }
+        if let presence = column.presence { show(presence, in: &shown) }
         columns[index] = shown
     }
 
@@ -91,18 +112,22 @@ final class ShownColumns {
             ranges.append(start..<bytes.count)
         }
         (shown.ranges, shown.bytes) = keep(ranges, of: bytes)
-        shown.numbers = keep(numbers.map { UInt32(bitPattern: $0) })
-        if numbers.contains(where: { $0 < 0 }) {
-            shown.positions = keep(numbers.enumerated().map { $0.element < 0 ? -1 : Int32(truncatingIfNeeded: $0.offset) })
-        }
+        let present = numbers.filter { $0 >= 0 }
+        var packed: [UInt8] = []
+        packed.reserveCapacity(present.count * 4)
+        for number in present { packed.appendLittleEndian(UInt64(number), width: 4) }
+        (shown.numbers, shown.numberWidth) = (keep(packed), 4)
+        if present.count < numbers.count { show(RowPresence(rowCount: numbers.count) { numbers[$0] >= 0 }, in: &shown) }
         columns[index] = shown
     }
 
-    private func keep<Element: BitwiseCopyable>(_ values: [Element]) -> UnsafePointer<Element> {
+    private func show(_ presence: RowPresence, in shown: inout ShownColumn) {
+        (shown.presenceWords, shown.presenceRanks) = (keep(presence.words), keep(presence.ranks))
+    }
+
+    private func keep<Element: BitwiseCopyable>(_ values: some Collection<Element>) -> UnsafePointer<Element> {
         let memory = UnsafeMutablePointer<Element>.allocate(capacity: max(1, values.count))
-        values.withUnsafeBufferPointer { source in
-            if let start = source.baseAddress { memory.initialize(from: start, count: source.count) }
-        }
+        _ = UnsafeMutableBufferPointer(start: memory, count: values.count).initialize(from: values)
         owned.append(UnsafeMutableRawPointer(memory))
         return UnsafePointer(memory)
     }

@@ -250,10 +250,9 @@ enum SpansModule {
             sqlite3_result_int64(context, column.kind == .durations ? max(0, integer) : integer)
             return SQLITE_OK
         case .texts:
-            var position = column.position(row)
+            let position = column.position(row)
             guard position >= 0, let ranges = column.ranges else { break }
-            if let numbers = column.numbers { position = Int(numbers[position]) }
-            let range = ranges[position]
+            let range = ranges[column.place(position)]
             result(context, UnsafeBufferPointer(start: column.bytes.map { $0 + range.offset }, count: range.count))
             return SQLITE_OK
         case .identifiers:

@@ -112,11 +112,12 @@ enum SpansPlanner {
             return SpansPlan.Order(column: Int(term.iColumn), isDescending: term.desc != 0)
         }
         if orders.count == 1, case .startTime = source(orders[0].column, context) { return orders }
-        // Few rows are sorted faster than they are found again in many segments.
-        guard orders.count <= GroupedRows.columnsMax, spans <= GroupedRows.spansMax, !isSelective else { return [] }
+        guard orders.count <= GroupedRows.columnsMax, spans <= GroupedRows.spansMax else { return [] }
         let areTexts = orders.allSatisfy { order in
             switch source(order.column, context) {
-            case .traceID, .serviceName, .text, .callName: true
+            // Few rows of many traces are sorted faster than they are found again in many segments.
+            case .traceID: !isSelective
+            case .serviceName, .text, .callName: true
             default: false
             }
         }

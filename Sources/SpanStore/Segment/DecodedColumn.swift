@@ -19,7 +19,7 @@ struct DecodedColumn {
         case integers([Int64])
         case doubles([UInt64])
         case bools([UInt8])
-        case dictionary(entries: [Range<Int>], indices: [UInt32])
+        case dictionary(entries: [Range<Int>], numbers: PackedNumbers)
         case texts([Range<Int>])
         case encoded(AttributeKind, [Range<Int>])
         case fixed([UInt64])
@@ -31,73 +31,61 @@ struct DecodedColumn {
 
     /// The stream that the ranges of texts lie in.
     let bytes: [UInt8]
-    /// For each span the position of its value, or -1; `nil` when every span has one.
-    let positions: [Int32]?
+    /// Which spans have a value; `nil` when every span has one.
+    let presence: RowPresence?
     let values: Values
 
     init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
         bytes = stream
         var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
-        positions = try Self.positions(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
+        presence = try Self.presence(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
         values = try Self.values(&cursor, entry)
     }
 
-    /// Which spans have a value.
-    enum Presence {
-        case all
-        /// For each span the position of its value, or -1.
-        case positions([Int32])
-    }
-
-    /// Only which spans have a value.
-    static func presence(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) -> Presence {
+    /// Only which spans have a value; `nil` when every span has one.
+    static func presence(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) -> RowPresence? {
         var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
-        return try positions(&cursor, spanCount: spanCount, valueCount: entry.valueCount).map { .positions($0) } ?? .all
+        return try presence(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
     }
 
-    private init(bytes: [UInt8], positions: [Int32]?, values: Values) {
+    private init(bytes: [UInt8], presence: RowPresence?, values: Values) {
         self.bytes = bytes
-        self.positions = positions
+        self.presence = presence
         self.values = values
     }
 
-    private static func positions(
+    private static func presence(
         _ cursor: inout ByteCursor, spanCount: Int, valueCount: Int
-    ) throws(SegmentError) -> [Int32]? {
+    ) throws(SegmentError) -> RowPresence? {
         switch try cursor.byte() {
         case 0:
             guard valueCount == spanCount else { throw .damaged("a full column with too few values") }
             return nil
         case 1:
             let bitmap = try cursor.range((spanCount + 7) / 8)
-            var positions = [Int32](repeating: -1, count: spanCount)
-            var next: Int32 = 0
-            positions.withUnsafeMutableBufferPointer { positions in
-                for offset in 0..<bitmap.count {
-                    var bits = cursor.bytes[bitmap.lowerBound + offset]
-                    while bits != 0 {
-                        let row = (offset << 3) + bits.trailingZeroBitCount
-                        bits &= bits &- 1
-                        guard row < spanCount else { break }
-                        positions[row] = next
-                        next &+= 1
-                    }
-                }
-            }
-            guard next == valueCount else { throw .damaged("a bitmap that disagrees with its count") }
-            return positions
+            let presence = RowPresence(words: words(cursor.bytes, bitmap, rowCount: spanCount))
+            guard presence.valueCount == valueCount else { throw .damaged("a bitmap that disagrees with its count") }
+            return presence
         case 2:
-            var positions = [Int32](repeating: -1, count: spanCount)
+            var words = [UInt64](repeating: 0, count: (spanCount + 63) / 64)
             var row = 0
-            for position in 0..<valueCount {
+            for _ in 0..<valueCount {
                 row += try cursor.count()
                 guard row < spanCount else { throw .damaged("a value past the last span") }
-                positions[row] = Int32(position)
+                words[row >> 6] |= 1 << UInt64(row & 63)
                 row += 1
             }
-            return positions
+            return RowPresence(words: words)
         default: throw .damaged("an unknown presence")
         }
+    }
+
+    /// A bitmap's words, without bits past the last row.
+    private static func words(_ bytes: [UInt8], _ bitmap: Range<Int>, rowCount: Int) -> [UInt64] {
+        var words = [UInt64](repeating: 0, count: (rowCount + 63) / 64)
+        for (offset, place) in bitmap.enumerated() { words[offset >> 3] |= UInt64(bytes[place]) << UInt64(8 * (offset & 7)) }
+        if rowCount & 63 != 0, let last = words.indices.last { words[last] &= 1 << UInt64(rowCount & 63) &- 1 }
+        return words
     }
 
     private static func values(_ cursor: inout ByteCursor, _ entry: ColumnEntry) throws(SegmentError) -> Values {
@@ -203,45 +191,40 @@ struct DecodedColumn {
             }
             resolved.append(UInt64(bitPattern: id))
         }
-        return DecodedColumn(bytes: bytes, positions: positions, values: .fixed(resolved))
+        return DecodedColumn(bytes: bytes, presence: presence, values: .fixed(resolved))
     }
 
     private static func fixed(_ cursor: inout ByteCursor, _ count: Int, width: Int) throws(SegmentError) -> [UInt64] {
         let (length, overflow) = count.multipliedReportingOverflow(by: width)
         guard !overflow else { throw .damaged("a column of absurd length") }
         let range = try cursor.range(length)
-        return words(cursor.bytes, range, count, width: width, as: UInt64.self)
+        return words(cursor.bytes, range, count, width: width)
     }
 
-    /// Words of `width` bytes each, which fill the range, as integers that are at least as wide.
-    private static func words<Word: FixedWidthInteger & UnsignedInteger>(
-        _ bytes: [UInt8], _ range: Range<Int>, _ count: Int, width: Int, as word: Word.Type
-    ) -> [Word] {
-        [Word](unsafeUninitializedCapacity: count) { words, filled in
+    /// Words of `width` bytes each, which fill the range.
+    private static func words(_ bytes: [UInt8], _ range: Range<Int>, _ count: Int, width: Int) -> [UInt64] {
+        [UInt64](unsafeUninitializedCapacity: count) { words, filled in
             bytes.withUnsafeBytes { bytes in
                 let source = UnsafeRawBufferPointer(rebasing: bytes[range])
                 switch width {
-                case 1: for index in 0..<count { words[index] = Word(truncatingIfNeeded: source[index]) }
+                case 1: for index in 0..<count { words[index] = UInt64(source[index]) }
                 case 2:
                     for index in 0..<count {
-                        words[index] = Word(
-                            truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self).littleEndian)
+                        words[index] = UInt64(source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self).littleEndian)
                     }
                 case 4:
                     for index in 0..<count {
-                        words[index] = Word(
-                            truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self).littleEndian)
+                        words[index] = UInt64(source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self).littleEndian)
                     }
                 case 8:
                     for index in 0..<count {
-                        words[index] = Word(
-                            truncatingIfNeeded: source.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self).littleEndian)
+                        words[index] = UInt64(source.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self).littleEndian)
                     }
                 default:
                     for index in 0..<count {
                         var value: UInt64 = 0
                         for byte in 0..<width { value |= UInt64(source[index * width + byte]) << UInt64(8 * byte) }
-                        words[index] = Word(truncatingIfNeeded: value)
+                        words[index] = value
                     }
                 }
             }
@@ -264,11 +247,9 @@ struct DecodedColumn {
         guard [1, 2, 4].contains(width) else { throw .damaged("dictionary indices of odd width") }
         let (length, overflow) = count.multipliedReportingOverflow(by: width)
         guard !overflow else { throw .damaged("a column of absurd length") }
-        let indices = words(cursor.bytes, try cursor.range(length), count, width: width, as: UInt32.self)
-        guard indices.reduce(0, max) < max(entryCount, 1), entryCount > 0 || indices.isEmpty else {
-            throw .damaged("an index past its dictionary")
-        }
-        return .dictionary(entries: entries, indices: indices)
+        let numbers = PackedNumbers(cursor.bytes, try cursor.range(length), width: width, count: count)
+        guard numbers.maximum < entryCount else { throw .damaged("an index past its dictionary") }
+        return .dictionary(entries: entries, numbers: numbers)
     }
 
     static func mixed(_ cursor: inout ByteCursor) throws(SegmentError) -> DecodedValue {
@@ -288,8 +269,7 @@ struct DecodedColumn {
     /// The position of a span's value; -1 when it has none.
     @inline(__always)
     func position(_ row: Int) -> Int {
-        guard let positions else { return row }
-        return Int(positions[row])
+        presence?.position(row) ?? row
     }
 
     func value(_ row: Int) -> DecodedValue {
@@ -299,7 +279,7 @@ struct DecodedColumn {
         case .integers(let values): return .integer(values[position])
         case .doubles(let values): return .double(Double(bitPattern: values[position]))
         case .bools(let values): return .bool(values[position] != 0)
-        case .dictionary(let entries, let indices): return .text(entries[Int(indices[position])])
+        case .dictionary(let entries, let numbers): return .text(entries[numbers[position]])
         case .texts(let ranges): return .text(ranges[position])
         case .encoded(let kind, let ranges): return .encoded(kind, ranges[position])
         case .fixed(let values): return .integer(Int64(bitPattern: values[position]))
@@ -315,7 +295,7 @@ struct DecodedColumn {
         let position = position(row)
         guard position >= 0 else { return nil }
         switch values {
-        case .dictionary(let entries, let indices): return entries[Int(indices[position])]
+        case .dictionary(let entries, let numbers): return entries[numbers[position]]
         case .texts(let ranges): return ranges[position]
         case .mixed(let values):
             if case .text(let range) = values[position] { return range }

@@ -56,16 +56,17 @@ final class SegmentReader {
         return decoded
     }
 
-    /// Which spans have a value in the column of that name, without reading the values; `nil` when none has.
-    func presence(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn.Presence? {
-        guard var entry = directory.column(space, name) else { return nil }
+    /// Which spans have a value in the column of that name, without reading the values.
+    func presence(_ space: ColumnSpace, _ name: String) throws -> PassedPresence {
+        guard var entry = directory.column(space, name) else { return .none }
         if entry.encoding == .alias {
             guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
                 throw SegmentError.damaged("a column that stands for none")
             }
             entry = source
         }
-        return try DecodedColumn.presence(entry, stream: stream(entry.stream), spanCount: spanCount)
+        let presence = try DecodedColumn.presence(entry, stream: stream(entry.stream), spanCount: spanCount)
+        return presence.map { .some($0) } ?? .all
     }
 
     /// Names of the columns that were decoded since the last call.
