@@ -217,6 +217,12 @@ class Bench:
         "timeouts_by_tool": "SELECT tool_name, count(*) FROM timeouts GROUP BY tool_name",
         "tokens_by_model": "SELECT model, sum(tokens) FROM spans WHERE workflow_name = 'review_patch' AND tokens > 5000 GROUP BY model",
         "trace": "SELECT * FROM spans WHERE trace_id = :trace",
+        "two_texts": "SELECT workflow_name, stage, count(*), percentile(duration_ns, 95) FROM spans GROUP BY workflow_name, stage",
+        "tools": "SELECT * FROM tools",
+        "tokens": "SELECT model, sum(tokens) FROM token_spans GROUP BY model",
+        "costs": "SELECT * FROM costs",
+        "traces": "SELECT * FROM traces ORDER BY start_time_unix_nano DESC LIMIT 20",
+        "one_of_traces": "SELECT * FROM traces WHERE trace_id = :trace",
     }
 
     def queries(self):
