@@ -101,18 +101,3 @@ public struct PassedTexts {
     /// A text by its number; `nil` for -1.
     public func text(_ number: Int) -> String? { number < 0 ? nil : texts[number] }
 }
-
-/// Which rows of a segment have a value.
-public enum PassedPresence {
-    case none, all
-    case some(RowPresence)
-
-    @inlinable
-    public subscript(row: Int) -> Bool {
-        switch self {
-        case .none: false
-        case .all: true
-        case .some(let presence): presence.contains(row)
-        }
-    }
-}

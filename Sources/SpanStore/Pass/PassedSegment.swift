@@ -41,7 +41,7 @@ public final class PassedSegment {
     }
 
     /// For each row whether a column that is one field of the span has a value in it.
-    package func presence(_ name: String) throws(SQLiteError) -> PassedPresence {
+    package func presence(_ name: String) throws(SQLiteError) -> ColumnPresence {
         try Self.attempt {
             switch try SpansColumn.all[SpansColumn.index(named: name)].source {
             case .parentSpanID: return try segment.reader.presence(.fixed, FixedColumn.parentSpanID)

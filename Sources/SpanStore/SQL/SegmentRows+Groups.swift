@@ -2,7 +2,7 @@ import TelemetryModel
 
 /// A column of texts as numbers, so that rows of the same texts are found without comparing texts.
 struct NumberedTexts {
-    /// Each once, but for damaged segments.
+    /// One may be there twice: resources share their services' names.
     var texts: [[UInt8]]
     /// For each row that was asked for the number of its text, or -1.
     var numbers: [Int32]
@@ -17,8 +17,7 @@ extension SegmentRows {
         var groups = [Int32](repeating: 0, count: rows.count)
         var texts: [[[UInt8]?]] = [[]]
         for column in columns {
-            let none = NumberedTexts(texts: [], numbers: [Int32](repeating: -1, count: rows.count))
-            let numbered = try numbered(column, rows) ?? none
+            let numbered = try numbered(column, rows) ?? NumberedTexts(texts: [], numbers: [Int32](repeating: -1, count: rows.count))
             (groups, texts) = Self.split(groups, texts, numbered)
         }
         var counts = [Int](repeating: 0, count: texts.count)

@@ -53,6 +53,21 @@ public struct RowPresence: Sendable {
     }
 }
 
+/// The same of a column that may not be there, or have a value in every row.
+public enum ColumnPresence {
+    case none, all
+    case some(RowPresence)
+
+    @inlinable
+    public subscript(row: Int) -> Bool {
+        switch self {
+        case .none: false
+        case .all: true
+        case .some(let presence): presence.contains(row)
+        }
+    }
+}
+
 /// Numbers of one, two or four bytes each, read where they lie.
 struct PackedNumbers {
     private let bytes: [UInt8]

@@ -57,7 +57,7 @@ final class SegmentReader {
     }
 
     /// Which spans have a value in the column of that name, without reading the values.
-    func presence(_ space: ColumnSpace, _ name: String) throws -> PassedPresence {
+    func presence(_ space: ColumnSpace, _ name: String) throws -> ColumnPresence {
         guard var entry = directory.column(space, name) else { return .none }
         if entry.encoding == .alias {
             guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
