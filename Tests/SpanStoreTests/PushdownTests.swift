@@ -153,6 +153,37 @@ import Testing
         #expect(!plan.joined().contains { $0.contains("TEMP B-TREE") }, "\(plan)")
     }
 
+    /// More segments than stay open, with traces that lie in many of them, in two, and in one.
+    @Test(arguments: [0, 150, 320])
+    func tracesAreGroupedWhereverTheirSpansLie(merged: Int) throws {
+        let fixture = try StoreFixture()
+        var next: UInt64 = 1
+        for segment in 0..<320 {
+            let spans = (0..<6).map { number -> SpanDescription in
+                let trace = [1, 2 + UInt64(segment % 7), 1_000 + UInt64(segment / 2), 5_000 + UInt64(segment)][number % 4]
+                defer { next += 1 }
+                return Batches.span(trace, next, ["tokens": .int(Int64(next % 50))], start: Int64(next) * 10)
+            }
+            try fixture.ingest(Batches.of(spans, service: "svc\(segment % 3)"))
+            if segment + 1 == merged { try fixture.merge() }
+        }
+        #expect(try merged > 0 || fixture.sql("SELECT count(*) > \(256) FROM segment") == [["1"]])
+        for condition in ["1", "tokens > 10", "service_name <> 'svc1'", "start_time_unix_nano > 9000"] {
+            let figures = "count(*), sum(tokens), min(span_id), max(start_time_unix_nano) FROM spans WHERE \(condition)"
+            let groups = try fixture.sql("SELECT trace_id, \(figures) GROUP BY unordered_trace_id")
+            #expect(
+                try groups.sorted { $0[0] < $1[0] } == fixture.sql("SELECT +trace_id, \(figures) GROUP BY +trace_id ORDER BY 1"),
+                "\(condition)")
+            #expect(
+                try fixture.sql("SELECT trace_id, \(figures) GROUP BY trace_id ORDER BY trace_id DESC LIMIT 50")
+                    == fixture.sql("SELECT +trace_id, \(figures) GROUP BY +trace_id ORDER BY 1 DESC LIMIT 50"))
+        }
+        let sorted = "SELECT trace_id FROM spans ORDER BY trace_id"
+        #expect(try fixture.sql("SELECT unordered_trace_id FROM spans ORDER BY unordered_trace_id") == fixture.sql(sorted))
+        let plan = try fixture.sql("EXPLAIN QUERY PLAN SELECT count(*) FROM spans GROUP BY unordered_trace_id")
+        #expect(!plan.joined().contains { $0.contains("TEMP B-TREE") }, "\(plan)")
+    }
+
     @Test(arguments: [false, true])
     func aCallGoesByItsToolOrElseByItsStage(merged: Bool) throws {
         let (fixture, _) = try filled(25, merged: merged)

@@ -16,7 +16,7 @@ SELECT trace_id, start_time_unix_nano, end_time_unix_nano,
     max(0, end_time_unix_nano - start_time_unix_nano) AS duration_ns,
     service_name, workflow_name, root_name, root_status_code, span_count, error_count, timeout_count, tokens, session_id, eval_id
 FROM (
-    SELECT trace_id,
+    SELECT unordered_trace_id AS trace_id,
         min(start_time_unix_nano) AS start_time_unix_nano,
         max(end_time_unix_nano) AS end_time_unix_nano,
         count(*) AS span_count,
@@ -30,7 +30,7 @@ FROM (
         max(session_id) AS session_id,
         max(eval_id) AS eval_id
     FROM spans
-    GROUP BY trace_id
+    GROUP BY unordered_trace_id
 );
 
 -- One row a conversation.

@@ -1,20 +1,26 @@
+/// Rows that are to follow each other.
+struct RowGroup {
+    let segment: SegmentRows
+    var rows: [Int32]
+    /// Whether no more rows of its segment come after these.
+    var isLast = false
+}
+
+/// Spans of several segments, group after group.
+protocol RowGroups: AnyObject {
+    /// The next rows; `nil` at the end.
+    func next() throws -> RowGroup?
+}
+
 /// Spans of several segments in the order of some texts: the rows of each segment are put into groups of one combination each, and the
 /// groups are sorted, which compares no rows. Holds all segments open.
-final class GroupedRows {
+final class GroupedRows: RowGroups {
     /// With more spans SQLite sorts, which needs less memory.
     static let spansMax = 4_000_000
     /// With more columns SQLite sorts.
     static let columnsMax = 4
 
-    struct Group {
-        let segment: SegmentRows
-        var rows: [Int32]
-        fileprivate var rank = 0
-        /// Whether no more rows of its segment come after these.
-        var isLast = false
-    }
-
-    private var groups: [Group] = []
+    private var groups: [RowGroup] = []
     private var nextGroup = 0
 
     init(
@@ -26,11 +32,11 @@ final class GroupedRows {
             guard let opened = try open(entry) else { continue }
             for group in try opened.segment.groups(columns: orders.map(\.column), opened.rows) {
                 texts.append(group.texts)
-                groups.append(Group(segment: opened.segment, rows: group.rows))
+                groups.append(RowGroup(segment: opened.segment, rows: group.rows))
             }
         }
-        for (index, rank) in Self.ranks(texts, orders).enumerated() { groups[index].rank = rank }
-        groups.sort { $0.rank < $1.rank }
+        let ranks = Self.ranks(texts, orders)
+        groups = groups.indices.sorted { ranks[$0] < ranks[$1] }.map { groups[$0] }
         var seen: Set<ObjectIdentifier> = []
         for index in groups.indices.reversed() {
             groups[index].isLast = seen.insert(ObjectIdentifier(groups[index].segment)).inserted
@@ -58,7 +64,7 @@ final class GroupedRows {
     }
 
     /// The next rows, all of the same texts; `nil` at the end.
-    func next() -> Group? {
+    func next() -> RowGroup? {
         guard nextGroup < groups.count else { return nil }
         defer {
             groups[nextGroup].rows = []

@@ -68,13 +68,24 @@ extension SegmentRows {
         }
     }
 
-    /// A column of numbers as the texts of a table that it counts.
-    private func numbered(_ name: String, _ rows: [Int32], _ texts: () throws -> [[UInt8]]) throws -> NumberedTexts {
+    /// For each row of the segment the number of its trace.
+    func traceNumbers() throws -> [Int] {
+        try tableNumbers(FixedColumn.traceIndex, count: traceIDs().count).map { Int($0) }
+    }
+
+    /// A column that counts a table of so many, checked.
+    private func tableNumbers(_ name: String, count: Int) throws -> [Int64] {
         guard let column = try reader.column(.fixed, name), column.presence == nil, case .integers(let values) = column.values else {
             throw SegmentError.damaged("a span without \(name)")
         }
+        guard values.allSatisfy({ $0 >= 0 && $0 < count }) else { throw SegmentError.damaged("a span past the table of \(name)") }
+        return values
+    }
+
+    /// A column of numbers as the texts of a table that it counts.
+    private func numbered(_ name: String, _ rows: [Int32], _ texts: () throws -> [[UInt8]]) throws -> NumberedTexts {
         let texts = try texts()
-        guard values.allSatisfy({ $0 >= 0 && $0 < texts.count }) else { throw SegmentError.damaged("a span past the table of \(name)") }
+        let values = try tableNumbers(name, count: texts.count)
         return NumberedTexts(texts: texts, numbers: rows.map { Int32(truncatingIfNeeded: values[Int($0)]) })
     }
 

@@ -75,11 +75,14 @@ enum SpansColumn {
         ("tool_arguments", "TEXT HIDDEN", .firstAttribute(["gen_ai.tool.call.arguments"])),
         ("call_name", "TEXT HIDDEN", .callName),
         ("counts_tokens", "INTEGER HIDDEN", .countsTokens),
+        // The trace id once more: GROUP BY it gives groups in no order, however many there are (docs/adr/0052).
+        ("unordered_trace_id", "TEXT HIDDEN", .traceID),
     ]
 
     static let startTimeIndex = index(of: "start_time_unix_nano")
     static let endTimeIndex = index(of: "end_time_unix_nano")
 
+    static let unorderedTraceIndex = index(of: "unordered_trace_id")
     static let durationIndex = index(of: "duration_ns")
 
     private static func index(of name: String) -> Int { all.firstIndex { $0.name == name } ?? -1 }

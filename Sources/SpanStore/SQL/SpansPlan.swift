@@ -33,10 +33,13 @@ struct SpansPlan: Equatable {
     var readsColumns = true
     /// Columns that rows are given in the order of, the first above all.
     var orders: [Order] = []
+    /// Whether spans of a trace must follow each other, in whatever order of traces.
+    var groupsTraces = false
 
     var text: String {
         var parts = terms.map { "\($0.comparison.rawValue)\($0.column)" }
         if !readsColumns { parts.append("c") }
+        if groupsTraces { parts.append("t") }
         for order in orders { parts.append("\(order.isDescending ? "d" : "a")\(order.column)") }
         return parts.joined(separator: ",")
     }
@@ -48,6 +51,7 @@ struct SpansPlan: Equatable {
             let number = Int(word.dropFirst()) ?? 0
             switch word.first {
             case "c": readsColumns = false
+            case "t": groupsTraces = true
             case "a": orders.append(Order(column: number, isDescending: false))
             case "d": orders.append(Order(column: number, isDescending: true))
             case let letter?:

@@ -21,8 +21,10 @@ enum SpansPlanner {
             rows /= selectivity(comparison, source)
         }
         plan.readsColumns = info.pointee.colUsed != 0
-        plan.orders = orders(info, spans: spans, isSelective: rows * 4 < Double(spans), context)
-        info.pointee.orderByConsumed = plan.orders.isEmpty ? 0 : 1
+        let isSelective = rows * 4 < Double(spans)
+        plan.groupsTraces = !isSelective && groupsTraces(info)
+        if !plan.groupsTraces { plan.orders = orders(info, spans: spans, isSelective: isSelective, context) }
+        info.pointee.orderByConsumed = plan.groupsTraces || !plan.orders.isEmpty ? 1 : 0
         info.pointee.estimatedCost = max(rows, 1)
         info.pointee.estimatedRows = Int64(max(rows, 1))
         return plan
@@ -102,6 +104,14 @@ enum SpansPlanner {
     }
 
     // MARK: Order
+
+    /// Whether the query groups by trace and needs no order of the groups.
+    ///
+    /// SQLite before 3.41 does not tell a GROUP BY from one with an ORDER BY of the same column, so there is a column that promises none.
+    private static func groupsTraces(_ info: UnsafeMutablePointer<sqlite3_index_info>) -> Bool {
+        info.pointee.nOrderBy == 1 && Int(info.pointee.aOrderBy[0].iColumn) == SpansColumn.unorderedTraceIndex
+            && sqlite3_vtab_distinct(info) == 1
+    }
 
     /// The columns in whose order the scan can give rows, when the query wants some; also for GROUP BY and DISTINCT.
     private static func orders(

@@ -38,7 +38,7 @@ final class SpansScan {
     private lazy var loader = SegmentLoader(catalog)
     private var tokenCalls: TokenCallRows?
     private var ordered: OrderedRows?
-    private var grouped: GroupedRows?
+    private var grouped: (any RowGroups)?
     private var isLastGroup = false
 
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
@@ -112,7 +112,11 @@ final class SpansScan {
         if let order = plan.orders.first, order.column == SpansColumn.startTimeIndex {
             try startOrdered(order)
         } else {
-            if !plan.orders.isEmpty { grouped = try GroupedRows(candidates, plan.orders, open: open) }
+            if plan.groupsTraces {
+                grouped = try TraceGroups(candidates, open: { [unowned self] in try open($0) }, reopen: { [unowned self] in try reopen($0) })
+            } else if !plan.orders.isEmpty {
+                grouped = try GroupedRows(candidates, plan.orders, open: open)
+            }
             try advanceSegment()
         }
     }
@@ -161,7 +165,7 @@ final class SpansScan {
     }
 
     private func advanceSegment() throws {
-        if let grouped { return advance(grouped) }
+        if let grouped { return try advance(grouped) }
         if let segment { report.close(segment.reader) }
         while nextCandidate < candidates.count {
             let entry = candidates[nextCandidate]
@@ -203,6 +207,14 @@ final class SpansScan {
         return (segment, rows)
     }
 
+    /// Opens a segment whose rows are known.
+    private func reopen(_ entry: SegmentCatalog.Entry) throws -> SegmentRows? {
+        let report = report
+        return try catalog.open(entry.id, loader, onRead: { report.read(bytes: $1) }).map {
+            SegmentRows($0, attributes: attributes, tokenCalls: tokenCalls)
+        }
+    }
+
     // MARK: In order
 
     private func startOrdered(_ order: SpansPlan.Order) throws {
@@ -212,9 +224,9 @@ final class SpansScan {
         show(ordered)
     }
 
-    private func advance(_ grouped: GroupedRows) {
+    private func advance(_ grouped: any RowGroups) throws {
         if let segment, isLastGroup { report.close(segment.reader) }
-        let group = grouped.next()
+        let group = try grouped.next()
         segment = group?.segment
         show(group?.rows ?? [], count: group?.rows.count ?? 0)
         isLastGroup = group?.isLast ?? false
