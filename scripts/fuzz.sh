@@ -6,11 +6,11 @@
 # FUSEBOX_FUZZ_SEED is the seed that chance begins with, another one each time unless said.
 #
 # Targets: trace (content encodings, the protobuf decoder and what follows it), signal (logs and metrics in protobuf), json (OTLP/JSON),
-# redaction (patterns, and requests that are rewritten), encodings (gzip, deflate, zstd), http (HTTP/1.1 framing), sql (questions and their parameters), configuration
-# (fusebox.yaml, prices.yaml), evals (files of evals). Seeds are Fuzzing/corpus and, for trace, the captured requests of
-# Tests/Fixtures/otlp. A crash leaves its input in .build/fuzz/crash-* and ends with status 77; the head of Fuzzing/*Fuzzer.swift says
-# what counts as one. Fuzzing/build.mk builds them, every module instrumented but for http, which takes those below ours from the release
-# build. Needs what the package needs, and clang.
+# redaction (patterns, and requests that are rewritten), encodings (gzip, deflate, zstd), http (HTTP/1.1 framing), sql (questions and
+# their parameters), configuration (fusebox.yaml, prices.yaml), evals (files of evals). Seeds are Fuzzing/corpus and, for trace and signal,
+# the captured requests of Tests/Fixtures/otlp. A crash leaves its input in .build/fuzz/crash-* and ends with status 77; the head of
+# Fuzzing/*Fuzzer.swift says what counts as one. Fuzzing/build.mk builds them, every module instrumented but for http, which takes those
+# below ours from the release build. Needs what the package needs, and clang.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

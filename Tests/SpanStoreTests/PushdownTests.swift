@@ -167,7 +167,7 @@ import Testing
             try fixture.ingest(Batches.of(spans, service: "svc\(segment % 3)"))
             if segment + 1 == merged { try fixture.merge() }
         }
-        #expect(try merged > 0 || fixture.sql("SELECT count(*) > \(256) FROM segment") == [["1"]])
+        #expect(try merged > 0 || fixture.sql("SELECT count(*) > 256 FROM segment") == [["1"]])
         for condition in ["1", "tokens > 10", "service_name <> 'svc1'", "start_time_unix_nano > 9000"] {
             let figures = "count(*), sum(tokens), min(span_id), max(start_time_unix_nano) FROM spans WHERE \(condition)"
             let groups = try fixture.sql("SELECT trace_id, \(figures) GROUP BY unordered_trace_id")

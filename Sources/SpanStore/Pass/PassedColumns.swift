@@ -23,14 +23,14 @@ public struct PassedIntegers {
 
     init(rowByRow count: Int, _ value: (Int) throws -> Int64?) rethrows {
         var values: [Int64] = []
-        var words = [UInt64](repeating: 0, count: (count + 63) / 64)
+        var bits = RowBits(rowCount: count)
         values.reserveCapacity(count)
         for row in 0..<count {
             guard let value = try value(row) else { continue }
-            words[row >> 6] |= 1 << UInt64(row & 63)
+            bits.insert(row)
             values.append(value)
         }
-        self.init(presence: values.count == count ? nil : RowPresence(words: words), values: values)
+        self.init(presence: values.count == count ? nil : RowPresence(bits), values: values)
     }
 
     /// Whether no row has a value.

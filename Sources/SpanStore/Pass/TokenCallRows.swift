@@ -6,8 +6,8 @@ import TelemetryModel
 /// A scan of some traces looks at their segments alone; one of all spans looks at all, and what it found serves the connection until the
 /// file changes.
 final class TokenCallRows {
-    /// A bit for each row of a segment; none for segments without such rows.
-    typealias Bits = [Int64: [UInt64]]
+    /// By segment; none for segments without such rows.
+    typealias Bits = [Int64: RowBits]
 
     private let catalog: SegmentCatalog
     private let loader: SegmentLoader
@@ -23,16 +23,13 @@ final class TokenCallRows {
         self.report = report
     }
 
-    /// The bits of a segment; `nil` when none is set.
-    func bits(of segment: Int64) throws -> [UInt64]? {
+    /// Such rows of a segment; `nil` when there are none.
+    func bits(of segment: Int64) throws -> RowBits? {
         if let found { return found[segment] }
         let all = try catalog.tokenCalls ?? find()
         found = all
         return all[segment]
     }
-
-    @inline(__always)
-    static func isSet(_ bits: [UInt64], _ row: Int) -> Bool { bits[row >> 6] >> UInt64(row & 63) & 1 != 0 }
 
     private func find() throws -> Bits {
         let entries = catalog.entries.filter { entry in

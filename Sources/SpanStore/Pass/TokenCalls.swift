@@ -36,7 +36,7 @@ package struct TokenCalls {
         }
     }
 
-    /// For each segment that has such calls a bit for each row, children looked for in all of these segments.
+    /// For each segment that has such calls their rows; children are looked for in all of these segments.
     ///
     /// - Parameter open: calls its body with the segment, or not when it is not there.
     static func bits(
@@ -47,10 +47,9 @@ package struct TokenCalls {
         var bits: TokenCallRows.Bits = [:]
         for (id, rows) in calls.candidates {
             try open(id) { segment in
-                let rows = calls.parents.isEmpty ? rows : try calls.withoutParents(PassedSegment(segment, rows: rows)) ?? rows
-                var words = [UInt64](repeating: 0, count: (segment.reader.spanCount + 63) / 64)
-                for row in rows { words[Int(row) >> 6] |= 1 << UInt64(row & 63) }
-                bits[id] = words
+                var counted = RowBits(rowCount: segment.reader.spanCount)
+                for row in try calls.withoutParents(PassedSegment(segment, rows: rows)) ?? rows { counted.insert(Int(row)) }
+                bits[id] = counted
             }
         }
         return bits

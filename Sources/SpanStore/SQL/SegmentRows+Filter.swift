@@ -47,7 +47,7 @@ extension SegmentRows {
         let (takesCalls, takesOthers) = (takes(1), takes(0))
         if takesCalls && takesOthers { return rows }
         guard let bits = try tokenCalls?.bits(of: reader.id) else { return takesOthers ? rows : [] }
-        return (rows ?? allRows).filter { TokenCallRows.isSet(bits, Int($0)) ? takesCalls : takesOthers }
+        return (rows ?? allRows).filter { bits.contains(Int($0)) ? takesCalls : takesOthers }
     }
 
     /// Rows of a stored column that fulfil a condition; a segment without the column has NULL in every row.

@@ -76,7 +76,7 @@ final class SegmentRows {
         case .countsTokens:
             guard !isSparse else { return shown.set(index, .other) }
             let bits = try tokenCalls?.bits(of: reader.id)
-            shown.set(index, integers: (0..<reader.spanCount).map { row in bits.map { TokenCallRows.isSet($0, row) ? 1 : 0 } ?? 0 })
+            shown.set(index, integers: (0..<reader.spanCount).map { row in bits?.contains(row) == true ? 1 : 0 })
         case nil: shown.set(index, .null)
         default: shown.set(index, .other)
         }
@@ -152,7 +152,7 @@ final class SegmentRows {
             if case .null = tool { return try text(.derived, "stage", row) }
             return tool
         case .countsTokens:
-            return .integer(try tokenCalls?.bits(of: reader.id).map { TokenCallRows.isSet($0, row) ? 1 : 0 } ?? 0)
+            return .integer(try tokenCalls?.bits(of: reader.id)?.contains(row) == true ? 1 : 0)
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
         case .firstAttribute(let keys): return try firstAttribute(keys, row, column: index)

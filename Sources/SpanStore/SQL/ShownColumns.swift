@@ -38,10 +38,7 @@ struct ShownColumn {
     @inline(__always)
     func position(_ row: Int) -> Int {
         guard let presenceWords, let presenceRanks else { return row }
-        let word = presenceWords[row >> 6]
-        let bit = UInt64(1) << UInt64(row & 63)
-        guard word & bit != 0 else { return -1 }
-        return Int(presenceRanks[row >> 6]) &+ (word & (bit &- 1)).nonzeroBitCount
+        return RowPresence.position(row, word: presenceWords[row >> 6], rank: presenceRanks[row >> 6])
     }
 
     /// The place of a text in `ranges`, by its position.
@@ -117,12 +114,16 @@ final class ShownColumns {
         packed.reserveCapacity(present.count * 4)
         for number in present { packed.appendLittleEndian(UInt64(number), width: 4) }
         (shown.numbers, shown.numberWidth) = (keep(packed), 4)
-        if present.count < numbers.count { show(RowPresence(rowCount: numbers.count) { numbers[$0] >= 0 }, in: &shown) }
+        if present.count < numbers.count {
+            var bits = RowBits(rowCount: numbers.count)
+            for (row, number) in numbers.enumerated() where number >= 0 { bits.insert(row) }
+            show(RowPresence(bits), in: &shown)
+        }
         columns[index] = shown
     }
 
     private func show(_ presence: RowPresence, in shown: inout ShownColumn) {
-        (shown.presenceWords, shown.presenceRanks) = (keep(presence.words), keep(presence.ranks))
+        (shown.presenceWords, shown.presenceRanks) = (keep(presence.bits.words), keep(presence.ranks))
     }
 
     private func keep<Element: BitwiseCopyable>(_ values: some Collection<Element>) -> UnsafePointer<Element> {

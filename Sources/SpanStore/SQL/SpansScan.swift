@@ -189,9 +189,8 @@ final class SpansScan {
 
     /// Opens a segment and finds the rows that may match; `nil` when there are none.
     private func open(_ entry: SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)? {
-        let report = report
-        guard let reader = try catalog.open(entry.id, loader, onRead: { report.read(bytes: $1) }) else { return nil }
-        let segment = SegmentRows(reader, attributes: attributes, tokenCalls: tokenCalls)
+        guard let segment = try reopen(entry) else { return nil }
+        let reader = segment.reader
         var rows: [Int32]?
         for filter in filters {
             rows = try segment.rows(filter, among: rows)
@@ -207,7 +206,7 @@ final class SpansScan {
         return (segment, rows)
     }
 
-    /// Opens a segment whose rows are known.
+    /// Opens a segment without looking for rows.
     private func reopen(_ entry: SegmentCatalog.Entry) throws -> SegmentRows? {
         let report = report
         return try catalog.open(entry.id, loader, onRead: { report.read(bytes: $1) }).map {

@@ -63,29 +63,29 @@ struct DecodedColumn {
             return nil
         case 1:
             let bitmap = try cursor.range((spanCount + 7) / 8)
-            let presence = RowPresence(words: words(cursor.bytes, bitmap, rowCount: spanCount))
+            let presence = RowPresence(bits(cursor.bytes, bitmap, rowCount: spanCount))
             guard presence.valueCount == valueCount else { throw .damaged("a bitmap that disagrees with its count") }
             return presence
         case 2:
-            var words = [UInt64](repeating: 0, count: (spanCount + 63) / 64)
+            var bits = RowBits(rowCount: spanCount)
             var row = 0
             for _ in 0..<valueCount {
                 row += try cursor.count()
                 guard row < spanCount else { throw .damaged("a value past the last span") }
-                words[row >> 6] |= 1 << UInt64(row & 63)
+                bits.insert(row)
                 row += 1
             }
-            return RowPresence(words: words)
+            return RowPresence(bits)
         default: throw .damaged("an unknown presence")
         }
     }
 
-    /// A bitmap's words, without bits past the last row.
-    private static func words(_ bytes: [UInt8], _ bitmap: Range<Int>, rowCount: Int) -> [UInt64] {
-        var words = [UInt64](repeating: 0, count: (rowCount + 63) / 64)
-        for (offset, place) in bitmap.enumerated() { words[offset >> 3] |= UInt64(bytes[place]) << UInt64(8 * (offset & 7)) }
-        if rowCount & 63 != 0, let last = words.indices.last { words[last] &= 1 << UInt64(rowCount & 63) &- 1 }
-        return words
+    /// A bitmap as it is stored, without bits past the last row.
+    private static func bits(_ bytes: [UInt8], _ bitmap: Range<Int>, rowCount: Int) -> RowBits {
+        var bits = RowBits(rowCount: rowCount)
+        for (offset, place) in bitmap.enumerated() { bits.words[offset >> 3] |= UInt64(bytes[place]) << UInt64(8 * (offset & 7)) }
+        if rowCount & 63 != 0, let last = bits.words.indices.last { bits.words[last] &= 1 << UInt64(rowCount & 63) &- 1 }
+        return bits
     }
 
     private static func values(_ cursor: inout ByteCursor, _ entry: ColumnEntry) throws(SegmentError) -> Values {

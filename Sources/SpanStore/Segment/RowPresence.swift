@@ -1,53 +1,63 @@
-/// Which rows of a segment have a value in a column: a bit for each row, as it is stored. Public, so that loops over rows are one
-/// function (docs/adr/0007).
-public struct RowPresence: Sendable {
-    @usableFromInline let words: [UInt64]
-    /// For each word, how many rows before it have a value.
-    @usableFromInline let ranks: [UInt32]
-    public let valueCount: Int
+/// A set of a segment's rows: a bit for each. Public, so that loops over rows are one function (docs/adr/0007).
+public struct RowBits: Sendable {
+    /// The first row lowest; no bit is set past the last row.
+    @usableFromInline var words: [UInt64]
 
-    /// - Parameter words: a bit for each row, the first row lowest; none is set past the last row.
-    init(words: [UInt64]) {
-        self.words = words
+    init(rowCount: Int) {
+        words = [UInt64](repeating: 0, count: (rowCount + 63) / 64)
+    }
+
+    mutating func insert(_ row: Int) { words[row >> 6] |= 1 << UInt64(row & 63) }
+
+    @inlinable
+    @inline(__always)
+    public func contains(_ row: Int) -> Bool { words[row >> 6] >> UInt64(row & 63) & 1 != 0 }
+}
+
+/// Which rows of a segment have a value in a column, and where it is among all.
+public struct RowPresence: Sendable {
+    @usableFromInline let bits: RowBits
+    /// For each word of the bits, how many rows before it have a value.
+    @usableFromInline let ranks: [UInt32]
+    let valueCount: Int
+
+    init(_ bits: RowBits) {
+        self.bits = bits
         var count: UInt32 = 0
-        ranks = words.map { word in
+        ranks = bits.words.map { word in
             defer { count &+= UInt32(truncatingIfNeeded: word.nonzeroBitCount) }
             return count
         }
         valueCount = Int(count)
     }
 
-    /// - Parameter hasValue: for each row.
-    init(rowCount: Int, _ hasValue: (Int) -> Bool) {
-        var words = [UInt64](repeating: 0, count: (rowCount + 63) / 64)
-        for row in 0..<rowCount where hasValue(row) { words[row >> 6] |= 1 << UInt64(row & 63) }
-        self.init(words: words)
-    }
-
     @inlinable
     @inline(__always)
-    public func contains(_ row: Int) -> Bool { words[row >> 6] >> UInt64(row & 63) & 1 != 0 }
+    public func contains(_ row: Int) -> Bool { bits.contains(row) }
 
     /// The position of a row's value among all; -1 when it has none.
     @inlinable
     @inline(__always)
-    public func position(_ row: Int) -> Int {
-        let word = words[row >> 6]
+    public func position(_ row: Int) -> Int { Self.position(row, word: bits.words[row >> 6], rank: ranks[row >> 6]) }
+
+    /// The same by the row's word and that word's rank, wherever these lie.
+    @inlinable
+    @inline(__always)
+    static func position(_ row: Int, word: UInt64, rank: UInt32) -> Int {
         let bit = UInt64(1) << UInt64(row & 63)
-        guard word & bit != 0 else { return -1 }
-        return Int(ranks[row >> 6]) &+ (word & (bit &- 1)).nonzeroBitCount
+        return word & bit == 0 ? -1 : Int(rank) &+ (word & (bit &- 1)).nonzeroBitCount
     }
 
     /// Calls `body` with each row that has a value and the value's position.
     @inline(__always)
     func forEach(_ body: (_ row: Int, _ position: Int) -> Void) {
         var position = 0
-        for index in words.indices {
-            var bits = words[index]
-            while bits != 0 {
-                body(index << 6 | bits.trailingZeroBitCount, position)
+        for (index, word) in bits.words.enumerated() {
+            var rest = word
+            while rest != 0 {
+                body(index << 6 | rest.trailingZeroBitCount, position)
                 position &+= 1
-                bits &= bits &- 1
+                rest &= rest &- 1
             }
         }
     }

@@ -42,15 +42,7 @@ final class SegmentReader {
         let key = "\(space.rawValue)\(name)"
         if let known = columns[key] { return known }
         guard let entry = directory.column(space, name) else { return nil }
-        let decoded: DecodedColumn
-        if entry.encoding == .alias {
-            guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
-                throw SegmentError.damaged("a column that stands for none")
-            }
-            decoded = try decode(source)
-        } else {
-            decoded = try decode(entry)
-        }
+        let decoded = try decode(source(of: entry))
         columns[key] = decoded
         unreportedColumns.append(name)
         return decoded
@@ -58,13 +50,7 @@ final class SegmentReader {
 
     /// Which spans have a value in the column of that name, without reading the values.
     func presence(_ space: ColumnSpace, _ name: String) throws -> ColumnPresence {
-        guard var entry = directory.column(space, name) else { return .none }
-        if entry.encoding == .alias {
-            guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
-                throw SegmentError.damaged("a column that stands for none")
-            }
-            entry = source
-        }
+        guard let entry = try directory.column(space, name).map(source(of:)) else { return .none }
         let presence = try DecodedColumn.presence(entry, stream: stream(entry.stream), spanCount: spanCount)
         return presence.map { .some($0) } ?? .all
     }
@@ -73,6 +59,15 @@ final class SegmentReader {
     func takeReadColumns() -> [String] {
         defer { unreportedColumns = [] }
         return unreportedColumns
+    }
+
+    /// The column that holds an entry's values: itself, unless it stands for an attribute's.
+    private func source(of entry: ColumnEntry) throws -> ColumnEntry {
+        guard entry.encoding == .alias else { return entry }
+        guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
+            throw SegmentError.damaged("a column that stands for none")
+        }
+        return source
     }
 
     private func decode(_ entry: ColumnEntry) throws -> DecodedColumn {
@@ -85,13 +80,7 @@ final class SegmentReader {
     /// Reads a column without keeping it, nor its stream when it has one of its own: for whoever goes through the columns one by
     /// one.
     func transientColumn(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
-        guard var entry = directory.column(space, name) else { return nil }
-        if entry.encoding == .alias {
-            guard let source = directory.column(.attribute, entry.aliasName), source.encoding != .alias else {
-                throw SegmentError.damaged("a column that stands for none")
-            }
-            entry = source
-        }
+        guard let entry = try directory.column(space, name).map(source(of:)) else { return nil }
         guard directory.streamSet != nil, entry.stream != 0, entry.encoding != .references else { return try decode(entry) }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(entry.stream))
         let bytes = try ZstandardDecompression.decompress(frame, inflatedCount: directory.streamCounts[entry.stream])
