@@ -110,15 +110,10 @@ public final class PassedSegment {
     }
 
     private func readTexts(_ index: Int) throws -> PassedTexts {
-        switch SpansColumn.all[index].source {
-        case .serviceName:
-            return try PassedTexts(
-                texts: segment.serviceNames(), numbers: segment.reader.column(.fixed, FixedColumn.resource))
-        case .text(let space, let name):
-            guard let column = try segment.reader.column(space, name) else { return PassedTexts() }
-            return PassedTexts(column, spanCount: spanCount)
-        default: throw SegmentError.damaged("a column that is not read as texts")
+        guard let numbered = try segment.numbered(index, segment.allRows) else {
+            throw SegmentError.damaged("a column that is not read as texts")
         }
+        return PassedTexts(numbered)
     }
 
     private func readIntegers(_ index: Int, isCast: Bool) throws -> PassedIntegers {
