@@ -3,18 +3,14 @@ import PackageDescription
 
 // Rows of the architecture, bottom to top; a target imports only targets of rows below its own (docs/ARCHITECTURE.md).
 
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let hummingbirdHTTP2 = Target.Dependency.product(name: "HummingbirdHTTP2", package: "hummingbird")
-let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
-let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
-let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
-let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
 let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
-let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -27,15 +23,12 @@ let package = Package(
         .library(name: "FuseboxSQLite", type: .dynamic, targets: ["FuseboxSQLite"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -53,12 +46,14 @@ let package = Package(
         .target(name: "PrometheusText"),
         .target(name: "WebPage", resources: [.embedInCode("Files")]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
+        .target(name: "OutboundHTTP", dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL]),
         .target(name: "COTLP", dependencies: ["CProtobufC"], cSettings: [.unsafeFlags(["-w"])]),
 
         // Row 2: bytes to spans, spans to columns, spans to counters, spans to segments.
         .target(name: "OTLP", dependencies: ["TelemetryModel", "COTLP", "CProtobufC", "CZlib", "CZstd"]),
         .target(name: "SemanticColumns", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
         .target(name: "Evals", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
+        .target(name: "Conversations", dependencies: ["TelemetryModel"]),
         .target(name: "Derivations", dependencies: ["TelemetryModel", "PrometheusText"]),
         .target(
             name: "SpanStore", dependencies: ["TelemetryModel", "SQLite", "CSQLite", "CZstd"],
@@ -71,24 +66,37 @@ let package = Package(
                 "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "PrometheusText",
             ]),
         .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SpanStore"]),
+        .target(name: "GatewayRules", dependencies: ["TelemetryModel", "Derivations"]),
+        .target(
+            name: "Forwarding",
+            dependencies: ["TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix]),
 
-        .target(name: "Queries", dependencies: ["TelemetryModel", "SpanStore", "SQLite", "CSQLite"]),
+        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "SpanStore", "SQLite", "CSQLite"]),
 
-        // Row 4: the network, and configuration.
+        // Row 4: what agents ask; configuration; the made-up workload.
+        .target(
+            name: "AgentProtocol",
+            dependencies: ["TelemetryModel", "Conversations", "Derivations", "SpanStore", "SQLite", "Queries", "Reports"],
+            resources: [.embedInCode("Documents")]),
+
+        // Row 5: the network.
         .target(
             name: "FuseboxHTTP",
             dependencies: [
-                "TelemetryModel", "OTLP", "Derivations", "SpanStore", "Ingest", "Queries", "Reports", "PrometheusText", "WebPage",
-                hummingbird,
-                hummingbirdCore, hummingbirdHTTP2, httpTypes, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHTTPTypes, nioSSL,
-                lifecycle, logging,
+                "TelemetryModel", "OTLP", "Conversations", "Derivations", "Evals", "SpanStore", "Ingest", "Queries", "Reports",
+                "PrometheusText", "WebPage", "AgentProtocol",
+                httpTypes, nioCore, nioPosix, nioHTTP1, nioHPACK, nioHTTP2, nioSSL, logging,
             ]),
         .target(
             name: "FuseboxGRPC",
             dependencies: [
-                "FuseboxHTTP", "TelemetryModel", "OTLP", "Ingest", "PrometheusText", hummingbird, hummingbirdCore,
-                hummingbirdHTTP2,
-                httpTypes, nioCore, logging,
+                "FuseboxHTTP", "TelemetryModel", "OTLP", "Ingest", httpTypes, nioCore, nioHPACK, nioHTTP2,
+            ]),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "FuseboxHTTP", "GatewayRules", "Derivations", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes,
+                nioCore, nioPosix, nioHTTP1, nioSSL, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
         // The loadable SQLite extension: the store's reading side for other programs.
@@ -101,45 +109,72 @@ let package = Package(
                     ["-static-stdlib", "-Xlinker", "-s", "-Xlinker", "-z", "-Xlinker", "nodelete"],
                     .when(platforms: [.linux], configuration: .release))
             ]),
-        .target(name: "FuseboxConfiguration", dependencies: ["Derivations", "OTLP", "Reports", "TelemetryModel", yams]),
+        .target(
+            name: "FuseboxConfiguration",
+            dependencies: [
+                "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore", "TelemetryModel", yams,
+            ]),
 
-        // Row 5: the composition root.
+        // Row 7: the composition root.
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "TelemetryModel", "OTLP", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
+                "AgentProtocol",
+                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
                 "Reports",
-                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Demo", "PrometheusText", "CSQLite", "CEditline",
-                argumentParser, hummingbird,
-                lifecycle,
-                unixSignals, logging, nioCore, nioPosix, nioHTTP1,
+                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo", "PrometheusText",
+                "CSQLite", "CEditline",
+                argumentParser, logging, nioCore, nioPosix, nioHTTP1,
             ],
-            resources: [.embedInCode("Schema")]),
+            resources: [.embedInCode("Schema"), .embedInCode("PriceData")]),
 
         // What scripts/instructions.sh counts the instructions of.
         .executableTarget(
-            name: "instructions", dependencies: ["OTLP", "SemanticColumns", "Derivations", "Ingest", "SpanStore", "TelemetryModel"],
+            name: "instructions",
+            dependencies: [
+                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore", "TelemetryModel", nioCore,
+                nioEmbedded,
+            ],
             path: "Tests/Instructions"),
 
         // Tests: the kit that they share, and one target for each above.
         .target(name: "TelemetryTesting", dependencies: ["TelemetryModel", "COTLP"], path: "Tests/TelemetryTesting"),
         .testTarget(name: "TelemetryModelTests", dependencies: ["TelemetryModel"]),
-        .testTarget(name: "PrometheusTextTests", dependencies: ["PrometheusText"]),
+        .testTarget(name: "PrometheusTextTests", dependencies: ["PrometheusText", "TelemetryTesting"]),
         .testTarget(
             name: "OTLPTests",
             dependencies: ["OTLP", "TelemetryModel", "COTLP", "TelemetryTesting", "CZlib", "CZstd"]),
         .testTarget(name: "OTLPMessageTests", dependencies: ["OTLP", "COTLP", "TelemetryTesting"]),
         .testTarget(
             name: "SemanticColumnsTests", dependencies: ["SemanticColumns", "OTLP", "TelemetryModel", "TelemetryTesting"]),
-        .testTarget(name: "DerivationsTests", dependencies: ["Derivations", "TelemetryModel", "PrometheusText"]),
+        .testTarget(
+            name: "DerivationsTests", dependencies: ["Derivations", "TelemetryModel", "PrometheusText", "TelemetryTesting"]),
         .testTarget(
             name: "SpanStoreTests", dependencies: ["SpanStore", "SQLite", "OTLP", "SemanticColumns", "TelemetryModel"]),
         .testTarget(
             name: "IngestTests",
             dependencies: [
-                "Ingest", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText", "TelemetryModel",
+                "Ingest", "Queries", "Reports", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText",
+                "TelemetryModel", "TelemetryTesting",
             ]),
-        .testTarget(name: "QueriesTests", dependencies: ["Queries", "TelemetryModel"]),
+        .testTarget(
+            name: "FuseboxHTTPTests",
+            dependencies: ["FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix]),
+        .testTarget(
+            name: "FuseboxGRPCTests", dependencies: ["FuseboxGRPC", "FuseboxHTTP", nioCore]),
+        .testTarget(
+            name: "ForwardingTests",
+            dependencies: ["Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
+        .testTarget(name: "QueriesTests", dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(
+            name: "AgentProtocolTests",
+            dependencies: [
+                "AgentProtocol", "Derivations", "Ingest", "Queries", "Reports", "SpanStore", "TelemetryModel",
+            ]),
+        .testTarget(
+            name: "ConversationsTests",
+            dependencies: ["Conversations", "OTLP", "SemanticColumns", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(name: "EvalsTests", dependencies: ["Evals", "TelemetryModel"]),
         .testTarget(
             name: "ReportsTests",
@@ -148,7 +183,8 @@ let package = Package(
                 "TelemetryModel",
             ]),
         .testTarget(
-            name: "FuseboxConfigurationTests", dependencies: ["FuseboxConfiguration", "Derivations", "Reports", "TelemetryModel"]),
+            name: "FuseboxConfigurationTests",
+            dependencies: ["FuseboxConfiguration", "Derivations", "GatewayRules", "Reports", "TelemetryModel"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
         .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),
     ]

@@ -3,12 +3,10 @@
 // lengths, and its head goes through everything that reads headers before a body is read.
 
 import HTTPTypes
-import Hummingbird
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
-import NIOHTTPTypes
-import NIOHTTPTypesHTTP1
+import OTLP
 import TelemetryModel
 
 @testable import FuseboxHTTP
@@ -49,15 +47,14 @@ private final class Conversation {
             channel.eventLoop.makeCompletedFuture {
                 if isHTTP2 { return collector.transcript.append("HTTP/2") }
                 let pipeline = channel.pipeline.syncOperations
-                var limits = NIOHTTPDecoderLimitConfiguration()
-                limits.maxHeaderFieldSize = configuration.http1.httpDecoder.maxHeaderFieldSize
-                limits.maxHeaderListSize = configuration.http1.httpDecoder.maxHeaderListSize
-                limits.maxHeaderFieldCount = configuration.http1.httpDecoder.maxHeaderFieldCount
                 try pipeline.configureHTTPServerPipeline(
                     withPipeliningAssistance: false, withErrorHandling: false, withOutboundHeaderValidation: false,
-                    withEncoderConfiguration: .init(), withDecoderLimitConfiguration: limits)
-                try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-                try pipeline.addHandler(ConnectionDeadlines(limits: configuration.deadlines))
+                    withEncoderConfiguration: .init(), withDecoderLimitConfiguration: HTTPConfiguration.decoderLimits)
+                try pipeline.addHandler(HeadFuzzer())
+                try pipeline.addHandler(HTTPServerCodec(isEncrypted: false))
+                let clock = LoopClock(channel.eventLoop, unixNano: { 1_767_225_600_000_000_000 })
+                try pipeline.addHandler(
+                    ConnectionDeadlines(limits: configuration.deadlines, clock: clock) { ("text/plain", Array($0.utf8)) })
                 try pipeline.addHandler(collector)
             }
         }
@@ -133,14 +130,14 @@ private final class Collector: ChannelInboundHandler {
         announced = lengths.first.flatMap { Int($0) }
         require(lengths.isEmpty || announced != nil, "a length that is none")
         transcript.append("\(head)")
-        examine(Request(head: head, body: .init(buffer: ByteBuffer())))
+        examine(Request(head: head))
     }
 
     private func examine(_ request: Request) {
         _ = RequestContent.mediaType(request)
-        _ = RequestContent.answerEncoding(request)
-        _ = try? RequestContent.coding(request)
-        if let bytes = try? RequestContent.announcedBytes(request, limit: 1 << 26) {
+        _ = RequestContent.answerEncoding(request.headers)
+        _ = try? RequestContent.coding(request.headers[.contentEncoding])
+        if let bytes = try? RequestContent.announcedBytes(request.headers[.contentLength], limit: 1 << 26) {
             require(0...(1 << 26) ~= bytes, "announced")
         }
         let query = QueryString(request.uri.query)
@@ -159,5 +156,25 @@ private final class Collector: ChannelInboundHandler {
         }
         var answer = HTTPFields()
         access.origins.mark(&answer, for: request.head)
+    }
+}
+
+/// Reads each head as an export request's is read, and holds that to what the general reading says.
+private final class HeadFuzzer: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .head(let head) = unwrapInboundIn(data), let request = HTTPRequest(head, isEncrypted: false) {
+            _ = ExportFields(head.headers)
+            let fields = ExportFields(HTTPHeaders(request.headerFields.map { ($0.name.rawName, $0.value) }))
+            let encoding = RequestContent.mediaType(request.headerFields[.contentType])
+            require((fields.encoding == .protobuf) == (encoding == "application/x-protobuf"), "another media type")
+            require((fields.encoding == .json) == (encoding == "application/json"), "another media type")
+            require(fields.isFromPage == (request.headerFields[.origin] != nil || request.headerFields[.secFetchSite] != nil), "a page")
+            let coding = try? RequestContent.coding(fields.contentEncoding)
+            require(coding == (try? RequestContent.coding(request.headerFields[.contentEncoding])), "another coding")
+        }
+        context.fireChannelRead(data)
     }
 }

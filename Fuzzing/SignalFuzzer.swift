@@ -1,8 +1,10 @@
 // The libFuzzer target of logs and metrics in protobuf: the first byte chooses the request (1 metrics, all else logs), the rest is its
 // bytes. Logs must be read as libprotobuf-c reads them, and must read after redaction whenever they did before; histograms must have
-// bounds in order and a count for each of their buckets.
+// bounds in order and a count for each of their buckets, and whatever metrics come, strict readers must take the exposition.
 
+import Ingest
 import OTLP
+import PrometheusText
 import TelemetryModel
 import TelemetryTesting
 
@@ -45,12 +47,25 @@ private func checkLogs(_ body: [UInt8]) {
 }
 
 private func checkMetrics(_ body: [UInt8]) {
+    let receipt = MetricsReceipt(unixNano: 1_800_000_000_000_000_000, instant: .now)
+    let metrics = ClientMetrics(registry: MetricRegistry(), own: { [] }, now: { receipt })
+    let request = metrics.request()
     var count = 0
     _ = try? MetricsDecoder.decode(body) { point in
         count += 1
+        request.take(point)
         guard case .buckets(let bounds, let counts, _) = point.value else { return }
         require(counts.count == bounds.count + 1, "\(counts.count) counts of \(bounds.count) bounds")
-        require(zip(bounds, bounds.dropFirst()).allSatisfy(<=), "bounds out of order: \(bounds)")
+        require(zip(bounds, bounds.dropFirst()).allSatisfy(<) && bounds.last != .infinity, "bounds: \(bounds)")
     }
     require(count <= body.count, "more points than bytes")
+    for format in ExpositionFormat.allCases {
+        let text = ExpositionEncoder.encode(metrics.families(), as: format)
+        do {
+            _ = try ExpositionCheck.samples(text, isOpenMetrics: format == .openMetrics100)
+        } catch {
+            require(false, "\(error)")
+        }
+        require(text.count <= metrics.limits.bytesMax + 6, "\(text.count) bytes")
+    }
 }

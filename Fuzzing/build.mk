@@ -26,15 +26,21 @@ uses_SemanticColumns := TelemetryModel
 uses_Evals := TelemetryModel
 uses_SpanStore := TelemetryModel SQLite
 uses_Derivations := TelemetryModel PrometheusText
+uses_Ingest := TelemetryModel SemanticColumns Derivations Evals SpanStore SQLite PrometheusText
 uses_Reports := TelemetryModel SQLite SpanStore
-uses_FuseboxConfiguration := TelemetryModel OTLP Derivations Reports Yams
+uses_GatewayRules := TelemetryModel Derivations
+uses_Forwarding := TelemetryModel OTLP SpanStore OutboundHTTP
+uses_FuseboxConfiguration := TelemetryModel OTLP SpanStore Derivations Forwarding OutboundHTTP GatewayRules Reports Yams
 flags_TelemetryTesting := -enable-testing
 flags_Reports := -Onone
-modules := TelemetryModel TelemetryTesting OTLP SemanticColumns Evals SQLite SpanStore PrometheusText Derivations Reports \
-	FuseboxConfiguration
+modules := TelemetryModel TelemetryTesting OTLP SemanticColumns Evals SQLite SpanStore PrometheusText Derivations Ingest Reports \
+	GatewayRules OutboundHTTP Forwarding FuseboxConfiguration
 
 swift_files = $(shell find $(1) -name '*.swift')
 sources_TelemetryTesting := $(call swift_files,$(ROOT)/Tests/TelemetryTesting)
+# Of forwarding only the values that the configuration makes: the rest is on NIO, and the configuration does not run it.
+sources_OutboundHTTP := $(ROOT)/Sources/OutboundHTTP/OutboundMessages.swift
+sources_Forwarding := $(ROOT)/Sources/Forwarding/ForwardPlan.swift
 # Files that SwiftPM embeds, as scripts/fuzz.sh wrote them down.
 embedded_SemanticColumns := $(BUILD)/PackageResources-SemanticColumns.swift
 embedded_Evals := $(BUILD)/PackageResources-Evals.swift
@@ -72,7 +78,7 @@ file_json := JSONFuzzer
 uses_json := OTLP TelemetryTesting
 shares_json := $(compared)
 file_signal := SignalFuzzer
-uses_signal := OTLP TelemetryTesting
+uses_signal := OTLP Ingest TelemetryTesting
 shares_signal := $(compared) $(ROOT)/Tests/OTLPTests/ComparableLog.swift
 file_redaction := RedactionFuzzer
 uses_redaction := OTLP
@@ -113,6 +119,6 @@ $(BUILD)/http-fuzzer: $(ROOT)/Fuzzing/HTTPFuzzer.swift $(call swift_files,$(ROOT
 		-o $(BUILD)/http/FuseboxHTTP.o $(call swift_files,$(ROOT)/Sources/FuseboxHTTP)
 	swiftc $(sanitized) $(language) $(maps) -package-name $(package) -wmo -I $(BUILD)/http -I $(release)/Modules \
 		-module-name HTTPFuzzer -c -o $(BUILD)/http/HTTPFuzzer.o $<
-	grep -v -e /fusebox.build/ -e /FuseboxHTTP.build/ -e /FuseboxGRPC.build/ -e /CNIOLLHTTP.build/ \
+	grep -v -e /fusebox.build/ -e /FuseboxHTTP.build/ -e /FuseboxGRPC.build/ -e /Gateway.build/ -e /CNIOLLHTTP.build/ \
 		$(release)/fusebox.product/Objects.LinkFileList >$(BUILD)/http/release-objects
 	cd $(BUILD)/http && swiftc -use-ld=lld -sanitize=fuzzer,address $(runtime) -o $@ *.o @release-objects $(libraries)

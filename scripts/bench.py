@@ -3,7 +3,7 @@
 
     make bench                         every section that takes less than a minute
     make bench ARGS="ingest single"    some of them
-    make bench ARGS=all                also those that take minutes: growth, overload
+    make bench ARGS=all                also those that take minutes: growth, overload, readers
     make bench ARGS="--record"         writes the result to bench/baseline.json
 
 Ratios to bench/baseline.json are printed and never fail the run: wall time depends on the machine. What gates is counted in
@@ -28,6 +28,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
+import bench_gateway  # noqa: E402
+import bench_readers  # noqa: E402
 import faults  # noqa: E402  the library that slows a disk down, which tests use too
 
 BASELINE = ROOT / "bench/baseline.json"
@@ -39,7 +41,12 @@ UNITS = {
     "spans_per_second": ("spans/s", True), "cpu_microseconds_per_span": ("µs/span", False), "p50_milliseconds": ("ms", False),
     "p99_milliseconds": ("ms", False), "bytes_per_span": ("B/span", False), "peak_resident_mebibytes": ("MiB", False),
     "seconds": ("s", False), "cpu_ratio": ("x", False), "refused_requests": ("", False),
+    "added_p50_milliseconds": ("ms added to the first event, p50", False), "added_p99_milliseconds": ("ms, p99", False),
+    "throughput_ratio": ("of direct throughput", True), "cpu_microseconds_per_event": ("µs/event", False),
+    "thousand_streams_mebibytes": ("MiB more with 1,000 streams", False),
     "lost_spans": ("lost", False), "recovery_seconds": ("s to recover", False), "slow_clients": ("slow clients", True),
+    "log_mebibytes": ("MiB of log at most", False), "unanswered_questions": ("questions not answered", False),
+    "longest_question_seconds": ("s the longest question", False),
 }
 
 
@@ -312,8 +319,20 @@ class Bench:
         self.note("overload", result, "peak_resident_mebibytes", "spans_per_second", "refused_requests", "lost_spans",
                   "recovery_seconds", "slow_clients")
 
-    QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries"]
-    ALL = [*QUICK, "growth", "overload"]
+    def gateway(self):
+        """What the gateway adds to a stub that streams 200 events, at 32 clients and at 1,000 streams."""
+        result = bench_gateway.measure(lambda folder: Server(self.binary, folder), self.folder("gateway"))
+        self.note("gateway", result)
+
+    def readers(self):
+        """Ten minutes of two pollers of the API and one `fusebox sql` after another, beside 20 exports of 400 spans a second."""
+        with Server(self.binary, self.folder("readers")) as server:
+            result = bench_readers.measure(self.binary, server, self.load)
+        self.note("readers", result, "spans_per_second", "refused_requests", "unanswered_questions", "log_mebibytes",
+                  "longest_question_seconds", "p99_milliseconds")
+
+    QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries", "gateway"]
+    ALL = [*QUICK, "growth", "overload", "readers"]
 
 
 def compare(results):

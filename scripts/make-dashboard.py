@@ -8,20 +8,39 @@
 import json
 import pathlib
 import sys
+import urllib.parse
 
 PATH = pathlib.Path(__file__).resolve().parent.parent / "dashboards/fusebox.json"
 SERVICE = 'service_name=~"$service"'
 TOOL = SERVICE + ',tool=~"$tool"'
 RATE = "[$__rate_interval]"
 
+
+
+def delta(metric, matchers, window):
+    """By how much counters rose, births included, without a recording rule: right only because these never fall (deploy/prometheus)."""
+    own = f"{metric}{{{matchers}}}"
+    birth = f"{own} * 0 and count_over_time({own}[{window}]) < on (job, instance) group_left () sum_over_time(up[{window}])"
+    return f"sum(clamp_min({own} - ({own} offset {window} or ({birth})), 0) or increase({own}[{window}]))"
+
+
+def known(query, witness):
+    """The query; 0 where only its witness is there, which says that there was something to count; nothing where nothing is known."""
+    return f"{query} or sum({witness}) * 0"
+
+
+HOUR = "1h"
+CALLS = f"agent_tool_calls_total{{{SERVICE}}}"
+BREAKERS = f"agent_breaker_instances{{{SERVICE}}}"
+
 # Rows of panels: (type, title, what it tells, unit, queries with their legends).
 ROWS = {
     "Overview": [
-        ("stat", "Timeouts, last hour", "Attempts that timed out.", "short", [(f"sum(agent:tool_timeouts:delta1h{{{SERVICE}}}) or vector(0)", "")]),
-        ("stat", "Breaker opens, last hour", "Reported by agents.", "short", [(f'sum(agent:breaker_opens:delta1h{{source="reported",{SERVICE}}}) or vector(0)', "")]),
-        ("stat", "Cooldown minutes, last hour", "Reported by agents.", "short", [(f'sum(agent:breaker_cooldown_minutes:delta1h{{source="reported",{SERVICE}}}) or vector(0)', "")]),
-        ("stat", "Workflow p95 / gate", "Above 1, the gate is missed.", "percentunit", [(f"max(agent:workflow_duration_seconds:p95_15m{{{SERVICE}}}) / max(agent_gate_p95_limit_seconds)", "")]),
-        ("stat", "Oldest open breaker", "How long it has been open.", "s", [(f"max(agent_breaker_open_age_seconds{{{SERVICE}}})", "")]),
+        ("stat", "Timeouts, last hour", "Attempts that timed out. Empty when no tool was ever called.", "short", [(known(delta("agent_tool_timeouts_total", SERVICE, HOUR), CALLS), "")]),
+        ("stat", "Breaker opens, last hour", "Reported by agents. Empty when none reports a breaker.", "short", [(known(delta("agent_breaker_opens_total", SERVICE, HOUR), BREAKERS), "")]),
+        ("stat", "Cooldown minutes, last hour", "Reported by agents. Empty when none reports a breaker.", "short", [(known(delta("agent_breaker_cooldown_seconds_total", SERVICE, HOUR) + " / 60", BREAKERS), "")]),
+        ("stat", "Workflow p95 / gate", "Above 1, the gate is missed. Empty without a gate, or without runs in 15 minutes.", "percentunit", [(f"max(histogram_quantile(0.95, sum by (service_name, workflow, le) (rate(agent_workflow_duration_seconds_bucket{{{SERVICE}}}[15m])))) / max(agent_gate_p95_limit_seconds)", "")]),
+        ("stat", "Oldest open breaker", "How long it has been open. Empty when none is.", "s", [(f"max(agent_breaker_open_age_seconds{{{SERVICE}}})", "")]),
         ("stat", "Spans stored", "In the store now.", "short", [("sum(fusebox_stored_spans)", "")]),
     ],
     "Tools": [
@@ -55,13 +74,46 @@ ROWS = {
         ("timeseries", "Runs by outcome", "", "reqps", [(f"sum by (workflow, outcome) (rate(agent_workflow_runs_total{{{SERVICE}}}{RATE}))", "{{workflow}} {{outcome}}")]),
         ("timeseries", "Queue depth", "The newest value of each service.", "short", [(f"max by (service_name) (agent_queue_depth{{{SERVICE}}})", "{{service_name}}")]),
     ],
+    "Money": [
+        ("timeseries", "Dollars an hour by model", "Tokens at their prices; a model without a price is not in it.", "currencyUSD", [(f"sum by (model) (rate(agent_api_cost_dollars_total{{{SERVICE}}}{RATE})) * 3600", "{{model}}")]),
+        ("timeseries", "Tokens without a price", "What dollars leave out: prices go into prices.yaml.", "short", [(f"sum by (model) (increase(agent_unpriced_tokens_total{RATE}))", "{{model}}")]),
+        ("timeseries", "Rent an hour", "Of hosts, as configured.", "currencyUSD", [("agent_rent_rate_dollars_per_hour", "{{host}}")]),
+    ],
+    "Loops and evals": [
+        ("timeseries", "Stalls by kind", "Gaps, repeats, cycles, blocked event loops.", "short", [(f"sum by (workflow, kind) (increase(agent_loop_stalls_total{{{SERVICE}}}{RATE}))", "{{workflow}} {{kind}}")]),
+        ("timeseries", "Eval scores", "The mean of the examples seen lately.", "short", [("avg by (metric) (agent_eval_score)", "{{metric}}")]),
+        ("timeseries", "Eval calls by outcome", "", "short", [(f"sum by (outcome) (increase(agent_eval_calls_total{{{SERVICE}}}{RATE}))", "{{outcome}}")]),
+    ],
+    "Gateway (optional)": [
+        ("timeseries", "Requests by backend and outcome", "", "reqps", [(f"sum by (backend, outcome) (rate(fusebox_gateway_requests_total{RATE}))", "{{backend}} {{outcome}}")]),
+        ("timeseries", "First token, p95", "", "s", [(f"histogram_quantile(0.95, sum by (model, le) (rate(fusebox_gateway_first_token_seconds_bucket{RATE})))", "{{model}}")]),
+        ("timeseries", "Waiting requests", "", "short", [("fusebox_gateway_queue_depth", "{{model}}")]),
+    ],
     "Store": [
         ("timeseries", "Spans", "Received ones that were not accepted are in the other lines.", "short", [(f"sum(rate(fusebox_spans_accepted_total{RATE}))", "accepted"), (f"sum(rate(fusebox_spans_rejected_total{RATE}))", "rejected"), (f"sum(rate(fusebox_spans_dropped_total{RATE}))", "dropped"), (f"sum(rate(fusebox_spans_duplicate_total{RATE}))", "sent again")]),
+        ("timeseries", "Log records", "", "short", [(f"sum(rate(fusebox_log_records_accepted_total{RATE}))", "accepted"), (f"sum(rate(fusebox_log_records_rejected_total{RATE}))", "rejected"), (f"sum(rate(fusebox_log_records_dropped_total{RATE}))", "dropped")]),
+        ("timeseries", "Refused for", "1 while spans are refused.", "short", [("max by (reason) (fusebox_refusing_spans)", "{{reason}}")]),
         ("timeseries", "Queue fill", "", "percentunit", [("fusebox_queue_spans / fusebox_queue_capacity_spans", "{{instance}}")]),
         ("timeseries", "Commit p95", "", "s", [("fusebox:commit_duration_seconds:p95_5m", "{{instance}}")]),
         ("timeseries", "Files", "", "bytes", [("fusebox_db_size_bytes", "data"), ("fusebox_wal_size_bytes", "write-ahead log"), ("fusebox_disk_free_bytes", "disk free")]),
         ("timeseries", "Memory and processor", "", "short", [('process_resident_memory_bytes{job="fusebox"}', "resident bytes"), (f'rate(process_cpu_seconds_total{{job="fusebox"}}{RATE})', "cores")]),
         ("timeseries", "Overflow, late, clocks", "Labels past their caps, breaker events past the settle time, clients' clocks.", "short", [(f"sum by (label) (increase(fusebox_label_overflow_total{RATE}))", "label {{label}}"), (f"sum by (reason) (increase(agent_breaker_events_discarded_total{RATE}))", "event {{reason}}"), (f"sum by (kind) (increase(fusebox_clock_anomalies_total{RATE}))", "clock {{kind}}")]),
+    ],
+    "Forwarding (where targets are configured)": [
+        ("timeseries", "Behind", "Spans and log records that a target was not given yet.", "short", [("max by (instance, target, signal) (fusebox_forward_lag_spans)", "{{instance}} {{target}} {{signal}}")]),
+        ("timeseries", "Age of the oldest", "", "s", [("max by (instance, target, signal) (fusebox_forward_lag_seconds)", "{{instance}} {{target}} {{signal}}")]),
+        ("timeseries", "What became of them", "Sent, refused by the target, or gone before it was given them.", "short", [(f"sum by (target, result) (rate(fusebox_forward_spans_total{RATE}))", "{{target}} {{result}}")]),
+        ("timeseries", "Answers", "By HTTP's code; 0 without an answer.", "reqps", [(f"sum by (target, code) (rate(fusebox_forward_requests_total{RATE}))", "{{target}} {{code}}")]),
+    ],
+    "Gateway (where one is configured)": [
+        ("timeseries", "Calls and who waits", "Calls upstream by backend, and lines by model.", "short", [("sum by (backend) (fusebox_gateway_inflight_requests)", "{{backend}} runs"), ("sum by (model) (fusebox_gateway_queue_depth)", "{{model}} waits")]),
+        ("timeseries", "First token, p95", "From the slot on.", "s", [(f"histogram_quantile(0.95, sum by (model, le) (rate(fusebox_gateway_first_token_seconds_bucket{RATE})))", "{{model}}")]),
+        ("timeseries", "Requests by outcome", "", "reqps", [(f"sum by (model, outcome) (rate(fusebox_gateway_requests_total{RATE}))", "{{model}} {{outcome}}")]),
+        ("timeseries", "Refusals by reason", "Answered by the gateway itself.", "reqps", [(f"sum by (model, reason) (rate(fusebox_gateway_rejections_total{RATE}))", "{{model}} {{reason}}")]),
+        ("timeseries", "What saturates", "1 while it does.", "short", [("max by (model, cause) (fusebox_gateway_saturated)", "{{model}} {{cause}}")]),
+        ("timeseries", "Ends of processes", "Those that were asked for included.", "short", [(f"sum by (backend, reason) (increase(fusebox_gateway_backend_ends_total{RATE}))", "{{backend}} {{reason}}")]),
+        ("timeseries", "Memory of processes", "", "bytes", [("sum by (backend) (fusebox_gateway_process_resident_bytes)", "{{backend}}")]),
+        ("state-timeline", "Open breakers", "0 is closed.", "short", [('max by (backend) (fusebox_gateway_breaker_state{state="open"})', "{{backend}}")]),
     ],
     "GPU and model server (optional)": [
         ("timeseries", "GPU use", "From NVIDIA's DCGM exporter.", "percent", [("avg by (gpu) (DCGM_FI_DEV_GPU_UTIL)", "GPU {{gpu}}")]),
@@ -71,9 +123,29 @@ ROWS = {
 WIDTHS = {"stat": (4, 4), "timeseries": (8, 8), "bargauge": (8, 8), "heatmap": (8, 8), "state-timeline": (24, 6)}
 
 
+def traces_link(query):
+    """A link from a panel into Explore, with the traces of what is pointed at. Grafana fills in what stands in ${…}."""
+    pane = {"datasource": "${traces}", "range": {"from": "${__from}", "to": "${__to}"}, "queries": [
+        {"refId": "A", "datasource": {"type": "tempo", "uid": "${traces}"}, "queryType": "traceql", "query": query}]}
+    panes = urllib.parse.quote(json.dumps({"traces": pane}), safe="${}:_.")
+    return [{"title": "Traces", "url": f"/explore?schemaVersion=1&panes={panes}", "targetBlank": True}]
+
+
+LINKS = {
+    "{{tool}}": '{ span.tool_name = "${__field.labels.tool}" || span.gen_ai.tool.name = "${__field.labels.tool}" }',
+    "{{model}}": '{ span.gen_ai.request.model = "${__field.labels.model}" || span.gen_ai.response.model = "${__field.labels.model}" }',
+}
+
+
+def links(queries):
+    return next((traces_link(LINKS[key]) for key in LINKS for _, legend in queries if key in legend), [])
+
+
 def panel(identity, kind, title, text, unit, queries, x, y):
     width, height = WIDTHS[kind]
-    defaults = {"unit": unit, "min": 0}
+    defaults = {"unit": unit, "min": 0, "noValue": "no data"}
+    if links(queries):
+        defaults["links"] = links(queries)
     if kind == "stat" and unit == "percentunit":
         defaults["thresholds"] = {"mode": "absolute", "steps": [{"color": "green", "value": None}, {"color": "red", "value": 1}]}
     options = {"timeseries": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}}.get(kind, {})
@@ -111,6 +183,7 @@ def dashboard():
         "time": {"from": "now-6h", "to": "now"}, "timezone": "browser",
         "templating": {"list": [
             {"name": "datasource", "label": "Metrics", "type": "datasource", "query": "prometheus"},
+            {"name": "traces", "label": "Traces", "type": "datasource", "query": "tempo"},
             variable("service", "Service", "label_values(agent_tool_calls_total, service_name)"),
             variable("tool", "Tool", 'label_values(agent_tool_calls_total{service_name=~"$service"}, tool)')]},
         "panels": panels,

@@ -2,7 +2,7 @@
 # The faults of `make test` many times over, with another seed each night, and what is too long for it. Some hours on two cores.
 #
 #   scripts/nightly.sh              all of it
-#   scripts/nightly.sh kills        one part: kills, power, flips, faults, size, examples, fuzz
+#   scripts/nightly.sh kills        one part: kills, power, flips, faults, edges, size, sql, examples, fuzz
 #
 # A failure names its seed; FUSEBOX_SEED=that runs the same again.
 set -uo pipefail
@@ -10,16 +10,22 @@ cd "$(dirname "$0")/.."
 
 export FUSEBOX_SEED=${FUSEBOX_SEED:-$(date +%Y%m%d)}
 export FUSEBOX_KILL_ROUNDS=${FUSEBOX_KILL_ROUNDS:-10000}
+export FUSEBOX_FORWARD_KILLS=${FUSEBOX_FORWARD_KILLS:-200}
 export FUSEBOX_POWER_STATES=${FUSEBOX_POWER_STATES:-20000}
 export FUSEBOX_FLIPS=${FUSEBOX_FLIPS:-2000}
 export FUSEBOX_FAULT_ROUNDS=${FUSEBOX_FAULT_ROUNDS:-400}
+export FUSEBOX_LEAK_ROUNDS=${FUSEBOX_LEAK_ROUNDS:-10000}
 export FUSEBOX_LOG_ROUNDS=${FUSEBOX_LOG_ROUNDS:-500}
 export FUSEBOX_RESTARTS=${FUSEBOX_RESTARTS:-100}
+export FUSEBOX_SCAN_ROUNDS=${FUSEBOX_SCAN_ROUNDS:-10000}
+export FUSEBOX_SQL_QUERIES=${FUSEBOX_SQL_QUERIES:-20000}
 export FUSEBOX_TERM_ROUNDS=${FUSEBOX_TERM_ROUNDS:-200}
+export FUSEBOX_EDGE_ROUNDS=${FUSEBOX_EDGE_ROUNDS:-400}
+export FUSEBOX_DOOR_HISTORIES=${FUSEBOX_DOOR_HISTORIES:-40}
 export FUSEBOX_NIGHTLY=1
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(kills power flips faults size examples fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(kills power flips faults edges size sql examples fuzz)
 status=0
 
 pytest() { .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini "$@" || status=1; }
@@ -32,11 +38,13 @@ echo "nightly: seed $FUSEBOX_SEED"
 for part in "${parts[@]}"; do
     printf '\n== %s ==\n' "$part"
     case $part in
-    kills) pytest Tests/EndToEnd/test_durability.py ;;
+    kills) pytest Tests/EndToEnd/test_durability.py Tests/EndToEnd/test_forwarding.py ;;
     power) pytest Tests/EndToEnd/test_power_loss.py ;;
     flips) pytest Tests/EndToEnd/test_bit_flips.py ;;
-    faults) pytest Tests/EndToEnd/test_storage_faults.py Tests/EndToEnd/test_process_faults.py ;;
+    faults) pytest Tests/EndToEnd/test_storage_faults.py Tests/EndToEnd/test_process_faults.py Tests/EndToEnd/test_leaks.py ;;
+    edges) pytest Tests/EndToEnd/test_edges.py Tests/EndToEnd/test_doors.py ;;
     size) pytest Tests/EndToEnd/test_large_file.py ;;
+    sql) swift test --filter 'SpanStoreTests.(Differential|LiveScan)Tests' || status=1 ;;
     examples)
         if [ ! -x .venv-examples/bin/python ]; then
             python3 -m venv .venv-examples && .venv-examples/bin/pip install --quiet --requirement examples/requirements.txt || exit 1

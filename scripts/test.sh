@@ -41,7 +41,11 @@ make_environment() {
     if ! cmp -s Tests/EndToEnd/requirements.txt .venv/requirements.txt; then
         rm -rf .venv
         python3 -m venv .venv || return
-        .venv/bin/pip install --quiet --disable-pip-version-check --requirement Tests/EndToEnd/requirements.txt || return
+        grep -v '^xllamacpp' Tests/EndToEnd/requirements.txt >.venv/needed.txt
+        .venv/bin/pip install --quiet --disable-pip-version-check --requirement .venv/needed.txt || return
+        # It is made for fewer machines than the rest.
+        .venv/bin/pip install --quiet --disable-pip-version-check "$(grep '^xllamacpp' Tests/EndToEnd/requirements.txt)" ||
+            echo "left out: the gateway's tests with a real llama.cpp server, since xllamacpp cannot be had here"
         cp Tests/EndToEnd/requirements.txt .venv/requirements.txt
     fi
     .venv/bin/python --version

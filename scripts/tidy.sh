@@ -44,7 +44,6 @@ allow CZstd 'OTLP|SpanStore'
 allow CSQLite 'SQLite|SpanStore|FuseboxSQLite|Queries|fusebox'
 allow CEditline 'fusebox'
 allow Foundation 'FuseboxConfiguration|fusebox'
-allow Hummingbird 'FuseboxHTTP|FuseboxGRPC|fusebox'
 
 # Rule: the repository speaks of the product alone.
 while read -r line; do breach "a path or name from outside: $line"; done < <(

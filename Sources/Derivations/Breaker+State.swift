@@ -13,23 +13,25 @@ extension Breaker {
         if let last = reported.last, let stage = reported.stage {
             writer.add("reported", reported.state.rawValue)
             writer.add("reported_stage", stage.rawValue)
-            writer.add("reported_last", last.text)
+            writer.add("reported_last", last)
             writer.add("since", reported.since)
             writer.add("evidence", reported.evidence)
             writer.add("credited", reported.credited)
             writer.add("expired", reported.isExpired)
             writer.add("last_edge", reported.lastEdge)
-            Self.write(reported.total, "reported", &writer)
+            if let opening = reported.openings.current { writer.add("reported_opening", opening.text) }
+            Self.write(reported.total, .reported, &writer)
         }
         if let last = derived.last, let stage = derived.stage {
             writer.add("derived", derived.state.rawValue)
             writer.add("derived_stage", stage.rawValue)
-            writer.add("derived_last", last.text)
+            writer.add("derived_last", last)
             writer.add("timeouts", Int64(derived.timeouts))
             writer.add("opened_at", derived.openedAt)
             writer.add("cooldown_credited", derived.isCredited)
+            if let opening = derived.openings.current { writer.add("derived_opening", opening.text) }
             if derived.window.count > 0 { writer.add("window", derived.window.text) }
-            Self.write(derived.total, "derived", &writer)
+            Self.write(derived.total, .derived, &writer)
         }
         return StateRow(kind: Self.stateKind, key: key.text, value: writer.finish())
     }
@@ -55,7 +57,8 @@ extension Breaker {
             reported.credited = reader.integer("credited") ?? 0
             reported.isExpired = reader.bool("expired") ?? false
             reported.lastEdge = reader.integer("last_edge") ?? .min
-            reported.total = Self.effects("reported", reader)
+            reported.openings = Openings(current: reader.string("reported_opening").flatMap(Opening.init(text:)))
+            reported.total = Self.effects(.reported, reader)
         }
         if let state = reader.string("derived").flatMap(BreakerState.init(rawValue:)),
             let stage = reader.string("derived_stage").flatMap(Stage.init(rawValue:)),
@@ -67,23 +70,42 @@ extension Breaker {
             derived.timeouts = Int(clamping: reader.integer("timeouts") ?? 0)
             derived.openedAt = reader.integer("opened_at") ?? 0
             derived.isCredited = reader.bool("cooldown_credited") ?? true
+            derived.openings = Openings(current: reader.string("derived_opening").flatMap(Opening.init(text:)))
             derived.window = VectorWindow(text: reader.string("window") ?? "", capacity: rules.vectorWindow) ?? VectorWindow()
-            derived.total = Self.effects("derived", reader)
+            derived.total = Self.effects(.derived, reader)
         }
     }
 
-    private static func write(_ effects: BreakerEffects, _ machine: String, _ writer: inout StateWriter) {
-        writer.add("\(machine)_opens", effects.opens)
-        writer.add("\(machine)_half_opens", effects.halfOpens)
-        writer.add("\(machine)_closes", effects.closes)
-        writer.add("\(machine)_cooldown_ns", effects.cooldownNanoseconds)
+    /// What the effects of a machine are called.
+    private struct EffectNames: Sendable {
+        static let reported = EffectNames("reported")
+        static let derived = EffectNames("derived")
+
+        let opens: String
+        let halfOpens: String
+        let closes: String
+        let cooldown: String
+
+        private init(_ machine: String) {
+            opens = "\(machine)_opens"
+            halfOpens = "\(machine)_half_opens"
+            closes = "\(machine)_closes"
+            cooldown = "\(machine)_cooldown_ns"
+        }
     }
 
-    private static func effects(_ machine: String, _ reader: StateReader) -> BreakerEffects {
+    private static func write(_ effects: BreakerEffects, _ names: EffectNames, _ writer: inout StateWriter) {
+        writer.add(names.opens, effects.opens)
+        writer.add(names.halfOpens, effects.halfOpens)
+        writer.add(names.closes, effects.closes)
+        writer.add(names.cooldown, effects.cooldownNanoseconds)
+    }
+
+    private static func effects(_ names: EffectNames, _ reader: StateReader) -> BreakerEffects {
         BreakerEffects(
-            opens: reader.integer("\(machine)_opens") ?? 0,
-            halfOpens: reader.integer("\(machine)_half_opens") ?? 0,
-            closes: reader.integer("\(machine)_closes") ?? 0,
-            cooldownNanoseconds: reader.integer("\(machine)_cooldown_ns") ?? 0)
+            opens: reader.integer(names.opens) ?? 0,
+            halfOpens: reader.integer(names.halfOpens) ?? 0,
+            closes: reader.integer(names.closes) ?? 0,
+            cooldownNanoseconds: reader.integer(names.cooldown) ?? 0)
     }
 }

@@ -8,7 +8,7 @@ import TelemetryModel
 struct BreakerBook: Sendable {
     /// Records of one breaker that came with one receipt.
     private struct Arrival {
-        var received: Int64
+        var due: Int64
         var receipt: UInt32
         var breaker: Int32
         var count: Int32
@@ -23,9 +23,15 @@ struct BreakerBook: Sendable {
     private var dirty: [Int32] = []
     private var removed: [BreakerKey] = []
     private var receipt: UInt32 = 0
-    private var lastReceived = Int64.min
+    private var lastDue = Int64.min
+    /// The wall clock less steady time, as of the last advance.
+    private var offset: Int64 = 0
+    /// When counters that are made now are made; nanoseconds since 1970.
+    private var created: Int64 = 0
     private(set) var pendingCount = 0
     private var transitions: [BreakerTransitionRow] = []
+    /// Openings that ended since the last call of `takeOpenings`.
+    private var endedOpenings: [BreakerOpening] = []
 
     init() {}
 
@@ -58,10 +64,10 @@ struct BreakerBook: Sendable {
         schedule(position, rules)
     }
 
-    /// The number of the receipt at this time; it is the same as the last one's at the same time.
-    mutating func receipt(at received: Int64) -> UInt32 {
-        if received > lastReceived {
-            lastReceived = received
+    /// The number of the receipt with this due; it is the same as the last one's with the same due.
+    mutating func receipt(due: Int64) -> UInt32 {
+        if due > lastDue {
+            lastDue = due
             receipt &+= 1
         }
         return receipt
@@ -72,7 +78,7 @@ struct BreakerBook: Sendable {
         (breakers[Int(position)].reported.last, breakers[Int(position)].derived.last)
     }
 
-    /// Lets a record wait; its receipt is the one of the last call of `receipt(at:)`.
+    /// Lets a record wait; its receipt is the one of the last call of `receipt(due:)`.
     mutating func append(_ record: PendingObservation, to position: Int32) {
         let index = Int(position)
         breakers[index].pending.append(record)
@@ -83,15 +89,17 @@ struct BreakerBook: Sendable {
         if isCounted && breakers[index].arrivalReceipt == record.receipt { return }
         breakers[index].arrival = arrivals.nextNumber
         breakers[index].arrivalReceipt = record.receipt
-        arrivals.append(Arrival(received: lastReceived, receipt: record.receipt, breaker: position, count: 1))
+        arrivals.append(Arrival(due: lastDue, receipt: record.receipt, breaker: position, count: 1))
     }
 
-    /// Applies what was received up to `watermark`, and before it what is older by event time; then open breakers of which
-    /// nothing waits expire at the settle clock `clock`. Returns how many observations hosts' clocks contradicted.
-    mutating func advance(watermark: Int64, clock: Int64, _ rules: BreakerRules, _ counters: inout CounterTable) -> Int64 {
+    /// Applies what is due, and before it what is older by event time; then open breakers of which nothing waits expire. Returns
+    /// how many observations hosts' clocks contradicted.
+    mutating func advance(_ time: SettleClock, _ rules: BreakerRules, _ counters: inout CounterTable) -> Int64 {
+        offset = time.offset
+        created = time.wall(time.clock)
         var work: [Int32] = []
         var due: UInt32 = 0
-        while let first = arrivals.first, first.received <= watermark, let arrival = arrivals.popFirst() {
+        while let first = arrivals.first, time.isDue(first.due), let arrival = arrivals.popFirst() {
             let index = Int(arrival.breaker)
             due = arrival.receipt
             let remaining = breakers[index].pending.remaining(of: Int(arrival.count), receipt: arrival.receipt)
@@ -102,10 +110,10 @@ struct BreakerBook: Sendable {
         }
         var skewed: Int64 = 0
         for position in work { skewed += settle(position, due, rules, &counters) }
-        while let first = expiries.first, first.deadline <= clock, let entry = expiries.popFirst() {
+        while let first = expiries.first, first.deadline <= time.clock, let entry = expiries.popFirst() {
             guard breakers[Int(entry.breaker)].scheduled == entry.deadline else { continue }
             breakers[Int(entry.breaker)].scheduled = nil
-            expire(entry.breaker, clock, rules, &counters)
+            expire(entry.breaker, time.clock, rules, &counters)
         }
         return skewed
     }
@@ -123,15 +131,21 @@ struct BreakerBook: Sendable {
         pending.take(to: end, due: due) { record, isReported, isDerived in
             if isReported {
                 let before = breakers[index].reported.state
-                let effects = breakers[index].reported.apply(record, rules)
+                let effects = breakers[index].reported.apply(record, rules, offset: offset)
+                if let ended = breakers[index].reported.openings.takeEnded() {
+                    endedOpenings.append(ended.row(breakers[index].key, isReported: true, rest: nil))
+                }
                 if effects.opens > 0 { setExemplar(index, record, &counters) }
-                note(effects, before, record, isReported: true, breakers[index].key)
+                note(effects, before, record, isReported: true, index)
                 reported.add(effects)
             }
             if isDerived {
                 let before = breakers[index].derived.state
-                let effects = breakers[index].derived.apply(record, rules)
-                note(effects, before, record, isReported: false, breakers[index].key)
+                let effects = breakers[index].derived.apply(record, rules, offset: offset)
+                if let ended = breakers[index].derived.openings.takeEnded() {
+                    endedOpenings.append(ended.row(breakers[index].key, isReported: false, rest: nil))
+                }
+                note(effects, before, record, isReported: false, index)
                 derived.add(effects)
             }
         }
@@ -144,15 +158,18 @@ struct BreakerBook: Sendable {
 
     /// Keeps the edges that an observation gave, for the table of transitions.
     private mutating func note(
-        _ effects: BreakerEffects, _ before: BreakerState, _ record: PendingObservation, isReported: Bool, _ key: BreakerKey
+        _ effects: BreakerEffects, _ before: BreakerState, _ record: PendingObservation, isReported: Bool, _ index: Int
     ) {
+        // Most observations move nothing.
+        guard effects.opens > 0 || effects.halfOpens > 0 || effects.closes > 0 else { return }
+        let key = breakers[index].key
         var state = before
         func edge(to next: BreakerState, at time: Int64) {
             transitions.append(
                 BreakerTransitionRow(
-                    timeUnixNano: time, serviceName: key.service, scope: key.scope, toolName: key.tool, isReported: isReported,
-                    fromState: state.rawValue, toState: next.rawValue, traceID: record.order.traceID,
-                    spanID: record.order.spanID))
+                    timeUnixNano: time.addingSaturated(offset), serviceName: key.service, scope: key.scope,
+                    toolName: key.tool, isReported: isReported, fromState: state.rawValue, toState: next.rawValue,
+                    traceID: record.order.traceID, spanID: record.order.spanID))
             state = next
         }
         if effects.halfOpens > 0 {
@@ -167,6 +184,24 @@ struct BreakerBook: Sendable {
     mutating func takeTransitions() -> [BreakerTransitionRow] {
         defer { transitions.removeAll() }
         return transitions
+    }
+
+    /// The openings that ended or changed since the last call; to be called before `takeChanges`.
+    mutating func takeOpenings(_ rules: BreakerRules) -> [BreakerOpening] {
+        var rows = endedOpenings
+        endedOpenings.removeAll()
+        for position in dirty {
+            let index = Int(position)
+            if let changed = breakers[index].reported.openings.takeChanged() {
+                let rest = breakers[index].reported.isExpired ? nil : rules.cooldown
+                rows.append(changed.row(breakers[index].key, isReported: true, rest: rest))
+            }
+            if let changed = breakers[index].derived.openings.takeChanged() {
+                let rest = breakers[index].derived.isCredited ? nil : rules.cooldown
+                rows.append(changed.row(breakers[index].key, isReported: false, rest: rest))
+            }
+        }
+        return rows
     }
 
     private mutating func expire(_ position: Int32, _ clock: Int64, _ rules: BreakerRules, _ counters: inout CounterTable) {
@@ -192,7 +227,7 @@ struct BreakerBook: Sendable {
         guard let stage = breakers[index].derived.stage else { return }
         if breakers[index].derivedCounters == nil {
             let labels = labels(index, stage)
-            breakers[index].derivedCounters = .derived(labels, &counters, created: lastReceived)
+            breakers[index].derivedCounters = .derived(labels, &counters, created: created)
         }
         breakers[index].derivedCounters?.add(derived, &counters)
     }
@@ -200,7 +235,7 @@ struct BreakerBook: Sendable {
     private mutating func reportedCounters(_ index: Int, _ counters: inout CounterTable) -> BreakerCounters? {
         if breakers[index].reportedCounters == nil, let stage = breakers[index].reported.stage {
             let labels = labels(index, stage)
-            breakers[index].reportedCounters = .reported(labels, &counters, created: lastReceived)
+            breakers[index].reportedCounters = .reported(labels, &counters, created: created)
         }
         return breakers[index].reportedCounters
     }
@@ -214,7 +249,8 @@ struct BreakerBook: Sendable {
         counters.setExemplar(
             opens,
             CounterTable.Exemplar(
-                traceID: record.order.traceID, spanID: record.order.spanID, value: 1, timeUnixNano: record.time))
+                traceID: record.order.traceID, spanID: record.order.spanID, value: 1,
+                timeUnixNano: record.time.addingSaturated(offset)))
     }
 
     private mutating func schedule(_ position: Int32, _ rules: BreakerRules) {

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// The policy as the breaker machines need it, in range. Times are nanoseconds.
 struct BreakerRules: Sendable {
     let threshold: Int
@@ -41,6 +43,8 @@ struct BreakerEffects: Equatable, Sendable {
     var skewed: Int64 = 0
 
     mutating func add(_ other: BreakerEffects) {
+        // Most observations move nothing.
+        guard other != BreakerEffects() else { return }
         opens = opens.addingSaturated(other.opens)
         halfOpens = halfOpens.addingSaturated(other.halfOpens)
         closes = closes.addingSaturated(other.closes)

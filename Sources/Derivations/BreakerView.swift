@@ -26,22 +26,32 @@ package struct BreakerView: Equatable, Sendable {
 }
 
 extension SpanDerivations {
-    /// All breakers at the server's time `now`, by service, tool and scope.
-    package func breakers(at now: Int64) -> [BreakerView] {
-        book.live.map { breaker in
+    /// All breakers at the wall clock's time, by service, tool and scope.
+    package func breakers(at unixNano: Int64) -> [BreakerView] {
+        let now = time.steady(ofWall: unixNano)
+        return book.live.map { breaker in
             let machines = breaker.replayed(at: now, rules)
             return BreakerView(
                 service: breaker.key.service, tool: breaker.key.tool, scope: breaker.key.scope,
                 reported: machines.reported.map { machine in
                     BreakerView.Machine(
-                        machine.stage, machine.shown, machine.total, since: machine.state == .open ? machine.since : nil)
+                        machine.stage, machine.shown, machine.total,
+                        since: machine.state == .open ? since(machine.openings.current, machine.since, unixNano) : nil)
                 },
                 derived: machines.derived.map { machine in
                     BreakerView.Machine(
-                        machine.stage, machine.state, machine.total, since: machine.state == .open ? machine.openedAt : nil)
+                        machine.stage, machine.state, machine.total,
+                        since: machine.state == .open ? since(machine.openings.current, machine.openedAt, unixNano) : nil)
                 },
-                lastReceivedUnixNano: presence.lastReceived(service: breaker.service, instance: breaker.instance))
+                lastReceivedUnixNano: time.wall(
+                    presence.lastReceived(service: breaker.service, instance: breaker.instance)))
         }.sorted { ($0.service, $0.tool, $0.scope) < ($1.service, $1.tool, $1.scope) }
+    }
+
+    /// When an opening began, by the wall clock of then; `steady` where that lies ahead of the clock as it is now.
+    private func since(_ opening: Opening?, _ steady: Int64, _ now: Int64) -> Int64 {
+        guard let opening, opening.fromUnixNano <= now else { return time.wall(steady) }
+        return opening.fromUnixNano
     }
 }
 

@@ -2,15 +2,15 @@ import TelemetryModel
 
 /// A key of a `CellCache`.
 protocol CellKey: Hashable, Sendable {
-    /// Cheap, and the same for the same string instances; equal keys may differ in it.
+    /// Cheap, and the same for equal keys.
     var quickHash: UInt64 { get }
 }
 
 /// A bounded cache from raw strings to what was resolved for them: numbers that are read for every span, and names that are
 /// read when something is made. It is emptied when full: nothing that is counted lives here.
 ///
-/// In front of the dictionary stands a small table by the identity of the strings, which a caller shares between spans: so a
-/// frequent key is found without its strings being hashed.
+/// In front of the dictionary stands a small table by a hash of a few bytes of the strings: so a frequent key is found by comparing it
+/// with one other. Keys that fall on one place of it take turns, each found in the dictionary, whose hash is seeded.
 struct CellCache<Key: CellKey, Cell: Sendable, Names: Sendable>: Sendable {
     private static var frontCount: Int { 1_024 }
 
@@ -19,13 +19,16 @@ struct CellCache<Key: CellKey, Cell: Sendable, Names: Sendable>: Sendable {
     private var keys: [Key] = []
     var cells: [Cell] = []
     private(set) var names: [Names] = []
+    /// How often it was emptied: positions of before mean nothing.
+    private(set) var generation = 0
 
     init() {}
 
     /// The position of the key's cell, until the next insertion.
     @inline(__always)
     mutating func position(_ key: Key) -> Int? {
-        let slot = Int(truncatingIfNeeded: key.quickHash) & (Self.frontCount - 1)
+        // The upper half is the better mixed one.
+        let slot = Int(truncatingIfNeeded: key.quickHash &>> 32) & (Self.frontCount - 1)
         let position = Int(front[slot])
         if position >= 0, keys[position] == key { return position }
         return slowPosition(key, slot)
@@ -48,6 +51,7 @@ struct CellCache<Key: CellKey, Cell: Sendable, Names: Sendable>: Sendable {
     }
 
     mutating func removeAll() {
+        generation &+= 1
         positions.removeAll()
         keys.removeAll()
         cells.removeAll()
@@ -65,15 +69,32 @@ struct QuickHash {
         value = UInt64(UInt32(bitPattern: instance)) << 8 | UInt64(other)
     }
 
-    /// The two words of a string: its bytes when it is short, else where its storage is. Used as a number only.
+    /// Takes the length, and the first and the last eight bytes; of longer texts eight from the middle too.
     @inline(__always)
     mutating func add(_ text: String) {
-        let words = unsafeBitCast(text, to: (UInt64, UInt64).self)
-        value = ByteHash.mix(value ^ words.0 ^ 0x9E37_79B9_7F4A_7C15, words.1 ^ 0xD6E8_FEB8_6659_FD93)
+        let bytes = text.utf8.span.bytes
+        let count = bytes.byteCount
+        var words: (first: UInt64, last: UInt64) = (0, 0)
+        if count >= 8 {
+            words.first = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: 0, as: UInt64.self)
+            words.last = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self)
+            if count > 16 {
+                let middle = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &>> 1 &- 4, as: UInt64.self)
+                words.first ^= middle &* 0x9FB2_1C65_1E98_DF25
+            }
+        } else if count >= 4 {
+            words.first = UInt64(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: 0, as: UInt32.self))
+            words.last = UInt64(bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 4, as: UInt32.self))
+        } else if count > 0 {
+            words.first = UInt64(bytes.unsafeLoad(fromUncheckedByteOffset: 0, as: UInt8.self))
+            words.last = UInt64(bytes.unsafeLoad(fromUncheckedByteOffset: count &- 1, as: UInt8.self))
+        }
+        value = ByteHash.mix(
+            value ^ words.first ^ 0x9E37_79B9_7F4A_7C15, words.last ^ UInt64(truncatingIfNeeded: count) ^ 0xD6E8_FEB8_6659_FD93)
     }
 
     @inline(__always)
     mutating func add(_ text: String?) {
-        if let text { add(text) } else { value = value &* 31 &+ 1 }
+        if let text { add(text) } else { value = ~value }
     }
 }

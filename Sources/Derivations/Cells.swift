@@ -6,6 +6,7 @@ struct OverflowSet: OptionSet, Sendable {
     static let tool = OverflowSet(rawValue: 2)
     static let workflow = OverflowSet(rawValue: 4)
     static let model = OverflowSet(rawValue: 8)
+    static let host = OverflowSet(rawValue: 16)
 }
 
 /// What is resolved once for the attempts of one process, tool and workflow. Numbers of counters that are made when first
@@ -29,11 +30,8 @@ struct AttemptCell: Sendable {
     }
 
     struct Names: Sendable {
-        var serviceLabel: String
-        var toolLabel: String
         /// The tool's clean name, past the cap or not.
         var tool: String
-        var workflowLabel: String
         /// `service_name`, `tool` and `stage` as label text.
         var labels: String
     }

@@ -19,7 +19,7 @@ package struct Classification: Equatable, Sendable {
     package static func classify(_ span: borrowing ObservedSpan, _ policy: borrowing FusePolicy) -> Classification {
         let stage = stage(of: span, policy)
         let hasTool = span.tool.map { !$0.isEmpty } ?? false
-        let isAttempt = (hasTool || stage == .llm || stage == .vector) && !repeatsChildren(span.operation)
+        let isAttempt = (hasTool || stage == .llm || stage == .vector) && !Operations.isWrapper(span.operation) && !span.tellsParent
         let hasWorkflow = span.workflow.map { !$0.isEmpty } ?? false
         let (outcome, reason, phase) = outcome(of: span, stage: stage, policy)
         var label = span.tool ?? ""
@@ -32,13 +32,6 @@ package struct Classification: Equatable, Sendable {
             outcome: outcome,
             timeoutReason: reason,
             phase: phase)
-    }
-
-    /// Operations whose spans wrap attempts.
-    @inline(__always)
-    static func repeatsChildren(_ operation: String?) -> Bool {
-        guard let operation else { return false }
-        return operation == "invoke_agent" || operation == "invoke_workflow" || operation == "create_agent"
     }
 
     private static func stage(of span: borrowing ObservedSpan, _ policy: borrowing FusePolicy) -> Stage {
@@ -58,9 +51,10 @@ package struct Classification: Equatable, Sendable {
     private typealias Ending = (outcome: Outcome, reason: TimeoutReason?, phase: Phase)
 
     private static func outcome(of span: borrowing ObservedSpan, stage: Stage, _ policy: borrowing FusePolicy) -> Ending {
-        let isError = span.statusCode == 2
+        let isError = span.statusCode == 2 || span.exceptionFails == true
         let errorType = span.errorType ?? ""
-        let lastException = isError && !span.events.isEmpty ? lastException(span.events) : ""
+        let exception = isError && !span.events.isEmpty ? lastException(span.events) : nil
+        let lastException = exception?.text ?? ""
 
         if span.breakerRejected == true { return (.rejected, nil, .call) }
         if span.breakerRejected == nil {
@@ -68,7 +62,7 @@ package struct Classification: Equatable, Sendable {
             if !lastException.isEmpty && ErrorPatterns.isRejectionType(lastException) { return (.rejected, nil, .call) }
         }
         if span.timeoutFlag == false { return (isError ? .error : .ok, nil, .call) }
-        if let reason = timeoutReason(span, errorType, lastException, isError: isError, stage: stage, policy) {
+        if let reason = timeoutReason(span, errorType, exception, isError: isError, stage: stage, policy) {
             return (.timeout, reason, phase(of: span, stage: stage, policy))
         }
         let failed = isError || stage == .subprocess && (span.exitCode ?? 0) != 0
@@ -76,7 +70,7 @@ package struct Classification: Equatable, Sendable {
     }
 
     private static func timeoutReason(
-        _ span: borrowing ObservedSpan, _ errorType: String, _ lastException: String, isError: Bool, stage: Stage,
+        _ span: borrowing ObservedSpan, _ errorType: String, _ exception: ObservedEvent?, isError: Bool, stage: Stage,
         _ policy: borrowing FusePolicy
     ) -> TimeoutReason? {
         if span.timeoutFlag == true { return .explicit }
@@ -87,17 +81,29 @@ package struct Classification: Equatable, Sendable {
         if hasErrorType && errorType == "DEADLINE_EXCEEDED" || span.rpcStatusText == "DEADLINE_EXCEEDED" { return .rpcStatus }
         if hasErrorType && (errorType == "-1001" || ErrorPatterns.isTimeoutType(errorType)) { return .errorType }
         guard isError else { return nil }
-        if !lastException.isEmpty {
-            if ErrorPatterns.isTimeoutType(lastException) { return .exception }
-        } else if errorType.isEmpty, let message = span.statusMessage, ErrorPatterns.isTimeoutMessage(message) {
-            return .statusMessage
-        }
+        if let reason = reasonOfFailure(span, errorType, exception) { return reason }
         if stage == .subprocess && span.exitCode == 124 { return .exitCode }
         guard span.isTimed, let fuse = policy.fuseNanoseconds(stage: stage, model: span.model),
             span.durationNanoseconds >= fuse,
             stage != .llm || phase(of: span, stage: stage, policy) == .prefill
         else { return nil }
         return .fuse
+    }
+
+    /// A timeout by what the failure says of itself: the type of its exception, or a message.
+    private static func reasonOfFailure(
+        _ span: borrowing ObservedSpan, _ errorType: String, _ exception: ObservedEvent?
+    ) -> TimeoutReason? {
+        let lastException = exception?.text ?? ""
+        if !lastException.isEmpty && ErrorPatterns.isTimeoutType(lastException) { return .exception }
+        if lastException.isEmpty && errorType.isEmpty {
+            return span.statusMessage.map(ErrorPatterns.isTimeoutMessage) == true ? .statusMessage : nil
+        }
+        // Who was answered that the request is at fault did not wait in vain.
+        if let status = span.httpStatus, status >= 400 && status < 500 { return nil }
+        if let message = span.statusMessage, ErrorPatterns.isNestedTimeoutMessage(message) { return .statusMessage }
+        if let message = exception?.message, !message.isEmpty, ErrorPatterns.isNestedTimeoutMessage(message) { return .exception }
+        return nil
     }
 
     private static func phase(of span: borrowing ObservedSpan, stage: Stage, _ policy: borrowing FusePolicy) -> Phase {
@@ -107,10 +113,10 @@ package struct Classification: Equatable, Sendable {
         return wait > budget ? .prefill : .generation
     }
 
-    /// The type of the exception with the latest time, the last of them on the wire when several have it; empty without one.
-    private static func lastException(_ events: [ObservedEvent]) -> String {
+    /// The exception with the latest time, the last of them on the wire when several have it.
+    private static func lastException(_ events: [ObservedEvent]) -> ObservedEvent? {
         var last: ObservedEvent?
         for event in events where event.kind == .exception && event.timeUnixNano >= last?.timeUnixNano ?? .min { last = event }
-        return last?.text ?? ""
+        return last
     }
 }

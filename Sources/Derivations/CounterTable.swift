@@ -83,6 +83,9 @@ struct CounterTable: Sendable {
         }
     }
 
+    /// Lets the counter be at least as large as this.
+    mutating func raise(_ id: ID, to value: Int64) { add(id, value.subtractingSaturated(self.value(id))) }
+
     /// Adds one observation to the histogram series that begins at `first`.
     @inline(__always)
     mutating func observe(_ first: ID, _ value: Int64, _ buckets: BucketTable) {
@@ -93,6 +96,12 @@ struct CounterTable: Sendable {
     func value(_ id: ID) -> Int64 {
         let index = Int(id)
         return index >= 0 && index < cells.count ? cells[index].value : 0
+    }
+
+    /// A counter's labels as text; empty when there is no such counter.
+    func labels(_ id: ID) -> String {
+        let index = Int(id)
+        return metas.indices.contains(index) ? metas[index].labels : ""
     }
 
     func existing(_ family: Family, _ labels: String) -> ID? { ids[Key(family: family, labels: labels)] }

@@ -37,10 +37,13 @@ package struct DerivationChanges: Equatable, Sendable {
     package var removedStates: [StateKey] = []
     /// Edges of breakers, in the order in which they were applied.
     package var transitions: [BreakerTransitionRow] = []
+    /// Openings of breakers that began, went on or ended, to insert or to replace, in this order.
+    package var openings: [BreakerOpening] = []
 
     package init() {}
 
     package var isEmpty: Bool {
         counters.isEmpty && counterValues.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty && transitions.isEmpty
+            && openings.isEmpty
     }
 }

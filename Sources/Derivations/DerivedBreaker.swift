@@ -1,5 +1,7 @@
-/// The breaker that the fuse table asks for, replayed from outcomes: the machine of metrics.md 2.6. Times are nanoseconds since
-/// 1970.
+import TelemetryModel
+
+/// The breaker that the fuse table asks for, replayed from outcomes: the machine of metrics.md 2.6. Times are
+/// steady.
 struct DerivedBreaker: Equatable, Sendable {
     var state = BreakerState.closed
     /// Timeouts in a row.
@@ -12,19 +14,23 @@ struct DerivedBreaker: Equatable, Sendable {
     /// The label of its counters: the stage of the first observation.
     var stage: Stage?
     var window = VectorWindow()
+    var openings = Openings()
     /// What this breaker alone added to the counters.
     var total = BreakerEffects()
 
     init() {}
 
-    mutating func apply(_ observation: PendingObservation, _ rules: BreakerRules) -> BreakerEffects {
+    /// - Parameter offset: the wall clock less steady time.
+    mutating func apply(_ observation: PendingObservation, _ rules: BreakerRules, offset: Int64 = 0) -> BreakerEffects {
         var effects = BreakerEffects()
         if stage == nil { stage = observation.stage }
+        // The wall clock has jumped: what was told by it may lie ahead of what is told now.
+        if let last, observation.epoch > last.epoch { openedAt = min(openedAt, observation.start) }
         last = observation.order
         if observation.stage == .vector {
             applyVector(observation.duration, rules, &effects)
         } else {
-            applyAttempt(observation, rules, &effects)
+            applyAttempt(observation, rules, offset, &effects)
         }
         total.add(effects)
         return effects
@@ -45,28 +51,26 @@ struct DerivedBreaker: Equatable, Sendable {
     }
 
     private mutating func applyAttempt(
-        _ observation: PendingObservation, _ rules: BreakerRules, _ effects: inout BreakerEffects
+        _ observation: PendingObservation, _ rules: BreakerRules, _ offset: Int64, _ effects: inout BreakerEffects
     ) {
         if state == .open {
             // In flight when it opened, or let through in spite of it: no probe.
             guard observation.start >= openedAt.addingSaturated(rules.cooldown) else { return }
             credit(rules, &effects)
+            openings.end()
             state = .halfOpen
             effects.halfOpens += 1
         }
-        switch (state, observation.outcome) {
-        case (.halfOpen, .timeout): open(at: observation.time, &effects)
-        case (.halfOpen, .ok):
+        switch BreakerStep.after(
+            observation.outcome, in: state, timeouts: timeouts, threshold: rules.threshold, errorResets: rules.errorResets)
+        {
+        case .stays: break
+        case .counts(let count): timeouts = count
+        case .opens: open(by: observation, offset, &effects)
+        case .closes:
             state = .closed
             timeouts = 0
             effects.closes += 1
-        case (.halfOpen, _): break
-        case (_, .timeout):
-            timeouts += 1
-            if timeouts >= rules.threshold { open(at: observation.time, &effects) }
-        case (_, .ok): timeouts = 0
-        case (_, .error): if rules.errorResets { timeouts = 0 }
-        case (_, .rejected): break
         }
     }
 
@@ -85,10 +89,13 @@ struct DerivedBreaker: Equatable, Sendable {
     private mutating func credit(_ rules: BreakerRules, _ effects: inout BreakerEffects) {
         guard !isCredited else { return }
         effects.cooldownNanoseconds = effects.cooldownNanoseconds.addingSaturated(rules.cooldown)
+        openings.credit(rules.cooldown)
         isCredited = true
     }
 
-    private mutating func open(at time: Int64, _ effects: inout BreakerEffects) {
+    private mutating func open(by observation: PendingObservation, _ offset: Int64, _ effects: inout BreakerEffects) {
+        let time = observation.time
+        openings.begin(observation, at: time, offset: offset)
         effects.opens += 1
         state = .open
         openedAt = time

@@ -29,8 +29,20 @@ enum Family: String, CaseIterable, Sendable {
     case queueDepthObserved = "agent_queue_depth_observed"
     case workflowRuns = "agent_workflow_runs_total"
     case workflowDuration = "agent_workflow_duration_seconds"
+    case workflowConcurrency = "agent_workflow_concurrency"
+    case hostWorkflowConcurrency = "agent_host_workflow_concurrency"
+    case workflowBreaches = "agent_workflow_concurrency_breaches_total"
+    case retrievalBatchBreaches = "agent_retrieval_batch_breaches_total"
+    case embedBatch = "agent_embed_batch_size"
+    case embedBatchBreaches = "agent_embed_batch_breaches_total"
+    case embeddingOverlap = "agent_embedding_overlap_seconds_total"
+    case processMemoryPeak = "agent_process_memory_peak_bytes"
+    case hostMemoryPeak = "agent_host_memory_peak_bytes"
+    case hostMemoryTotal = "agent_host_memory_total_bytes"
     case clockAnomalies = "fusebox_clock_anomalies_total"
     case labelOverflow = "fusebox_label_overflow_total"
+    case arrivals = "fusebox_arrivals_total"
+    case settledEarly = "fusebox_settled_early_total"
 
     /// Upper bounds of a histogram's buckets, in seconds or items; empty for a counter.
     var bounds: [Double] {
@@ -40,6 +52,7 @@ enum Family: String, CaseIterable, Sendable {
         case .timeToFirstToken:
             [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80]
         case .retrievalBatch: [1, 2, 4, 8, 16, 32, 64, 128, 256]
+        case .embedBatch: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
         case .queueDepthObserved: [0, 1, 2, 4, 8, 16, 32, 64, 128]
         case .workflowDuration: [0.25, 0.5, 1, 2, 3, 4, 4.5, 5, 6, 8, 10, 15, 30, 60, 120, 300, 600]
         default: []
@@ -48,7 +61,7 @@ enum Family: String, CaseIterable, Sendable {
 
     var isHistogram: Bool {
         switch self {
-        case .toolCallDuration, .timeToFirstToken, .retrievalBatch, .queueDepthObserved, .workflowDuration: true
+        case .toolCallDuration, .timeToFirstToken, .retrievalBatch, .embedBatch, .queueDepthObserved, .workflowDuration: true
         default: false
         }
     }
@@ -56,7 +69,22 @@ enum Family: String, CaseIterable, Sendable {
     /// Kept as nanoseconds, shown as seconds.
     var isSeconds: Bool {
         switch self {
-        case .toolCallDuration, .timeToFirstToken, .workflowDuration, .breakerCooldown, .derivedCooldown: true
+        case .toolCallDuration, .timeToFirstToken, .workflowDuration, .breakerCooldown, .derivedCooldown, .embeddingOverlap: true
+        default: false
+        }
+    }
+
+    /// The largest value so far, in bytes where `isBytes` says so: it never falls either.
+    var isPeak: Bool {
+        switch self {
+        case .workflowConcurrency, .hostWorkflowConcurrency, .processMemoryPeak, .hostMemoryPeak, .hostMemoryTotal: true
+        default: false
+        }
+    }
+
+    private var isBytes: Bool {
+        switch self {
+        case .processMemoryPeak, .hostMemoryPeak, .hostMemoryTotal: true
         default: false
         }
     }
@@ -92,13 +120,25 @@ enum Family: String, CaseIterable, Sendable {
         case .queueDepthObserved: "Queue depths as spans gave them."
         case .workflowRuns: "Runs of workflows by how they ended."
         case .workflowDuration: "Duration of workflow runs, failed ones included."
+        case .workflowConcurrency: "The most runs of workflows that were under way at once in one process."
+        case .hostWorkflowConcurrency: "The most runs of workflows that were under way at once on one host."
+        case .workflowBreaches: "Runs that began while more were under way than may be."
+        case .retrievalBatchBreaches: "Retrievals that brought more items than one may."
+        case .embedBatch: "Texts that one call embedded."
+        case .embedBatchBreaches: "Calls that embedded more texts than one may."
+        case .embeddingOverlap: "Time in which embeddings and model calls of one host were under way together."
+        case .processMemoryPeak: "The most memory that one process told of."
+        case .hostMemoryPeak: "The most memory in use that a host, or a process on it, told of."
+        case .hostMemoryTotal: "The memory of a host, as it was told of."
         case .clockAnomalies: "Spans whose times cannot be right."
         case .labelOverflow: "Spans that had a label value past its cap."
+        case .arrivals: "Spans that were ever taken in, over all restarts."
+        case .settledEarly: "Breaker observations and calls that had their turn before the settle time, since too many waited."
         }
     }
 
-    var kind: MetricFamily.Kind { isHistogram ? .histogram : .counter }
-    var unit: MetricFamily.Unit? { isSeconds ? .seconds : isDollars ? .dollars : nil }
+    var kind: MetricFamily.Kind { isHistogram ? .histogram : isPeak ? .gauge : .counter }
+    var unit: MetricFamily.Unit? { isSeconds ? .seconds : isDollars ? .dollars : isBytes ? .bytes : nil }
 
     /// The bounds as the counters are kept: nanoseconds for seconds.
     var storedBounds: [Int64] { bounds.map { bound in Int64((isSeconds ? bound * 1e9 : bound).rounded()) } }
@@ -109,6 +149,7 @@ struct BucketTable: Sendable {
     static let toolCallDuration = BucketTable(.toolCallDuration)
     static let timeToFirstToken = BucketTable(.timeToFirstToken)
     static let retrievalBatch = BucketTable(.retrievalBatch)
+    static let embedBatch = BucketTable(.embedBatch)
     static let queueDepthObserved = BucketTable(.queueDepthObserved)
     static let workflowDuration = BucketTable(.workflowDuration)
 

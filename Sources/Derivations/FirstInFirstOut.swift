@@ -5,8 +5,20 @@ struct FirstInFirstOut<Element: Sendable>: Sendable {
     /// The number of the first element of the array.
     private var base = 0
 
+    /// - Parameter firstNumber: the number of the first element.
+    init(firstNumber: Int = 0) { base = firstNumber }
+
     var isEmpty: Bool { head == elements.count }
     var first: Element? { head < elements.count ? elements[head] : nil }
+    /// The number of the first element that is still there, or that the next one gets.
+    var firstNumber: Int { base + head }
+
+    /// The element of this number if it is still there.
+    subscript(number: Int) -> Element? {
+        let position = number - base
+        return position >= head && position < elements.count ? elements[position] : nil
+    }
+
     /// The number that the next element gets.
     var nextNumber: Int { base + elements.count }
 

@@ -6,6 +6,7 @@ struct FixedCounters: Sendable {
     let discardedSkew: CounterTable.ID
     let discardedUnknownState: CounterTable.ID
     let discardedOverflow: CounterTable.ID
+    let settledEarly: CounterTable.ID
     let negativeDuration: CounterTable.ID
     let future: CounterTable.ID
     let missingTime: CounterTable.ID
@@ -13,6 +14,7 @@ struct FixedCounters: Sendable {
     let toolOverflow: CounterTable.ID
     let workflowOverflow: CounterTable.ID
     let modelOverflow: CounterTable.ID
+    let hostOverflow: CounterTable.ID
 
     init(_ counters: inout CounterTable, created: Int64) {
         func make(_ family: Family, _ name: String, _ value: String) -> CounterTable.ID {
@@ -22,6 +24,7 @@ struct FixedCounters: Sendable {
         discardedSkew = make(.eventsDiscarded, "reason", "skew")
         discardedUnknownState = make(.eventsDiscarded, "reason", "unknown_state")
         discardedOverflow = make(.eventsDiscarded, "reason", "overflow")
+        settledEarly = counters.id(.settledEarly, "", created: created)
         negativeDuration = make(.clockAnomalies, "kind", "negative_duration")
         future = make(.clockAnomalies, "kind", "future")
         missingTime = make(.clockAnomalies, "kind", "missing_time")
@@ -29,5 +32,6 @@ struct FixedCounters: Sendable {
         toolOverflow = make(.labelOverflow, "label", LabelTable.Label.tool.rawValue)
         workflowOverflow = make(.labelOverflow, "label", LabelTable.Label.workflow.rawValue)
         modelOverflow = make(.labelOverflow, "label", LabelTable.Label.model.rawValue)
+        hostOverflow = make(.labelOverflow, "label", LabelTable.Label.host.rawValue)
     }
 }

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// The fuse table and the breaker rules: configuration as a value. All times are nanoseconds; the defaults are metrics.md's.
 package struct FusePolicy: Equatable, Sendable {
     /// Whose breakers are told apart.
@@ -36,7 +38,7 @@ package struct FusePolicy: Equatable, Sendable {
     package var breakerStepNanoseconds: Int64 = 1_000_000_000
     package var breakerScope = BreakerScope.process
     package var breakerStateAt = BreakerMoment.end
-    package var derivedStages: Set<Stage> = [.httpTool]
+    package var derivedStages: Set<Stage> = [.httpTool, .other]
     package var errorPolicy = ErrorPolicy.neutral
     /// Service scope only: a contradiction this soon after an edge is another host's clock.
     package var skewNanoseconds: Int64 = 250_000_000
@@ -55,11 +57,18 @@ package struct FusePolicy: Equatable, Sendable {
     /// The gate for whole workflows; shown as configuration only.
     package var p95LatencyGateNanoseconds: Int64?
 
-    /// Distinct label values: services in all; tools, workflows and models of each service.
+    /// Runs of workflows that may be under way at once in a process or on a host, items of one retrieval and texts of one embedding call.
+    /// `nil`: what each agent declares holds.
+    package var workflowConcurrencyMax: Int64?
+    package var retrievalBatchMax: Int64?
+    package var embedBatchMax: Int64?
+
+    /// Distinct label values: services and hosts in all; tools, workflows and models of each service.
     package var serviceLabelsMax = 50
     package var toolLabelsMax = 100
     package var workflowLabelsMax = 100
     package var modelLabelsMax = 50
+    package var hostLabelsMax = 50
 
     package init() {}
 

@@ -8,6 +8,7 @@ struct LabelTable: Sendable {
         case tool
         case workflow
         case model
+        case host
 
         /// Values that always stand for themselves and take no room.
         func isReserved(_ value: String) -> Bool {
@@ -32,7 +33,7 @@ struct LabelTable: Sendable {
     }
 
     /// The exposed value of a clean `value` and whether it is past the cap. `service` is the service's exposed value, empty for
-    /// `service_name` itself. Nothing new is admitted when `isOpen` is false.
+    /// `service_name` itself and for `host`. Nothing new is admitted when `isOpen` is false.
     mutating func admit(
         _ label: Label, _ value: String, service: String, capacity: Int, isOpen: Bool, at unixNano: Int64
     ) -> (value: String, isOverflow: Bool) {

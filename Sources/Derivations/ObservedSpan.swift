@@ -49,6 +49,14 @@ public struct ObservedSpan: Sendable {
     /// The attribute `breaker.id`, which overrides the scope.
     public var breakerID: String?
     public var retrievalBatch: Int64?
+    /// How many texts one call embedded.
+    public var embedBatch: Int64?
+    /// Bytes; what the resource says of memory is in `declaration`.
+    public var processMemory: Int64?
+    public var hostMemory: Int64?
+    public var hostMemoryTotal: Int64?
+    /// What the resource says of the agent's loop.
+    public var declaration = LoopDeclaration()
     public var cacheHit: Bool?
     public var queueDepth: Int64?
     /// A total; used only when neither input nor output is given.
@@ -62,8 +70,26 @@ public struct ObservedSpan: Sendable {
     public var retryAttempt: Int64?
     public var resendCount: Int64?
     public var workflowRoot: Bool?
+    /// An exception event means failure whatever the status: the client cannot take an ok back.
+    public var exceptionFails: Bool?
+    /// A number for the name of the instrumentation scope, here and below the same for the same text in one process; 0 without one.
+    public var scope: UInt64 = 0
+    /// What the model's server called its answer.
+    public var response: UInt64 = 0
+    /// Read of spans with tokens or facts only.
+    public var session: UInt64 = 0
+    /// `mcp.method.name`.
+    public var protocolMethod: UInt64 = 0
+    /// It tells how the tool call that is its parent ended.
+    public var tellsParent = false
+    /// A child, or a log record, may tell how this tool call ended.
+    public var mayBeTold = false
+    /// It was made of a log record: 1, or 2 when that knows better than spans; else 0.
+    public var toldByLog: Int64 = 0
     /// The exceptions and breaker transitions only, in wire order.
     public var events: [ObservedEvent] = []
+    /// Numbers of the texts that decide what the span is.
+    public var numbers = TextNumbers()
 
     public init(traceID: TraceID, spanID: SpanID) {
         self.traceID = traceID
@@ -83,6 +109,25 @@ public struct ObservedSpan: Sendable {
     var isMarkedRetry: Bool { (retryAttempt ?? 0) >= 1 || (resendCount ?? 0) >= 1 }
 }
 
+/// Numbers of a span's texts, by which what they decide is found again: the same number for the same text within one numbering, 0 for none.
+public struct TextNumbers: Equatable, Sendable {
+    /// Numbers of different numberings have nothing to do with each other. 0 when a text of the span has no number: then nothing is
+    /// remembered of it.
+    public var numbering: UInt64 = 0
+    public var workflow: UInt32 = 0
+    public var tool: UInt32 = 0
+    public var model: UInt32 = 0
+    public var operation: UInt32 = 0
+    public var stageAttribute: UInt32 = 0
+    public var breakerID: UInt32 = 0
+    public var errorType: UInt32 = 0
+    public var rpcStatus: UInt32 = 0
+    public var step: UInt32 = 0
+    public var breakerState: UInt32 = 0
+
+    public init() {}
+}
+
 /// An event of a span that the derivations read.
 public struct ObservedEvent: Sendable {
     public enum Kind: Sendable {
@@ -95,10 +140,13 @@ public struct ObservedEvent: Sendable {
     public var timeUnixNano: Int64
     /// `exception.type`, or the transition's `to`; empty when absent.
     public var text: String
+    /// `exception.message` of a span that failed; empty when absent.
+    public var message: String
 
-    public init(kind: Kind, timeUnixNano: Int64, text: String) {
+    public init(kind: Kind, timeUnixNano: Int64, text: String, message: String = "") {
         self.kind = kind
         self.timeUnixNano = timeUnixNano
         self.text = text
+        self.message = message
     }
 }

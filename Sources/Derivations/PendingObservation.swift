@@ -1,6 +1,6 @@
 import TelemetryModel
 
-/// What one span, or one transition event, says about a breaker while it waits for older ones: 48 bytes.
+/// What one span, or one transition event, says about a breaker while it waits for older ones: 56 bytes.
 ///
 /// It can hold an observation of the reported breaker, one of the derived breaker, or both; either is taken away when applied.
 struct PendingObservation: Sendable {
@@ -18,11 +18,13 @@ struct PendingObservation: Sendable {
     let span: UInt64
     /// The number of the receipt that it came with.
     let receipt: UInt32
+    let epoch: UInt32
     let index: UInt16
     /// From the lowest bit: reported waits 1, derived waits 1, state 2, kind 2, stage 3, outcome 2, duration class 2.
     private var bits: UInt16
 
     init(order: OrderKey, receipt: UInt32, stage: Stage) {
+        epoch = order.epoch
         time = order.time
         start = order.start
         traceHigh = order.traceID.high
@@ -59,11 +61,13 @@ struct PendingObservation: Sendable {
 
     var order: OrderKey {
         OrderKey(
-            time: time, start: start, traceID: TraceID(high: traceHigh, low: traceLow), spanID: SpanID(span), index: index)
+            epoch: epoch, time: time, start: start, traceID: TraceID(high: traceHigh, low: traceLow), spanID: SpanID(span),
+            index: index)
     }
 
     @inline(__always)
     func precedes(_ other: PendingObservation) -> Bool {
-        time != other.time ? time < other.time : order < other.order
+        if epoch != other.epoch { return epoch < other.epoch }
+        return time != other.time ? time < other.time : order < other.order
     }
 }

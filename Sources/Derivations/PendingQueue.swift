@@ -12,6 +12,7 @@ struct PendingQueue: Sendable {
     /// What a record is sorted by, nearly always: a third of its size.
     private struct Key {
         var time: Int64
+        var epoch: UInt32
         var position: Int32
     }
 
@@ -137,10 +138,12 @@ struct PendingQueue: Sendable {
         var keys: [Key] = []
         keys.reserveCapacity(moved.count)
         for (position, record) in moved.enumerated() {
-            keys.append(Key(time: record.time, position: Int32(truncatingIfNeeded: position)))
+            keys.append(Key(time: record.time, epoch: record.epoch, position: Int32(truncatingIfNeeded: position)))
         }
         keys.sort { left, right in
-            left.time != right.time ? left.time < right.time : moved[Int(left.position)].precedes(moved[Int(right.position)])
+            if left.epoch != right.epoch { return left.epoch < right.epoch }
+            return left.time != right.time
+                ? left.time < right.time : moved[Int(left.position)].precedes(moved[Int(right.position)])
         }
         for (offset, key) in keys.enumerated() { records[low + offset] = moved[Int(key.position)] }
     }

@@ -1,10 +1,10 @@
 import TelemetryModel
 
-/// The services and their processes: when each was last heard of, the newest span, the queue depth. Times are nanoseconds since
-/// 1970, `Int64.min` for never.
+/// The services and their processes: when each was last heard of, the newest span, the queue depth. Times are steady, `Int64.min`
+/// for never.
 ///
-/// A change is written only once its span's receipt is behind the watermark: until then a replay of the spans after the
-/// watermark gives it back. So each busy process costs one row a settle time.
+/// A change is written only once its span's receipt is settled: until then a replay of the spans that are not gives it back. So
+/// each busy process costs one row a settle time.
 struct PresenceTable: Sendable {
     static let serviceKind = "service"
     static let instanceKind = "instance"
@@ -15,6 +15,10 @@ struct PresenceTable: Sendable {
         var lastReceived = Int64.min
         /// The latest end of a span, at most its receipt.
         var lastSpan = Int64.min
+        /// The epoch of that: what came after the wall clock jumped is later.
+        var lastSpanEpoch: UInt32 = 0
+        /// The wall clock less steady time, as it was then.
+        var lastSpanOffset: Int64 = 0
         var retrievalBatch: CounterTable.ID = -1
         var queueDepthObserved: CounterTable.ID = -1
         var isDirty = false
@@ -31,6 +35,7 @@ struct PresenceTable: Sendable {
         var lastReceived = Int64.min
         var queueDepth: Int64 = 0
         var queueDepthTime = Int64.min
+        var queueDepthEpoch: UInt32 = 0
         var breakerCount = 0
         var isDirty = false
     }
@@ -44,7 +49,7 @@ struct PresenceTable: Sendable {
     }
 
     private struct Unsaved {
-        var since: Int64
+        var due: Int64
         var position: Int32
         var isInstance: Bool
     }
@@ -98,29 +103,38 @@ struct PresenceTable: Sendable {
         instance < 0 ? services[Int(service)].lastReceived : instances[Int(instance)].lastReceived
     }
 
-    /// Notes a span. `end` is 0 when it takes no part in what needs event times.
+    /// Notes a span that came with a receipt. `end` is `nil` when it takes no part in what needs event times.
     @inline(__always)
-    mutating func touch(_ position: Int32, received: Int64, end: Int64, queueDepth: Int64?) {
+    mutating func touch(
+        _ position: Int32, received: Int64, end: Int64?, queueDepth: Int64?, _ receipt: SettleClock.Receipt
+    ) {
         let index = Int(position)
         if received > instances[index].lastReceived {
             instances[index].lastReceived = received
-            markInstance(position, received)
+            markInstance(position, receipt.due)
         }
         let service = instances[index].service
         if received > services[Int(service)].lastReceived {
             services[Int(service)].lastReceived = received
-            markService(service, received)
+            markService(service, receipt.due)
         }
-        guard end != 0 else { return }
+        guard let end else { return }
         let time = min(end, received)
-        if time > services[Int(service)].lastSpan {
+        let epoch = receipt.epoch
+        let known = services[Int(service)].lastSpanEpoch
+        if epoch == known ? time > services[Int(service)].lastSpan : epoch > known {
             services[Int(service)].lastSpan = time
-            markService(service, received)
+            services[Int(service)].lastSpanEpoch = epoch
+            services[Int(service)].lastSpanOffset = receipt.offset
+            markService(service, receipt.due)
         }
-        if let queueDepth, time >= instances[index].queueDepthTime {
+        guard let queueDepth else { return }
+        let shown = instances[index].queueDepthEpoch
+        if epoch == shown ? time >= instances[index].queueDepthTime : epoch > shown {
             instances[index].queueDepth = queueDepth
             instances[index].queueDepthTime = time
-            markInstance(position, received)
+            instances[index].queueDepthEpoch = epoch
+            markInstance(position, receipt.due)
         }
     }
 
@@ -148,25 +162,25 @@ struct PresenceTable: Sendable {
     }
 
     @inline(__always)
-    private mutating func markInstance(_ position: Int32, _ received: Int64) {
+    private mutating func markInstance(_ position: Int32, _ due: Int64) {
         guard !instances[Int(position)].isDirty else { return }
         instances[Int(position)].isDirty = true
-        unsaved.append(Unsaved(since: received, position: position, isInstance: true))
+        unsaved.append(Unsaved(due: due, position: position, isInstance: true))
     }
 
     @inline(__always)
-    private mutating func markService(_ position: Int32, _ received: Int64) {
+    private mutating func markService(_ position: Int32, _ due: Int64) {
         guard !services[Int(position)].isDirty else { return }
         services[Int(position)].isDirty = true
-        unsaved.append(Unsaved(since: received, position: position, isInstance: false))
+        unsaved.append(Unsaved(due: due, position: position, isInstance: false))
     }
 }
 
 extension PresenceTable {
-    /// The rows of what changed with spans received up to `watermark`, and the keys of the processes that are gone.
-    mutating func takeChanges(watermark: Int64) -> (rows: [StateRow], removed: [DerivationChanges.StateKey]) {
+    /// The rows of what changed with spans that are settled, and the keys of the processes that are gone.
+    mutating func takeChanges(_ time: SettleClock) -> (rows: [StateRow], removed: [DerivationChanges.StateKey]) {
         var rows: [StateRow] = []
-        while let first = unsaved.first, first.since <= watermark, let entry = unsaved.popFirst() {
+        while let first = unsaved.first, time.isDue(first.due), let entry = unsaved.popFirst() {
             let index = Int(entry.position)
             if entry.isInstance {
                 instances[index].isDirty = false
@@ -187,6 +201,8 @@ extension PresenceTable {
         let index = Int(service(label))
         services[index].lastReceived = reader.integer("last_received") ?? .min
         services[index].lastSpan = reader.integer("last_span") ?? .min
+        services[index].lastSpanOffset = reader.integer("last_span_offset") ?? 0
+        services[index].lastSpanEpoch = UInt32(truncatingIfNeeded: reader.integer("last_span_epoch") ?? 0)
     }
 
     mutating func read(instance position: Int32, _ reader: StateReader) {
@@ -194,12 +210,15 @@ extension PresenceTable {
         instances[index].lastReceived = reader.integer("last_received") ?? .min
         instances[index].queueDepth = reader.integer("queue_depth") ?? 0
         instances[index].queueDepthTime = reader.integer("queue_depth_time") ?? .min
+        instances[index].queueDepthEpoch = UInt32(truncatingIfNeeded: reader.integer("queue_depth_epoch") ?? 0)
     }
 
     private static func row(_ service: Service) -> StateRow {
         var writer = StateWriter()
         writer.add("last_received", service.lastReceived)
         if service.lastSpan != .min { writer.add("last_span", service.lastSpan) }
+        if service.lastSpanEpoch != 0 { writer.add("last_span_epoch", Int64(service.lastSpanEpoch)) }
+        if service.lastSpanOffset != 0 { writer.add("last_span_offset", service.lastSpanOffset) }
         return StateRow(kind: serviceKind, key: service.label, value: writer.finish())
     }
 
@@ -211,6 +230,7 @@ extension PresenceTable {
         if instance.queueDepthTime != .min {
             writer.add("queue_depth", instance.queueDepth)
             writer.add("queue_depth_time", instance.queueDepthTime)
+            if instance.queueDepthEpoch != 0 { writer.add("queue_depth_epoch", Int64(instance.queueDepthEpoch)) }
         }
         return StateRow(kind: instanceKind, key: instance.key.text, value: writer.finish())
     }

@@ -1,4 +1,6 @@
-/// A breaker as its client reports it: the machine of metrics.md 2.5. Times are nanoseconds since 1970.
+import TelemetryModel
+
+/// A breaker as its client reports it: the machine of metrics.md 2.5. Times are steady.
 struct ReportedBreaker: Equatable, Sendable {
     var state = BreakerState.closed
     /// When the current opening began. This and the next two mean something only while open.
@@ -15,6 +17,7 @@ struct ReportedBreaker: Equatable, Sendable {
     var last: OrderKey?
     /// The label of its counters: the stage of the first observation.
     var stage: Stage?
+    var openings = Openings()
     /// What this breaker alone added to the counters.
     var total = BreakerEffects()
 
@@ -23,12 +26,14 @@ struct ReportedBreaker: Equatable, Sendable {
     /// What is shown: an expired opening is unknown.
     var shown: BreakerState { state == .open && isExpired ? .unknown : state }
 
-    mutating func apply(_ observation: PendingObservation, _ rules: BreakerRules) -> BreakerEffects {
+    /// - Parameter offset: the wall clock less steady time.
+    mutating func apply(_ observation: PendingObservation, _ rules: BreakerRules, offset: Int64 = 0) -> BreakerEffects {
         var effects = BreakerEffects()
         let seen = observation.state
         let time = observation.time
         if stage == nil { stage = observation.stage }
         let isFirst = last == nil
+        if let last, observation.epoch > last.epoch { rebase(before: time) }
         last = observation.order
         if let skew = rules.skew, !isFirst, seen != state, observation.kind != .transition,
             time.subtractingSaturated(lastEdge) < skew
@@ -38,10 +43,10 @@ struct ReportedBreaker: Equatable, Sendable {
             return effects
         }
         if state == .open {
-            applyWhileOpen(observation, rules, &effects)
+            applyWhileOpen(observation, rules, offset, &effects)
         } else if seen == .open {
             effects.opens += 1
-            open(at: time)
+            open(by: observation, offset)
         } else if seen == .halfOpen && state == .closed {
             effects.halfOpens += 1
             change(to: .halfOpen, at: time)
@@ -53,8 +58,16 @@ struct ReportedBreaker: Equatable, Sendable {
         return effects
     }
 
+    /// The wall clock has jumped since the last observation, and what was told by it may lie ahead of what is told now.
+    private mutating func rebase(before time: Int64) {
+        since = min(since, time)
+        evidence = min(evidence, time)
+        credited = min(credited, time)
+        if lastEdge > time { lastEdge = .min }
+    }
+
     private mutating func applyWhileOpen(
-        _ observation: PendingObservation, _ rules: BreakerRules, _ effects: inout BreakerEffects
+        _ observation: PendingObservation, _ rules: BreakerRules, _ offset: Int64, _ effects: inout BreakerEffects
     ) {
         let time = observation.time
         let end = evidence.addingSaturated(rules.cooldown)
@@ -69,16 +82,19 @@ struct ReportedBreaker: Equatable, Sendable {
             credit(to: min(moment, end), &effects)
             if observation.state == .halfOpen || isProbe { effects.halfOpens += 1 }
             if observation.state == .closed { effects.closes += 1 }
+            openings.end()
             change(to: observation.state, at: time)
         } else if isProbe {
             credit(to: min(moment, end), &effects)
             effects.halfOpens += 1
             effects.opens += 1
-            open(at: time)
+            openings.end()
+            open(by: observation, offset)
         } else {
             credit(to: time, &effects)
             evidence = max(evidence, time)
             isExpired = false
+            openings.credit(0)
         }
     }
 
@@ -91,17 +107,22 @@ struct ReportedBreaker: Equatable, Sendable {
         var effects = BreakerEffects()
         credit(to: evidence.addingSaturated(rules.cooldown), &effects)
         isExpired = true
+        openings.credit(0)
         total.add(effects)
         return effects
     }
 
     private mutating func credit(to time: Int64, _ effects: inout BreakerEffects) {
         guard time > credited else { return }
-        effects.cooldownNanoseconds = effects.cooldownNanoseconds.addingSaturated(time.subtractingSaturated(credited))
+        let nanoseconds = time.subtractingSaturated(credited)
+        effects.cooldownNanoseconds = effects.cooldownNanoseconds.addingSaturated(nanoseconds)
+        openings.credit(nanoseconds)
         credited = time
     }
 
-    private mutating func open(at time: Int64) {
+    private mutating func open(by observation: PendingObservation, _ offset: Int64) {
+        let time = observation.time
+        openings.begin(observation, at: time, offset: offset)
         change(to: .open, at: time)
         since = time
         evidence = time

@@ -13,6 +13,7 @@ struct RetryWindow: Sendable {
         var start: Int64
         /// `Int64.max` unless it failed.
         var failureEnd: Int64
+        /// The due of its receipt.
         var received: Int64
         /// What to count on when it turns out to be a silent retry; negative when that is settled.
         var counter: CounterTable.ID
@@ -24,6 +25,7 @@ struct RetryWindow: Sendable {
 
     private static let capacity = Int64(SpanDerivations.Limits.retryAttemptsMax)
     private static let chainBits: UInt64 = 18
+    private static let seed = HashSeed.process
 
     /// The last attempts; number n lies at n modulo the capacity.
     private var ring: [Attempt] = []
@@ -36,14 +38,16 @@ struct RetryWindow: Sendable {
     /// Hash of a step or tool; it lives as long as the process.
     static func hash(_ text: String) -> UInt64 {
         let bytes = text.utf8.span.bytes
-        return ByteHash.hash(bytes, WireRange(offset: 0, count: bytes.byteCount))
+        return ByteHash.hash(bytes, WireRange(offset: 0, count: bytes.byteCount), seed)
     }
 
+    private static let emptyHash = hash("")
+
     static func group(trace: TraceID, parent: SpanID, step: String?, tool: UInt64) -> UInt64 {
-        let ids = ByteHash.mix(trace.high ^ 0x9E37_79B9_7F4A_7C15, trace.low ^ 0xD6E8_FEB8_6659_FD93)
-        let rest = ByteHash.mix(
-            parent.value ^ 0xA076_1D64_78BD_642F, tool ^ (step.map(hash) ?? hash("")) &* 0x9E37_79B9_7F4A_7C15)
-        return ByteHash.mix(ids ^ 0x8EBC_6AF0_9C88_C6E3, rest ^ 0x5899_65CC_7537_4CC3)
+        let seed = seed
+        let ids = ByteHash.hash(trace.high, trace.low, seed)
+        let rest = ByteHash.hash(tool ^ (step.map(hash) ?? emptyHash) &* 0x9E37_79B9_7F4A_7C15, parent.value, seed)
+        return ByteHash.hash(ids, rest, seed)
     }
 
     /// Takes an attempt in, and counts each attempt that turns out to be a silent retry, unless all that was done before.

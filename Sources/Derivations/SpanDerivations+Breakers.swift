@@ -6,7 +6,7 @@ extension SpanDerivations {
     mutating func observeBreaker(
         _ span: borrowing ObservedSpan, _ classification: Classification, _ instance: Int32, _ cell: Int
     ) {
-        guard isObservedByDerived(classification) || span.breakerState != nil || !span.events.isEmpty else { return }
+        guard isObservedByDerived(classification, span) || span.breakerState != nil || !span.events.isEmpty else { return }
         collectObservations(span, classification, instance, cell, isRestoration: false)
     }
 
@@ -16,39 +16,45 @@ extension SpanDerivations {
         collectObservations(span, classification, instance, cell, isRestoration: true)
     }
 
+    /// A breaker guards who calls: the server's end of an MCP call says nothing to it.
     @inline(__always)
-    private func isObservedByDerived(_ classification: Classification) -> Bool {
+    private func isObservedByDerived(_ classification: Classification, _ span: borrowing ObservedSpan) -> Bool {
         classification.outcome != .rejected && derivedStages >> classification.stage.code & 1 != 0
+            && (span.protocolMethod == 0 || span.kind != 2)
     }
 
     private mutating func collectObservations(
         _ span: borrowing ObservedSpan, _ classification: Classification, _ instance: Int32, _ cell: Int, isRestoration: Bool
     ) {
-        let received = span.receivedTimeUnixNano
-        let end = min(span.endTimeUnixNano, received)
-        let start = min(span.startTimeUnixNano, end)
+        let created = span.receivedTimeUnixNano
+        let receipt = time.current
+        let number = book.receipt(due: receipt.due)
+        let received = created.subtractingSaturated(receipt.offset)
+        let end = min(span.endTimeUnixNano.subtractingSaturated(receipt.offset), received)
+        let start = min(span.startTimeUnixNano.subtractingSaturated(receipt.offset), end)
         let stage = classification.stage
         var index = 0
         func order(_ time: Int64, _ start: Int64) -> OrderKey {
             OrderKey(
-                time: time, start: start, traceID: span.traceID, spanID: span.spanID, index: UInt16(truncatingIfNeeded: index))
+                epoch: receipt.epoch, time: time, start: start, traceID: span.traceID, spanID: span.spanID,
+                index: UInt16(truncatingIfNeeded: index))
         }
         for event in span.events where event.kind == .breakerTransition {
             if index >= Limits.transitionsPerSpanMax {
-                if !isRestoration { counters.add(fixedCounters(received).discardedOverflow) }
+                if !isRestoration { counters.add(fixedCounters(created).discardedOverflow) }
                 continue
             }
             if let state = BreakerState(reported: event.text) {
-                let time = event.timeUnixNano == 0 ? end : min(event.timeUnixNano, received)
-                var record = PendingObservation(order: order(time, start), receipt: book.receipt(at: received), stage: stage)
+                let time = event.timeUnixNano == 0 ? end : min(event.timeUnixNano.subtractingSaturated(receipt.offset), received)
+                var record = PendingObservation(order: order(time, start), receipt: number, stage: stage)
                 record.setReported(state, .transition)
                 add(record, span, instance, cell, isRestoration)
             } else if !isRestoration {
-                counters.add(fixedCounters(received).discardedUnknownState)
+                counters.add(fixedCounters(created).discardedUnknownState)
             }
             index += 1
         }
-        var last = PendingObservation(order: order(end, start), receipt: book.receipt(at: received), stage: stage)
+        var last = PendingObservation(order: order(end, start), receipt: number, stage: stage)
         if let text = span.breakerState {
             if let state = BreakerState(reported: text) {
                 let kind: PendingObservation.Kind = classification.outcome == .rejected ? .rejection : .attempt
@@ -60,10 +66,10 @@ extension SpanDerivations {
                     add(record, span, instance, cell, isRestoration)
                 }
             } else if !isRestoration {
-                counters.add(fixedCounters(received).discardedUnknownState)
+                counters.add(fixedCounters(created).discardedUnknownState)
             }
         }
-        if isObservedByDerived(classification) {
+        if isObservedByDerived(classification, span) {
             last.setDerived(
                 classification.outcome,
                 VectorWindow.DurationClass(

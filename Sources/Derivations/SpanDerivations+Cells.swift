@@ -5,12 +5,15 @@ import TelemetryModel
 extension SpanDerivations {
     @inline(__always)
     mutating func attemptCell(
-        _ span: borrowing ObservedSpan, _ classification: borrowing Classification, _ instance: Int32
+        _ span: borrowing ObservedSpan, _ decision: inout Decision, _ instance: Int32
     ) -> Int {
+        if decision.cells.attempt >= 0 { return Int(decision.cells.attempt) }
         let key = AttemptCell.Key(
-            instance: instance, stage: classification.stage.code, workflow: span.workflow, tool: classification.toolLabel,
-            breakerID: span.breakerID)
-        return attempts.position(key) ?? makeAttemptCell(key, span.receivedTimeUnixNano)
+            instance: instance, stage: decision.classification.stage.code, workflow: span.workflow,
+            tool: decision.classification.toolLabel, breakerID: span.breakerID)
+        let position = attempts.position(key) ?? makeAttemptCell(key, span.receivedTimeUnixNano)
+        decision.cells.attempt = Int32(truncatingIfNeeded: position)
+        return position
     }
 
     private mutating func makeAttemptCell(_ key: AttemptCell.Key, _ created: Int64) -> Int {
@@ -33,8 +36,7 @@ extension SpanDerivations {
             workflowLabel = LabelSanitiser.overflow
             overflow.insert(.workflow)
         }
-        let names = AttemptCell.Names(
-            serviceLabel: service, toolLabel: toolLabel.value, tool: tool, workflowLabel: workflowLabel, labels: labels)
+        let names = AttemptCell.Names(tool: tool, labels: labels)
         var cell = AttemptCell(
             overflow: overflow,
             toolHash: RetryWindow.hash(key.tool),
@@ -53,29 +55,54 @@ extension SpanDerivations {
     }
 
     mutating func countTimeout(_ span: borrowing ObservedSpan, _ classification: borrowing Classification, _ cell: Int) {
-        guard let reason = classification.timeoutReason else { return }
-        let names = attempts.names[cell]
-        let (stage, phase) = (classification.stage.rawValue, classification.phase.rawValue)
-        func labels(_ workflow: String) -> String {
-            LabelText.render([
-                ("service_name", names.serviceLabel), ("workflow", workflow), ("tool", names.toolLabel), ("stage", stage),
-                ("reason", reason.rawValue), ("phase", phase),
-            ])
-        }
-        var text = labels(names.workflowLabel)
-        if foldsWorkflow(.toolTimeouts, text) { text = labels(LabelSanitiser.overflow) }
-        let id = counters.id(.toolTimeouts, text, created: span.receivedTimeUnixNano)
-        counters.add(id)
+        guard let id = timeoutCounter(span, classification, cell) else { return }
         let end = min(span.endTimeUnixNano, span.receivedTimeUnixNano)
-        counters.setExemplar(
-            id, CounterTable.Exemplar(traceID: span.traceID, spanID: span.spanID, value: 1, timeUnixNano: end))
+        countTimeout(id, span.traceID, span.spanID, endUnixNano: end)
     }
 
-    mutating func runCell(_ span: borrowing ObservedSpan, _ instance: Int32) -> Int {
+    mutating func countTimeout(_ id: CounterTable.ID, _ traceID: TraceID, _ spanID: SpanID, endUnixNano: Int64) {
+        counters.add(id)
+        counters.setExemplar(
+            id, CounterTable.Exemplar(traceID: traceID, spanID: spanID, value: 1, timeUnixNano: endUnixNano))
+    }
+
+    /// The series of a timed-out attempt's reason and phase; `nil` for any other attempt.
+    mutating func timeoutCounter(
+        _ span: borrowing ObservedSpan, _ classification: borrowing Classification, _ cell: Int
+    ) -> CounterTable.ID? {
+        guard let reason = classification.timeoutReason else { return nil }
+        return timeoutCounter(
+            callLabels: counters.labels(attempts.cells[cell].ok), reason, classification.phase,
+            created: span.receivedTimeUnixNano)
+    }
+
+    /// The series of a reason and a phase beside the one of `agent_tool_calls_total` with these labels, whose last is the
+    /// outcome `ok`.
+    mutating func timeoutCounter(
+        callLabels: String, _ reason: TimeoutReason, _ phase: Phase, created: Int64
+    ) -> CounterTable.ID {
+        let ending = ",reason=\"\(reason.rawValue)\",phase=\"\(phase.rawValue)\""
+        var text = callLabels.dropLast(Self.okEnding.utf8.count) + ending
+        if foldsWorkflow(.toolTimeouts, String(text)),
+            let start = text.firstRange(of: ",workflow=\""), let end = text.firstRange(of: "\",tool=\"")
+        {
+            text.replaceSubrange(start.upperBound..<end.lowerBound, with: LabelSanitiser.overflow)
+        }
+        return counters.id(.toolTimeouts, String(text), created: created)
+    }
+
+    private static let okEnding = ",outcome=\"ok\""
+
+    mutating func runCell(_ span: borrowing ObservedSpan, _ decision: inout Decision, _ instance: Int32) -> Int {
+        if decision.cells.run >= 0 { return Int(decision.cells.run) }
         let key = RunCell.Key(instance: instance, workflow: span.workflow ?? "")
-        if let position = runs.position(key) { return position }
-        let created = span.receivedTimeUnixNano
-        let service = serviceLabel(instance)
+        let position = runs.position(key) ?? makeRunCell(key, span.receivedTimeUnixNano)
+        decision.cells.run = Int32(truncatingIfNeeded: position)
+        return position
+    }
+
+    private mutating func makeRunCell(_ key: RunCell.Key, _ created: Int64) -> Int {
+        let service = serviceLabel(key.instance)
         let workflow = admit(.workflow, LabelSanitiser.clean(key.workflow), service, created)
         let pairs = [("service_name", service), ("workflow", workflow.value)]
         let cell = RunCell(
@@ -86,22 +113,33 @@ extension SpanDerivations {
         return runs.insert(key, cell, RunCell.Names(), isKept: isShort(key.workflow))
     }
 
-    mutating func toolCell(_ span: borrowing ObservedSpan, _ tool: String, _ instance: Int32) -> Int {
-        let key = ToolCell.Key(instance: instance, tool: tool)
-        if let position = tools.position(key) { return position }
-        let service = serviceLabel(instance)
-        let label = admit(.tool, LabelSanitiser.clean(tool), service, span.receivedTimeUnixNano)
-        let names = ToolCell.Names(labels: LabelText.render([("service_name", service), ("tool", label.value)]))
-        return tools.insert(key, ToolCell(overflow: label.isOverflow ? .tool : []), names, isKept: isShort(tool))
+    mutating func toolCell(_ span: borrowing ObservedSpan, _ decision: inout Decision, _ instance: Int32) -> Int {
+        if decision.cells.tool >= 0 { return Int(decision.cells.tool) }
+        let key = ToolCell.Key(instance: instance, tool: decision.classification.toolLabel)
+        let position = tools.position(key) ?? makeToolCell(key, span.receivedTimeUnixNano)
+        decision.cells.tool = Int32(truncatingIfNeeded: position)
+        return position
     }
 
-    mutating func modelCell(_ span: borrowing ObservedSpan, _ instance: Int32) -> Int {
+    private mutating func makeToolCell(_ key: ToolCell.Key, _ created: Int64) -> Int {
+        let service = serviceLabel(key.instance)
+        let label = admit(.tool, LabelSanitiser.clean(key.tool), service, created)
+        let names = ToolCell.Names(labels: LabelText.render([("service_name", service), ("tool", label.value)]))
+        return tools.insert(key, ToolCell(overflow: label.isOverflow ? .tool : []), names, isKept: isShort(key.tool))
+    }
+
+    mutating func modelCell(_ span: borrowing ObservedSpan, _ decision: inout Decision, _ instance: Int32) -> Int {
+        if decision.cells.model >= 0 { return Int(decision.cells.model) }
         let key = ModelCell.Key(instance: instance, workflow: span.workflow, model: span.model)
-        if let position = models.position(key) { return position }
-        let created = span.receivedTimeUnixNano
-        let service = serviceLabel(instance)
-        let model = admit(.model, LabelSanitiser.clean(span.model ?? ""), service, created)
-        let workflow = admit(.workflow, LabelSanitiser.clean(span.workflow ?? ""), service, created)
+        let position = models.position(key) ?? makeModelCell(key, span.receivedTimeUnixNano)
+        decision.cells.model = Int32(truncatingIfNeeded: position)
+        return position
+    }
+
+    private mutating func makeModelCell(_ key: ModelCell.Key, _ created: Int64) -> Int {
+        let service = serviceLabel(key.instance)
+        let model = admit(.model, LabelSanitiser.clean(key.model ?? ""), service, created)
+        let workflow = admit(.workflow, LabelSanitiser.clean(key.workflow ?? ""), service, created)
         var overflow: OverflowSet = model.isOverflow ? .model : []
         if workflow.isOverflow { overflow.insert(.workflow) }
         func tokenLabels(_ workflow: String) -> String {
@@ -115,7 +153,7 @@ extension SpanDerivations {
         let names = ModelCell.Names(
             labels: LabelText.render([("service_name", service), ("model", model.value)]), tokenLabels: text,
             modelLabel: LabelText.render([("model", model.value)]))
-        return models.insert(key, ModelCell(overflow: overflow), names, isKept: isShort(span.workflow) && isShort(span.model))
+        return models.insert(key, ModelCell(overflow: overflow), names, isKept: isShort(key.workflow) && isShort(key.model))
     }
 
     func serviceLabels(_ service: Int) -> String { LabelText.render([("service_name", presence.services[service].label)]) }
@@ -124,7 +162,7 @@ extension SpanDerivations {
         presence.services[Int(presence.instances[Int(instance)].service)].label
     }
 
-    private mutating func admit(
+    mutating func admit(
         _ label: LabelTable.Label, _ value: String, _ service: String, _ created: Int64
     ) -> (value: String, isOverflow: Bool) {
         let capacity =
@@ -133,12 +171,13 @@ extension SpanDerivations {
             case .tool: policy.toolLabelsMax
             case .workflow: policy.workflowLabelsMax
             case .model: policy.modelLabelsMax
+            case .host: policy.hostLabelsMax
             }
         return labels.admit(label, value, service: service, capacity: capacity, isOpen: isAdmitting, at: created)
     }
 
     /// There are so many label sets with a workflow that a new one does without.
-    private func foldsWorkflow(_ family: Family, _ labels: String) -> Bool {
+    func foldsWorkflow(_ family: Family, _ labels: String) -> Bool {
         counters.workflowSeriesCount >= Limits.workflowSeriesMax && counters.existing(family, labels) == nil
     }
 

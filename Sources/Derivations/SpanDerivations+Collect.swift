@@ -3,14 +3,22 @@ import TelemetryModel
 
 /// The exposition: metrics.md 3.1. The same state at the same time gives the same families, exemplars aside.
 extension SpanDerivations {
-    /// All families that have samples, by name, their samples by labels. `now` is the server's time, nanoseconds since 1970.
-    package func collect(at now: Int64) -> [MetricFamily] {
-        var families = counterFamilies()
-        families += breakerGauges(at: now)
-        families += presenceGauges(at: now)
-        families += configurationGauges()
+    /// All families that have samples, by name, their samples by labels. `unixNano` is the server's wall clock.
+    package func collect(at unixNano: Int64) -> [MetricFamily] {
+        var families = everyFamily(at: unixNano)
         for index in families.indices { families[index].samples.sort { $0.labels < $1.labels } }
         return families.filter { !$0.samples.isEmpty }.sorted { $0.name < $1.name }
+    }
+
+    /// Every family that `collect` may give, without samples.
+    package static var declaredFamilies: [MetricFamily] {
+        SpanDerivations(policy: FusePolicy()).everyFamily(at: 0).map(\.declaration)
+    }
+
+    private func everyFamily(at unixNano: Int64) -> [MetricFamily] {
+        let now = time.steady(ofWall: unixNano)
+        return counterFamilies() + breakerGauges(at: now) + presenceGauges(at: now, wall: unixNano) + configurationGauges()
+            + contractGauges()
     }
 
     private func counterFamilies() -> [MetricFamily] {
@@ -75,7 +83,7 @@ extension SpanDerivations {
         ]
     }
 
-    private func presenceGauges(at now: Int64) -> [MetricFamily] {
+    private func presenceGauges(at now: Int64, wall: Int64) -> [MetricFamily] {
         var depths: [Int32: Int64] = [:]
         for instance in presence.liveInstances
         where instance.queueDepthTime != .min
@@ -91,8 +99,9 @@ extension SpanDerivations {
             MetricFamily(
                 name: "agent_last_span_timestamp_seconds", help: "The latest end of a span.", kind: .gauge, unit: .seconds,
                 samples: ends.map { index in
-                    MetricFamily.Sample(
-                        labels: serviceLabels(index), value: .double(Self.seconds(presence.services[index].lastSpan)))
+                    let service = presence.services[index]
+                    let end = time.told(service.lastSpan, offset: service.lastSpanOffset, at: wall)
+                    return MetricFamily.Sample(labels: serviceLabels(index), value: .double(Self.seconds(end)))
                 }),
         ]
     }

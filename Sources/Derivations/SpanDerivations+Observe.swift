@@ -1,16 +1,23 @@
 import TelemetryModel
 
 extension SpanDerivations {
-    /// Takes in a span that the store took as new; once each, in order of arrival. Advances to its receipt.
+    /// Takes in a span that the store took as new; once each, in order of arrival, after `advance` to the moment of its receipt.
+    ///
+    /// What more than one span may tell of waits for its relatives, and counts when it settles.
     ///
     /// A span without a start or an end is a clock anomaly and no attempt or run: it counts what needs no time of its own
     /// (tokens, first-token wait, cache, batch size, queue depth histogram, exit codes), and shows that its process lives.
     @discardableResult
     package mutating func observe(_ span: borrowing ObservedSpan) -> Classification {
-        advance(to: span.receivedTimeUnixNano)
-        let classification = Classification.classify(span, policy)
+        time.arrive()
         let fixed = fixedCounters(span.receivedTimeUnixNano)
         let instance = instance(of: span)
+        let key = DecisionMemo.Key(span, instance: instance)
+        var place: Int?
+        if let key { place = self.place(of: key, span.numbers.numbering) }
+        var decision = decided(place) ?? Decision(span, policy)
+        let known = decision.cells
+        let isAttempt = decision.classification.isAttempt
         var overflow: OverflowSet = presence.instances[Int(instance)].isServiceOverflow ? .service : []
         touch(span, instance)
         if span.isTimed {
@@ -18,35 +25,85 @@ extension SpanDerivations {
             if span.endTimeUnixNano > span.receivedTimeUnixNano.addingSaturated(Limits.futureNanoseconds) {
                 counters.add(fixed.future)
             }
-            if classification.isAttempt { observeAttempt(span, classification, instance, &overflow) }
-            if classification.isRun { observeRun(span, instance, &overflow) }
+            if isAttempt && !decision.isInDoubt { observeAttempt(span, &decision, instance, &overflow) }
+            if decision.classification.isRun { observeRun(span, &decision, instance, &overflow) }
         } else {
             counters.add(fixed.missingTime)
         }
-        if classification.stage == .llm && classification.isAttempt {
-            observeModel(span, classification, instance, &overflow)
+        if decision.isInDoubt || !span.parentSpanID.isValid { noteWorkflow(span) }
+        if decision.isInDoubt {
+            awaitVerdict(span, &decision, instance, &overflow)
+        } else if span.cacheHit != nil && !Operations.isWrapper(span.operation) {
+            counters.add(cacheCounter(span, &decision, instance, &overflow))
         }
-        observeTokens(span, classification, instance, &overflow)
-        if span.cacheHit != nil || span.exitCode != nil || span.watchdog {
-            observeTool(span, classification, instance, &overflow)
-        }
+        if span.exitCode != nil || span.watchdog { observeExit(span, &decision, instance, &overflow) }
         if span.retrievalBatch != nil || span.queueDepth != nil { observeSizes(span, instance) }
+        if decision.isOfLoop || span.hasReadings { observeContract(span, decision, instance, &overflow) }
         if !overflow.isEmpty { count(overflow, fixed) }
-        return classification
+        if let key { remember(decision, key, place, known) }
+        if book.pendingCount > pendingMax { settleEarly() }
+        return decision.classification
+    }
+
+    @inline(__always)
+    private mutating func place(of key: DecisionMemo.Key, _ numbering: UInt64) -> Int? {
+        decisions.begin(numbering: numbering, generation: cellGeneration)
+        return decisions.place(of: key)
+    }
+
+    @inline(__always)
+    private func decided(_ place: Int?) -> Decision? {
+        guard let place else { return nil }
+        return decisions[place]
+    }
+
+    @inline(__always)
+    private mutating func remember(_ decision: Decision, _ key: DecisionMemo.Key, _ place: Int?, _ known: Decision.Cells) {
+        if place != nil && decision.cells == known { return }
+        // A timeout's phase depends on when the first token came.
+        guard decision.classification.outcome != .timeout else { return }
+        decisions.begin(numbering: decisions.numbering, generation: cellGeneration)
+        decisions.insert(decision, for: key)
+    }
+
+    /// Changes when positions of cells do.
+    private var cellGeneration: Int {
+        attempts.generation &+ runs.generation &+ tools.generation &+ models.generation
     }
 
     /// Gives back what a stored span left that no row holds: what waits, presence, the window of silent retries. Counts nothing.
-    /// Before the first `advance`; every stored span received after `restoreFromUnixNano`, in order of arrival.
-    package mutating func restore(_ span: borrowing ObservedSpan) {
-        let classification = Classification.classify(span, policy)
-        let isUnsettled = span.receivedTimeUnixNano > watermarkUnixNano
-        guard isUnsettled || classification.isAttempt && span.isTimed else { return }
+    /// Before the first `advance`; the stored spans from `firstWanted` on, in order of arrival, each with its ordinal.
+    package mutating func restore(_ span: borrowing ObservedSpan, ordinal: Int64) {
+        guard time.restore(ordinal) else { return }
+        restore(span)
+    }
+
+    /// The same of a store that was written before receipts were (`olderWatermarkUnixNano`): each of its last spans, those that
+    /// wait, in order of arrival. They settle one settle time after the clock that was stored.
+    package mutating func adopt(_ span: borrowing ObservedSpan) {
+        time.arrive()
+        restore(span)
+        if book.pendingCount > pendingMax { settleEarly() }
+    }
+
+    private mutating func restore(_ span: borrowing ObservedSpan) {
+        var decision = Decision(span, policy)
+        let isInDoubt = decision.isInDoubt
+        let isUnsettled = !time.isDue(time.current.due)
+        let isTimedAttempt = decision.classification.isAttempt && span.isTimed
+        replayCalls()
+        if isInDoubt || !span.parentSpanID.isValid { noteWorkflow(span) }
+        guard isUnsettled || isInDoubt || isTimedAttempt else { return }
         let instance = instance(of: span)
         if isUnsettled { touch(span, instance) }
-        guard classification.isAttempt && span.isTimed else { return }
-        let cell = attemptCell(span, classification, instance)
-        addToRetries(span, classification, cell, isRestoration: true)
-        if isUnsettled { restoreBreaker(span, classification, instance, cell) }
+        if isInDoubt {
+            var overflow: OverflowSet = []
+            awaitVerdict(span, &decision, instance, &overflow)
+        }
+        guard isTimedAttempt else { return }
+        let cell = attemptCell(span, &decision, instance)
+        if !isInDoubt { retries.add(retryAttempt(span, decision.classification, cell), &counters, isRestoration: true) }
+        if isUnsettled { restoreBreaker(span, decision.classification, instance, cell) }
     }
 
     @inline(__always)
@@ -58,9 +115,11 @@ extension SpanDerivations {
     }
 
     private mutating func touch(_ span: borrowing ObservedSpan, _ instance: Int32) {
+        let receipt = time.current
         presence.touch(
-            instance, received: span.receivedTimeUnixNano, end: span.isTimed ? span.endTimeUnixNano : 0,
-            queueDepth: span.queueDepth)
+            instance, received: span.receivedTimeUnixNano.subtractingSaturated(receipt.offset),
+            end: span.isTimed ? span.endTimeUnixNano.subtractingSaturated(receipt.offset) : nil, queueDepth: span.queueDepth,
+            receipt)
     }
 
     private mutating func count(_ overflow: OverflowSet, _ fixed: FixedCounters) {
@@ -68,13 +127,15 @@ extension SpanDerivations {
         if overflow.contains(.tool) { counters.add(fixed.toolOverflow) }
         if overflow.contains(.workflow) { counters.add(fixed.workflowOverflow) }
         if overflow.contains(.model) { counters.add(fixed.modelOverflow) }
+        if overflow.contains(.host) { counters.add(fixed.hostOverflow) }
     }
 
     @inline(__always)
     private mutating func observeAttempt(
-        _ span: borrowing ObservedSpan, _ classification: Classification, _ instance: Int32, _ overflow: inout OverflowSet
+        _ span: borrowing ObservedSpan, _ decision: inout Decision, _ instance: Int32, _ overflow: inout OverflowSet
     ) {
-        let cell = attemptCell(span, classification, instance)
+        let cell = attemptCell(span, &decision, instance)
+        let classification = decision.classification
         overflow.formUnion(attempts.cells[cell].overflow)
         counters.add(attempts.cells[cell].calls(classification.outcome))
         let duration = span.durationNanoseconds
@@ -89,34 +150,39 @@ extension SpanDerivations {
         {
             counters.add(attempts.cells[cell].overruns)
         }
-        addToRetries(span, classification, cell, isRestoration: false)
+        retries.add(retryAttempt(span, classification, cell), &counters, isRestoration: false)
         observeBreaker(span, classification, instance, cell)
     }
 
     private mutating func countRejection(_ cell: Int, _ received: Int64) {
+        counters.add(rejectionCounter(cell, received))
+    }
+
+    mutating func rejectionCounter(_ cell: Int, _ received: Int64) -> CounterTable.ID {
         if attempts.cells[cell].rejections < 0 {
             attempts.cells[cell].rejections = counters.id(.breakerRejections, attempts.names[cell].labels, created: received)
         }
-        counters.add(attempts.cells[cell].rejections)
+        return attempts.cells[cell].rejections
     }
 
     @inline(__always)
-    private mutating func addToRetries(
-        _ span: borrowing ObservedSpan, _ classification: Classification, _ cell: Int, isRestoration: Bool
-    ) {
+    func retryAttempt(
+        _ span: borrowing ObservedSpan, _ classification: borrowing Classification, _ cell: Int
+    ) -> RetryWindow.Attempt {
         let hasFailed = classification.outcome == .error || classification.outcome == .timeout
-        let attempt = RetryWindow.Attempt(
+        return RetryWindow.Attempt(
             group: RetryWindow.group(
                 trace: span.traceID, parent: span.parentSpanID, step: span.step, tool: attempts.cells[cell].toolHash),
             start: span.startTimeUnixNano,
             failureEnd: hasFailed ? min(span.endTimeUnixNano, .max - 1) : .max,
-            received: span.receivedTimeUnixNano,
+            received: time.current.due,
             counter: span.isMarkedRetry ? -1 : attempts.cells[cell].retries)
-        retries.add(attempt, &counters, isRestoration: isRestoration)
     }
 
-    private mutating func observeRun(_ span: borrowing ObservedSpan, _ instance: Int32, _ overflow: inout OverflowSet) {
-        let cell = runCell(span, instance)
+    private mutating func observeRun(
+        _ span: borrowing ObservedSpan, _ decision: inout Decision, _ instance: Int32, _ overflow: inout OverflowSet
+    ) {
+        let cell = runCell(span, &decision, instance)
         overflow.formUnion(runs.cells[cell].overflow)
         counters.add(span.statusCode == 2 ? runs.cells[cell].error : runs.cells[cell].ok)
         counters.observe(runs.cells[cell].duration, span.durationNanoseconds, .workflowDuration)

@@ -3,13 +3,14 @@ package import TelemetryModel
 
 /// Everything that is derived from spans, as a value: counters that never fall, breaker machines in event order, gauges.
 ///
-/// Use, by one writer: `init` from the store's snapshot; `restore` each stored span received after `restoreFromUnixNano`, in
-/// order of arrival; then for each batch `advance(to:)` the time of receipt, `observe` each span that the store took as new, and
-/// write `takeChanges()` in the same transaction as the spans. When that transaction fails the value is ahead of the store:
-/// make a new one.
+/// Use, by one writer: `init` from the store's snapshot; `restore` the stored spans from the `firstWanted` on, in order of
+/// arrival; then for each batch `advance(to:)` the moment of receipt, `observe` each span that the store took as new, with that
+/// moment's wall clock as its time of receipt, and write `takeChanges()` in the same transaction as the spans. When that
+/// transaction fails the value is ahead of the store: make a new one.
 ///
-/// Times of receipt must not fall, not even over a restart: stamp `max(wall clock, clockUnixNano + 1)`. Spans received after
-/// the watermark must not be deleted; of those after `restoreFromUnixNano` a deleted one may hide a silent retry.
+/// Spans are told by their ordinal, which is how many ever came before them: the last one stored has `arrivals` less one, and
+/// what is deleted must not be of the last `unsettledSpans`. Of those from `firstWanted` on a deleted one may hide a silent
+/// retry. The wall clock may jump in any way; `SettleClock` says what happens then.
 ///
 /// Exact over a restart: counters, breakers, gauges and what waits. Exemplars are lost. Not exact: which of several new
 /// processes gets the last place under a full cap of `Limits`, and vector windows and fuses when the policy changed.
@@ -18,19 +19,30 @@ package struct SpanDerivations: Sendable {
     /// What tokens cost; a change holds for the spans that come after it.
     package var prices = PriceBook()
     let rules: BreakerRules
-    let step: Int64
     /// One bit a stage, by its code: the derived breakers look at it.
     let derivedStages: UInt8
+    /// `Limits.pendingMax`; tests have smaller ones.
+    var pendingMax = Limits.pendingMax
     var counters: CounterTable
     var labels: LabelTable
     var presence = PresenceTable()
     var book = BreakerBook()
     var retries = RetryWindow()
-    /// The settle clock: a multiple of the policy's step. Nanoseconds since 1970.
-    package private(set) var clockUnixNano: Int64 = 0
+    /// Calls that more than one span may tell of.
+    var calls = CallBook()
+    var traceWorkflows = TraceWorkflows()
+    var contract = ContractBook()
+    /// Series of tokens under the workflows of traces; emptied when full.
+    var tracedSeries: [TracedSeries: CounterTable.ID] = [:]
+    /// Stored spans are being read again: what was due was counted before.
+    var isRestoring = false
+    /// What the order of arrival, settling and all comparisons of times go by.
+    var time: SettleClock
+    /// The store was written before receipts were: its last spans, those received after this, wait (`adopt`).
+    package private(set) var olderWatermarkUnixNano: Int64?
     /// State rows of the snapshot that could not be read, and so count as absent.
     package private(set) var unreadableStates = 0
-    private var savedClock: Int64 = 0
+    private var savedArrivals: Int64 = 0
     private var lastSweep: Int64 = 0
 
     var fixed: FixedCounters?
@@ -38,6 +50,8 @@ package struct SpanDerivations: Sendable {
     var tools = CellCache<ToolCell.Key, ToolCell, ToolCell.Names>()
     var models = CellCache<ModelCell.Key, ModelCell, ModelCell.Names>()
     var runs = CellCache<RunCell.Key, RunCell, RunCell.Names>()
+    /// Tests have smaller ones, or none.
+    var decisions = DecisionMemo()
     private var lastService = ""
     private var lastInstance = ""
     private var lastPosition: Int32 = -1
@@ -45,56 +59,82 @@ package struct SpanDerivations: Sendable {
     package init(policy: FusePolicy, snapshot: DerivationSnapshot = DerivationSnapshot()) {
         self.policy = policy
         rules = BreakerRules(policy)
-        step = max(1, policy.breakerStepNanoseconds)
+        time = SettleClock(step: max(1, policy.breakerStepNanoseconds), settle: rules.settle)
         derivedStages = policy.derivedStages.union([.vector]).reduce(0) { $0 | 1 << $1.code }
         counters = CounterTable(rows: snapshot.counters)
         labels = LabelTable(rows: snapshot.labels)
         read(snapshot.states)
+        savedArrivals = counters.existing(.arrivals, "").map(counters.value) ?? 0
+        time.finishReading(arrivals: savedArrivals)
     }
 
-    /// Everything received up to here is applied. Nanoseconds since 1970.
-    package var watermarkUnixNano: Int64 { clockUnixNano.subtractingSaturated(rules.settle) }
+    /// The settle clock: steady time in whole steps of the policy. Everything that settles, settles when it moves.
+    package var clock: Int64 { time.clock }
 
-    /// How far before the watermark stored spans are wanted in a restoration: they fill the window of silent retries. A caller
-    /// may stop sooner, after `2 * Limits.retryAttemptsMax` attempts.
-    package var restoreHorizonNanoseconds: Int64 { 2 * Limits.retryWindowNanoseconds }
+    /// How many spans ever came: what was stored last has the ordinal before it.
+    package var arrivals: Int64 { time.arrivals }
 
-    /// Stored spans received after this time are wanted in a restoration.
-    package var restoreFromUnixNano: Int64 { watermarkUnixNano.subtractingSaturated(restoreHorizonNanoseconds) }
+    /// The ordinal of the first span of which something waits; `arrivals` when nothing does.
+    package var firstUnsettled: Int64 { time.firstUnsettled }
 
-    /// Observations that wait for older ones.
-    package var pendingObservations: Int { book.pendingCount }
+    /// The ordinal of the first span that is wanted in a restoration: those that are settled fill the window of silent retries,
+    /// and of them a caller may leave out all but the last `2 * Limits.retryAttemptsMax` attempts.
+    package var firstWanted: Int64 { time.firstWanted }
 
-    /// Moves the settle clock, never back, and applies what is due. O(what is due).
-    package mutating func advance(to now: Int64) {
-        let target = now.subtractingSaturated(now % step)
-        guard target > clockUnixNano else { return }
-        clockUnixNano = target
-        let skewed = book.advance(watermark: watermarkUnixNano, clock: target, rules, &counters)
-        if skewed > 0 { counters.add(fixedCounters(now).discardedSkew, skewed) }
-        let sweep = target / Limits.sweepNanoseconds
+    /// How many of the last spans must not be deleted.
+    package var unsettledSpans: Int64 { time.arrivals - time.firstUnsettled }
+
+    /// Observations that wait for older ones, and calls that wait for their relatives.
+    package var pendingObservations: Int { book.pendingCount + calls.waitingCount }
+
+    /// Moves on to a moment, and applies what is due then. O(what is due).
+    package mutating func advance(to moment: Moment) {
+        finishRestoration()
+        guard time.advance(to: moment) else { return }
+        applyDue()
+        let sweep = time.clock / Limits.sweepNanoseconds
         guard sweep > lastSweep else { return }
         lastSweep = sweep
-        if book.sweep(target, &presence) { attempts.removeAll() }
-        if presence.sweep(target) { forgetInstances() }
+        if book.sweep(time.clock, &presence) { attempts.removeAll() }
+        if presence.sweep(time.clock) { forgetInstances() }
+    }
+
+    private mutating func applyDue() {
+        settleCalls(through: time.settledUpTo)
+        let skewed = book.advance(time, rules, &counters)
+        if skewed > 0 { counters.add(fixedCounters(time.wall(time.clock)).discardedSkew, skewed) }
+    }
+
+    /// Keeps what waits within its limit: the oldest receipts have their turn before their time.
+    mutating func settleEarly() {
+        while book.pendingCount > pendingMax {
+            let before = book.pendingCount
+            time.settleEarly()
+            applyDue()
+            guard book.pendingCount < before else { return }
+            counters.add(fixedCounters(time.wall(time.clock)).settledEarly, Int64(before - book.pendingCount))
+        }
     }
 
     /// What changed since the last call, to be written with the spans that were observed since.
     package mutating func takeChanges() -> DerivationChanges {
         var changes = DerivationChanges()
+        if time.arrivals > savedArrivals {
+            counters.add(counters.id(.arrivals, "", created: time.wall(time.clock)), time.arrivals - savedArrivals)
+            savedArrivals = time.arrivals
+        }
         (changes.counters, changes.counterValues) = counters.takeDirty()
         changes.labels = labels.takeUnsaved()
+        changes.openings = book.takeOpenings(rules)
         let breakers = book.takeChanges()
-        let present = presence.takeChanges(watermark: watermarkUnixNano)
-        changes.states = breakers.rows + present.rows
-        changes.removedStates = breakers.removed + present.removed
+        let present = presence.takeChanges(time)
+        let contracts = contract.takeChanges()
+        changes.states = breakers.rows + present.rows + contracts.rows
+        changes.removedStates = breakers.removed + present.removed + contracts.removed
         changes.transitions = book.takeTransitions()
-        // Alone, the clock is not worth a commit: with an older one a restoration only reads more spans again.
-        let isDue = clockUnixNano.subtractingSaturated(savedClock) >= Limits.clockSaveNanoseconds
-        if clockUnixNano > savedClock && (!changes.isEmpty || isDue) {
-            savedClock = clockUnixNano
-            changes.states.append(settleRow)
-        }
+        let times = time.takeChanges(hasOther: !changes.isEmpty)
+        changes.states += times.rows
+        changes.removedStates += times.removed
         return changes
     }
 
@@ -136,32 +176,30 @@ package struct SpanDerivations: Sendable {
         runs.removeAll()
     }
 
-    private static let settleKind = "settle"
-
-    private var settleRow: StateRow {
-        var writer = StateWriter()
-        writer.add("clock", clockUnixNano)
-        writer.add("watermark", watermarkUnixNano)
-        return StateRow(kind: Self.settleKind, key: "", value: writer.finish())
-    }
-
     private mutating func read(_ states: [StateRow]) {
         // Processes before their breakers, and both in one order whatever the store's.
-        for kind in [Self.settleKind, PresenceTable.serviceKind, PresenceTable.instanceKind, Breaker.stateKind] {
+        let kinds = [
+            SettleClock.kind, SettleClock.receiptKind, PresenceTable.serviceKind, PresenceTable.instanceKind, Breaker.stateKind,
+            ContractBook.runsKind, ContractBook.callsKind,
+        ]
+        for kind in kinds {
             for row in states.filter({ $0.kind == kind }).sorted(by: { $0.key < $1.key }) where !read(row) {
                 unreadableStates += 1
             }
         }
+        contract.finishReading()
     }
 
     private mutating func read(_ row: StateRow) -> Bool {
         guard let reader = StateReader(row.value) else { return false }
         switch row.kind {
-        case Self.settleKind:
-            guard let clock = reader.integer("clock") else { return false }
-            clockUnixNano = clock
-            savedClock = clock
-            lastSweep = clock / Limits.sweepNanoseconds
+        case SettleClock.kind:
+            let (isReadable, watermark) = time.read(reader)
+            olderWatermarkUnixNano = watermark
+            lastSweep = time.clock / Limits.sweepNanoseconds
+            return isReadable
+        case SettleClock.receiptKind: return time.read(receipt: row.key, reader)
+        case ContractBook.runsKind, ContractBook.callsKind: return contract.read(row, reader)
         case PresenceTable.serviceKind: presence.read(service: row.key, reader)
         case PresenceTable.instanceKind:
             guard let service = reader.string("service"), let instance = reader.string("instance") else { return false }

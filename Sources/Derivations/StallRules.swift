@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// A span as the stall rules read it.
 package struct StallSpan: Sendable {
     package var traceID: String
@@ -67,8 +69,8 @@ package enum StallRules {
             guard end.subtractingSaturated(reached) > limit else { return }
             findings.append(
                 Finding(
-                    kind: .gap, time: reached, duration: end - reached, suspect: last,
-                    detail: "nothing ran for \(seconds(end - reached)) s behind \(spans[last].name)"))
+                    kind: .gap, time: reached, duration: end.subtractingSaturated(reached), suspect: last,
+                    detail: "nothing ran for \(seconds(end.subtractingSaturated(reached))) s behind \(spans[last].name)"))
         }
         for index in inner {
             note(until: min(spans[index].start, run.end))
@@ -164,7 +166,8 @@ package enum StallRules {
     ) -> Finding {
         let first = ordered[block.lowerBound]
         let end = block.reduce(spans[first].end) { max($0, spans[ordered[$1]].end) }
-        return Finding(kind: kind, time: spans[first].start, duration: max(0, end - spans[first].start), suspect: first, detail: detail)
+        let duration = max(0, end.subtractingSaturated(spans[first].start))
+        return Finding(kind: kind, time: spans[first].start, duration: duration, suspect: first, detail: detail)
     }
 
     // MARK: Event loop
@@ -184,7 +187,7 @@ package enum StallRules {
         var findings: [Finding] = []
         for place in boundaries.indices {
             if place > 0 {
-                let gap = boundaries[place].time - boundaries[place - 1].time
+                let gap = boundaries[place].time.subtractingSaturated(boundaries[place - 1].time)
                 if gap >= eventLoopGapMin, inFlight.count >= eventLoopInFlightMin,
                     let finding = eventLoop(boundaries, at: place, gap: gap, inFlight, spans)
                 {

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// Follows traces as their spans come in, and tells of stalls when a run has ended and settled.
 package struct StallWatch: Sendable {
     package enum Limits {
@@ -82,10 +84,10 @@ package struct StallWatch: Sendable {
     package mutating func advance(to time: Int64) -> [Stall] {
         var stalls: [Stall] = []
         for (id, trace) in traces {
-            if let run = trace.run, trace.runReceived <= time - settleNanoseconds {
+            if let run = trace.run, trace.runReceived <= time.subtractingSaturated(settleNanoseconds) {
                 stalls += Self.stalls(of: trace, run: run, gap: gapNanoseconds)
                 forget(id)
-            } else if trace.lastReceived <= time - Limits.traceAgeMax {
+            } else if trace.lastReceived <= time.subtractingSaturated(Limits.traceAgeMax) {
                 forget(id)
             }
         }
@@ -116,7 +118,7 @@ package struct StallWatch: Sendable {
     /// Runs that have begun, have not ended and were silent for longer than a gap: traces with a workflow and no run span.
     package func active(at now: Int64) -> [Active: Int] {
         var active: [Active: Int] = [:]
-        for trace in traces.values where trace.run == nil && !trace.workflow.isEmpty && now - trace.newestEnd > gapNanoseconds {
+        for trace in traces.values where trace.run == nil && !trace.workflow.isEmpty && now.subtractingSaturated(trace.newestEnd) > gapNanoseconds {
             active[Active(service: trace.service, workflow: trace.workflow), default: 0] += 1
         }
         return active

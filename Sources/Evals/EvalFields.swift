@@ -65,7 +65,7 @@ struct EvalFields {
         switch found[field]?.value {
         case .string(let text): Self.trimmed(text).isEmpty ? nil : Self.trimmed(text)
         case .integer(let integer): "\(integer)"
-        case .double(let double): JSONValue.double(double).line
+        case .double, .digits: found[field]?.value.line
         case .bool(let flag): flag ? "true" : "false"
         case .null, .array, .object, nil: nil
         }
@@ -85,7 +85,7 @@ struct EvalFields {
         case .string(let text): trimmed(text).isEmpty
         case .array(let values): values.isEmpty
         case .object(let members): members.isEmpty
-        case .bool, .integer, .double: false
+        case .bool, .integer, .double, .digits: false
         }
     }
 
@@ -99,7 +99,7 @@ struct EvalFields {
             case "false", "fail", "failed", "no", "0", "incorrect": return false
             default: return nil
             }
-        case .null, .double, .array, .object: return nil
+        case .null, .double, .digits, .array, .object: return nil
         }
     }
 

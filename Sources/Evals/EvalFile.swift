@@ -51,6 +51,18 @@ package struct EvalFile: Sendable {
         guard !hasMore, case .object(let members) = value else { return false }
         return members.contains { member in
             guard EvalSynonyms.standard.unwrap.contains(EvalSynonyms.folded(member.name)) else { return false }
+            switch member.value {
+            case .array: return true
+            case .object(let nested): return holdsLists(nested)
+            default: return false
+            }
+        }
+    }
+
+    /// Whether an object holds lists of records, as DeepEval's test runs do.
+    private func holdsLists(_ members: [JSONValue.Member]) -> Bool {
+        members.contains { member in
+            guard EvalSynonyms.standard.unwrap.contains(EvalSynonyms.folded(member.name)) else { return false }
             if case .array = member.value { return true }
             return false
         }
@@ -122,7 +134,7 @@ package struct EvalFile: Sendable {
                     if EvalSynonyms.standard.children.contains(folded) && hasIdentity(members) { continue }
                     switch member.value {
                     case .array: inner += records(of: member.value, depth: depth + 1)
-                    case .object(let nested) where holdsEvals(nested): inner += records(of: member.value, depth: depth + 1)
+                    case .object(let nested) where holdsEvals(nested) || holdsLists(nested): inner += records(of: member.value, depth: depth + 1)
                     default: continue
                     }
                 } else if EvalSynonyms.standard.fields[folded]?.contains(where: { $0.field == .score || $0.field == .label }) == true {

@@ -32,7 +32,7 @@ enum EvalTime {
     static func unixNano(_ value: JSONValue) -> Int64? {
         switch value {
         case .integer(let integer): return scaled(Double(integer), exact: integer)
-        case .double(let double): return scaled(double, exact: nil)
+        case .double, .digits: return value.number.flatMap { $0.isFinite ? scaled($0, exact: nil) : nil }
         case .string(let text):
             if let integer = Int64(text) { return scaled(Double(integer), exact: integer) }
             if let double = Double(text), double.isFinite { return scaled(double, exact: nil) }

@@ -22,9 +22,12 @@ package struct EvalReader: Sendable {
     private let synonyms: EvalSynonyms
     /// Columns that are a metric each, as the user named them.
     private let scoreColumns: Set<String>
+    /// What was judged, for rows that do not say it.
+    private let name: String?
 
-    package init(scoreColumns: [String] = [], synonyms: EvalSynonyms = .standard) {
+    package init(scoreColumns: [String] = [], name: String? = nil, synonyms: EvalSynonyms = .standard) {
         self.synonyms = synonyms
+        self.name = name
         self.scoreColumns = Set(scoreColumns.map { EvalSynonyms.folded($0) })
     }
 
@@ -52,6 +55,14 @@ package struct EvalReader: Sendable {
         var reading = Reading()
         if nested.isEmpty {
             let wide = wideMetrics(members)
+            for (name, metric) in spanMetrics(members) {
+                reading.add { () throws(Refusal) in
+                    var made = try wideRow(name, metric, flat)
+                    made.name = name
+                    return made
+                }
+            }
+            if !reading.rows.isEmpty || !reading.refusals.isEmpty { return reading }
             if flat.has(.name) || wide.isEmpty {
                 reading.rows = [try row(flat)]
             } else {
@@ -86,7 +97,8 @@ package struct EvalReader: Sendable {
     private func wideMetrics(_ members: [JSONValue.Member]) -> [(name: String, value: JSONValue)] {
         var found: [(String, JSONValue)] = []
         for member in members {
-            let folded = EvalSynonyms.folded(member.name)
+            // Metrics with settings have these behind their name: factual_correctness(mode=f1).
+            let folded = EvalSynonyms.folded(member.name.prefix { $0 != "(" })
             if synonyms.metrics.contains(folded), case .object(let metrics) = member.value {
                 found += metrics.map { ($0.name, $0.value) }
             } else if scoreColumns.contains(folded) || synonyms.metricColumns.contains(folded) {
@@ -96,6 +108,20 @@ package struct EvalReader: Sendable {
             }
         }
         return found.filter { !EvalFields.isBlank($0.1) }
+    }
+
+    /// Phoenix' data frames of spans: `eval.Hallucination.score`, `.label` and `.explanation` beside each other.
+    private func spanMetrics(_ members: [JSONValue.Member]) -> [(name: String, value: JSONValue)] {
+        var names: [String] = []
+        var metrics: [String: [JSONValue.Member]] = [:]
+        for member in members where member.name.hasPrefix("eval.") && !EvalFields.isBlank(member.value) {
+            let parts = member.name.dropFirst(5).split(separator: ".")
+            guard parts.count >= 2, let field = parts.last, ["score", "label", "explanation"].contains(field) else { continue }
+            let name = parts.dropLast().joined(separator: ".")
+            if metrics[name] == nil { names.append(name) }
+            metrics[name, default: []].append(.init(String(field), member.value))
+        }
+        return names.map { ($0, .object(metrics[$0] ?? [])) }
     }
 
     private func wideRow(_ name: String, _ metric: JSONValue, _ shared: EvalFields) throws(Refusal) -> EvalRow {
@@ -116,7 +142,9 @@ package struct EvalReader: Sendable {
     // MARK: One row
 
     private func row(_ fields: EvalFields) throws(Refusal) -> EvalRow {
-        guard let name = fields.text(.name) else { throw Refusal(message: "it has no name of what was judged (name, metric, evaluator, …)") }
+        guard let name = fields.text(.name) ?? name else {
+            throw Refusal(message: "it has no name of what was judged (name, metric, evaluator, …); --name gives one")
+        }
         var row = EvalRow(name: name)
         row.evalID = fields.text(.evalID)
         row.runID = fields.text(.runID)
@@ -140,10 +168,12 @@ package struct EvalReader: Sendable {
     /// Score and label: a number or a flag scores, a word labels.
     private static func judge(_ row: inout EvalRow, _ fields: EvalFields) throws(Refusal) {
         row.label = fields.text(.label)
-        for field in [EvalSynonyms.Field.score, .value] {
+        // The number of such a score is the place of its label in a list.
+        let isCategorical = fields.text(.dataType)?.uppercased() == "CATEGORICAL"
+        for field in [EvalSynonyms.Field.score, .value] where !(isCategorical && row.label != nil) {
             guard row.score == nil, let value = fields.value(field) else { continue }
             switch value {
-            case .integer, .double: row.score = value.number
+            case .integer, .double, .digits: row.score = value.number
             case .bool(let flag):
                 row.score = flag ? 1 : 0
                 if row.label == nil { row.label = flag ? "true" : "false" }

@@ -14,6 +14,7 @@ package struct EvalSynonyms: Sendable {
         case annotatorKind = "annotator_kind"
         case error, time, dataset
         case gitRevision = "git_revision"
+        case dataType = "data_type"
     }
 
     /// By the name as it is compared: the field, and how far down its line it stands.

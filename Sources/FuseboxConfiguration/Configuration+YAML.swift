@@ -30,6 +30,8 @@ extension Configuration {
             let indent = parts.count == 2 ? "  " : ""
             lines.append("\(indent)\(parts[parts.count - 1]): \(setting.show(self))\(comment(setting))")
             if setting.key == "fuses.vector_p95_gate_s" { lines += mapLines }
+            if setting.key == "gateway.headroom_ratio" { lines += gateway.yamlLines }
+            if setting.key == "forward.batch_age_s" { lines += forward.yamlLines }
         }
         return lines.joined(separator: "\n") + "\n"
     }

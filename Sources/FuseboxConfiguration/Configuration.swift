@@ -17,14 +17,20 @@ package struct Configuration: Equatable, Sendable {
     package var retentionBytes: Int? = 10 << 30
     package var transport = TransportConfiguration()
     package var redaction = RedactionConfiguration()
+    package var gateway = GatewayConfiguration()
+    package var forward = ForwardConfiguration()
     package var policy = FusePolicy()
     /// What the gates let pass, but for the p95, which is the policy's.
     package var gates = GateLimits()
     /// `nil`: `prices.yaml` in the data folder.
     package var pricesFile: String?
+    /// Whether models that prices.yaml does not name have public list prices.
+    package var usesListPrices = true
 
     /// For `fusebox config print`: where each setting that is not a default came from, by key.
     package var origins: [String: String] = [:]
+    /// Variables of the environment that others set by the names of settings, and which are ignored.
+    package var foreignVariables: [String: String] = [:]
 
     package init(homeFolder: String) {
         dataFolder = "\(homeFolder)/.fusebox"
@@ -32,10 +38,13 @@ package struct Configuration: Equatable, Sendable {
 
     package var pricesPath: String { pricesFile ?? "\(dataFolder)/prices.yaml" }
 
-    /// The gates with the policy's p95.
+    /// The gates with those that the policy has: the p95, and the limits of the loop contract.
     package var gateLimits: GateLimits {
         var limits = gates
         limits.p95LatencyNanoseconds = policy.p95LatencyGateNanoseconds
+        limits.workflowConcurrency = policy.workflowConcurrencyMax
+        limits.retrievalBatch = policy.retrievalBatchMax
+        limits.embedBatch = policy.embedBatchMax
         return limits
     }
 
@@ -52,6 +61,11 @@ package struct Configuration: Equatable, Sendable {
             warnings.append(
                 "fuses.http_tool_timeout_s is \(seconds); between 8 and 12 seconds is usual: less cuts slow answers, more stalls agents"
             )
+        }
+        for (name, text) in foreignVariables.sorted(by: { $0.key < $1.key }) {
+            warnings.append(
+                "environment variable \(name) is '\(text)', as Kubernetes sets it for a Service of that name; it is ignored. "
+                    + "Set enableServiceLinks: false in the pod, or name the Service otherwise")
         }
         return warnings
     }
@@ -82,9 +96,20 @@ package struct TransportConfiguration: Equatable, Sendable {
     package var requestBytesInFlightMax = 96 << 20
     /// Whether `/metrics` shows the metrics that clients send.
     package var showsClientMetrics = true
+    /// How long a series that is not sent again stays there.
+    package var clientMetricsExpirySeconds = 300.0
     /// Digests of the tokens that let send, and of those that let read; without any the role is open.
     package var ingestTokens: [TokenDigest] = []
     package var readTokens: [TokenDigest] = []
+    /// Of those that let judge as well as read; without any, whoever may read may judge.
+    package var judgeTokens: [TokenDigest] = []
+    /// The resource attribute that says which project a span is of.
+    package var projectAttribute = "service.name"
+    /// Digests of tokens that let read one project alone, with its name.
+    package var projectTokens: [ProjectToken] = []
+    /// The header field in which a reverse proxy names whom it signed in, and where its requests come from: both or neither.
+    package var proxyUserHeader: String?
+    package var trustedProxies: [String] = []
     /// PEM files; both or neither.
     package var tlsCertificate: String?
     package var tlsPrivateKey: String?
@@ -143,8 +168,12 @@ extension Configuration {
             throw ConfigurationError(
                 "tls.client_ca asks clients for certificates, which needs tls.certificate and tls.private_key")
         }
+        guard (transport.proxyUserHeader == nil) == transport.trustedProxies.isEmpty else {
+            throw ConfigurationError("auth.proxy_user_header and auth.trusted_proxies come together: a name counts only from an address that is trusted")
+        }
         guard !listensOnLoopback && !allowsInsecureListen else { return }
-        let hasTokens = !transport.ingestTokens.isEmpty && !transport.readTokens.isEmpty
+        let asksReaders = !transport.readTokens.isEmpty || !transport.projectTokens.isEmpty
+        let hasTokens = !transport.ingestTokens.isEmpty && asksReaders
         guard !hasTokens && transport.tlsClientAuthorities == nil else { return }
         throw ConfigurationError(
             "listening on \(listenAddress) would let anyone on the network write and read spans; set auth.ingest_tokens and "

@@ -19,6 +19,10 @@ package struct ConfigurationLoader: Sendable {
         if let yaml { try apply(yaml: yaml.text, path: yaml.path, to: &configuration) }
         for setting in Setting.all {
             guard let text = environment[setting.environment], !text.isEmpty else { continue }
+            if Self.isOfAnotherService(setting.environment, text) {
+                configuration.foreignVariables[setting.environment] = text
+                continue
+            }
             do {
                 try setting.read(text, &configuration)
             } catch {
@@ -31,8 +35,16 @@ package struct ConfigurationLoader: Sendable {
             try setting.read(text, &configuration)
             configuration.origins[setting.key] = "flag"
         }
+        _ = try configuration.gateway.plan(configuration.policy)
+        try configuration.checkForwarding()
         configuration.dataFolder = expandingHome(configuration.dataFolder)
         return configuration
+    }
+
+    /// Whether a variable was set by Kubernetes for a Service: one that is called `fusebox-http` makes FUSEBOX_HTTP_PORT of every
+    /// pod in its namespace `tcp://10.96.0.7:4318`.
+    private static func isOfAnotherService(_ name: String, _ text: String) -> Bool {
+        name.hasSuffix("_PORT") && ["tcp://", "udp://", "sctp://"].contains { text.lowercased().hasPrefix($0) }
     }
 
     private func expandingHome(_ path: String) -> String {
@@ -72,6 +84,13 @@ package struct ConfigurationLoader: Sendable {
                         () throws(ConfigurationError) in try Setting.stage(stage, "\(key).\(tool)")
                     }
                 }
+                configuration.origins[key] = path
+            } else if key == "gateway.models" {
+                var reader = GatewayReader(path: path, into: configuration.gateway)
+                configuration.gateway = try reader.read(value, line: line)
+                configuration.origins[key] = path
+            } else if key == "forward.targets" {
+                configuration.forward.targets = try ForwardReader(path: path).read(value, line: line)
                 configuration.origins[key] = path
             } else if let setting = Setting.all.first(where: { $0.key == key }) {
                 do {

@@ -1,7 +1,7 @@
 import FuseboxHTTP
 import HTTPTypes
-import Hummingbird
 import NIOCore
+import NIOHPACK
 import OTLP
 import TelemetryModel
 
@@ -17,31 +17,30 @@ enum GRPCAnswer {
         }
     }
 
-    /// The HTTP/2 response: always 200; the status comes in the trailers.
-    var response: Response {
-        let trailers = trailers
-        let message: ByteBuffer? =
-            switch self {
-            case .success(let bytes): GRPCMessage.framed(bytes)
-            case .failure: nil
-            }
-        return Response(
-            status: .ok, headers: [.contentType: "application/grpc", .grpcAcceptEncoding: "gzip, deflate, zstd, identity"],
-            body: ResponseBody { writer in
-                if let message { try await writer.write(message) }
-                try await writer.finish(trailers)
-            })
+    /// The head of every answer: always 200; the status comes in the trailers.
+    static let head = HPACKHeaders([
+        (":status", "200"), ("content-type", "application/grpc"), ("grpc-accept-encoding", "gzip, deflate, zstd, identity"),
+    ])
+
+    /// The message with its prefix; a failure has none.
+    var message: ByteBuffer? {
+        switch self {
+        case .success(let bytes): GRPCMessageReader.framed(bytes)
+        case .failure: nil
+        }
     }
 
-    private var trailers: HTTPFields {
+    var trailers: HPACKHeaders {
         switch self {
-        case .success: return [.grpcStatus: "0"]
+        case .success: return HPACKHeaders([("grpc-status", "0")])
         case .failure(let refusal):
-            var fields: HTTPFields = [
-                .grpcStatus: "\(refusal.code.rawValue)", .grpcMessage: PercentEncoding.encoded(refusal.message),
-            ]
+            var fields = HPACKHeaders([
+                ("grpc-status", "\(refusal.code.rawValue)"), ("grpc-message", PercentEncoding.encoded(refusal.message)),
+            ])
             if let seconds = refusal.headers[.retryAfter].flatMap({ UInt64($0) }) {
-                fields[.grpcStatusDetails] = Base64Text.encoded(Self.details(refusal, retryAfterSeconds: seconds))
+                fields.add(
+                    name: "grpc-status-details-bin",
+                    value: Base64Text.encoded(Self.details(refusal, retryAfterSeconds: seconds)))
             }
             return fields
         }

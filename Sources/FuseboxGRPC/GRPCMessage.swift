@@ -1,42 +1,48 @@
 import FuseboxHTTP
-import Hummingbird
-import Ingest
+import HTTPTypes
 import NIOCore
 import OTLP
 
-/// The one message of a unary call: a byte that says whether it is compressed, four of its length, big-endian, and itself.
-struct GRPCMessage: Sendable {
+/// Reads the one message of a unary call: a byte that says whether it is compressed, four of its length, big-endian, and itself.
+struct GRPCMessageReader {
     private static let prefixCount = 5
 
-    var isCompressed: Bool
-    var bytes: [UInt8]
+    /// Of the message.
+    let limit: Int
+    private var prefix: [UInt8] = []
+    private var missing: Int?
 
-    /// Reads the message that a request's body is, no more than `limit` bytes of it.
-    static func read(_ body: RequestBody, limit: Int, permit: AdmissionPermit) async throws -> GRPCMessage {
-        var prefix: [UInt8] = []
-        var length: Int?
-        var message = GRPCMessage(isCompressed: false, bytes: [])
-        for try await var buffer in body {
-            if length == nil {
-                let missing = min(prefixCount - prefix.count, buffer.readableBytes)
-                prefix += buffer.readBytes(length: missing) ?? []
-                guard prefix.count == prefixCount else { continue }
-                length = try begin(prefix, limit: limit, &message)
-            }
-            try permit.hold(message.bytes.count + buffer.readableBytes)
-            guard message.bytes.count + buffer.readableBytes <= length ?? 0 else { throw malformed("more than one message") }
-            buffer.withUnsafeReadableBytes { message.bytes.append(contentsOf: $0) }
-        }
-        guard let length, message.bytes.count == length else { throw malformed("a message that was cut short") }
-        return message
+    init(limit: Int) {
+        self.limit = limit
     }
 
-    private static func begin(_ prefix: [UInt8], limit: Int, _ message: inout GRPCMessage) throws -> Int {
-        guard prefix[0] <= 1 else { throw malformed("a message whose first byte is neither 0 nor 1") }
-        message.isCompressed = prefix[0] == 1
+    /// Whether the message is marked as compressed; known once its first bytes came.
+    var isCompressed: Bool { prefix.first == 1 }
+
+    /// What of a piece belongs to the message itself; `nil` when nothing does.
+    mutating func take(_ buffer: ByteBuffer) throws(Refusal) -> ByteBuffer? {
+        var buffer = buffer
+        if missing == nil {
+            prefix += buffer.readBytes(length: min(Self.prefixCount - prefix.count, buffer.readableBytes)) ?? []
+            guard prefix.count == Self.prefixCount else { return nil }
+            missing = try length()
+        }
+        guard buffer.readableBytes > 0, let left = missing else { return nil }
+        guard buffer.readableBytes <= left else { throw Self.malformed("more than one message") }
+        missing = left - buffer.readableBytes
+        return buffer
+    }
+
+    private func length() throws(Refusal) -> Int {
+        guard prefix[0] <= 1 else { throw Self.malformed("a message whose first byte is neither 0 nor 1") }
         let length = prefix[1...].reduce(0) { $0 << 8 | Int($1) }
         guard length <= limit else { throw StatusTable.tooLarge("the message has \(length) bytes, the limit is \(limit)") }
         return length
+    }
+
+    /// Checks that the message is whole.
+    func end() throws(Refusal) {
+        guard missing == 0 else { throw Self.malformed("a message that was cut short") }
     }
 
     private static func malformed(_ what: String) -> Refusal {

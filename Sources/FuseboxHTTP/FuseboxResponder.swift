@@ -1,46 +1,66 @@
 import HTTPTypes
-package import Hummingbird
-import Ingest
-import Logging
 import NIOCore
-import NIOHTTPTypes
 import OTLP
+import Queries
 import TelemetryModel
 
 /// Every path that the server answers. Paths are matched exactly: a redirect would lose spans, since clients take it for success.
-package struct FuseboxResponder: HTTPResponder {
-    package typealias Context = FuseboxRequestContext
+package struct FuseboxResponder: Sendable {
+    /// Header fields of a request, names and values together, with its path.
+    static let headerBytesMax = 16 << 10
 
-    /// Header fields of a request, names and values together.
-    private static let headerBytesMax = 16 << 10
-
-    let exports: ExportRoutes
     let operators: OperatorRoutes
     let api: APIRoutes
     let page: PageRoutes
+    let agents: AgentRoute
     let access: AccessPolicy
 
-    package func respond(to request: Request, context: FuseboxRequestContext) async throws -> Response {
-        var response: Response
-        do {
-            try Self.checkHeaders(request)
-            response = try await route(request, context)
-        } catch let error as ChannelError {
-            throw error
-        } catch {
-            response = StatusTable.response(StatusTable.refusal(for: error), RequestContent.answerEncoding(request))
+    /// What is no question about the store. These paths are matched to the letter; so are those of `signal`.
+    static let routes = RouteTable<FuseboxResponder>([
+        Route(.get, "/-/healthy", for: nil, of: .nothing) { responder, _ in responder.operators.text("healthy\n") },
+        Route(.get, "/-/ready", for: nil, of: .nothing) { responder, _ in try responder.operators.readiness() },
+        Route(.get, "/metrics", of: .everything) { try await $0.operators.exposition($1.request) },
+        Route(.post, "/mcp", of: .everything, bodyBytesMax: AgentRoute.bodyBytesMax) { try await $0.agents.respond(to: $1.request) },
+    ])
+
+    /// What is posted to a path; `nil` when telemetry does not go there.
+    static func signal(at path: String) -> Signal? {
+        switch path {
+        case "/v1/traces": .traces
+        case "/v1/metrics": .metrics
+        case "/v1/logs": .logs
+        case "/v1development/profiles": .profiles
+        default: nil
         }
-        SecurityHeaders.mark(&response.headers)
-        access.origins.mark(&response.headers, for: request.head)
-        // The HTTP parser reads nothing behind a request that asks for another protocol, as some clients do with their first one.
-        if request.headers[.upgrade] != nil { response.headers[.connection] = "close" }
-        if response.headers[.connection] == "close" { context.closeSoon() }
-        return response
     }
 
-    private static func checkHeaders(_ request: Request) throws {
-        var bytes = request.uri.path.utf8.count
-        for field in request.headers { bytes += field.name.rawName.utf8.count + field.value.utf8.count }
+    /// The same for a path with a query, as it is written.
+    static func signal(ofURI uri: String) -> Signal? {
+        guard let question = uri.utf8.firstIndex(of: UInt8(ascii: "?")) else { return signal(at: uri) }
+        return signal(at: String(uri[..<question]))
+    }
+
+    /// What a request asks, other than to take telemetry in.
+    ///
+    /// - Parameter address: of the machine that it comes from; `nil` when it is not known.
+    func question(_ head: HTTPRequest, from address: String?) -> Question {
+        let target = RequestTarget(head.path ?? "/")
+        let encoding = RequestContent.answerEncoding(head.headerFields)
+        let refuse: @Sendable (Refusal) -> Response = { StatusTable.response($0, encoding) }
+        do {
+            var bytes = target.path.utf8.count
+            for field in head.headerFields { bytes += field.name.rawName.utf8.count + field.value.utf8.count }
+            try Self.checkHeaders(bytes)
+            switch try permit(head, at: target.path, from: address) {
+            case .preflight(let answer): return Question(answer: answer)
+            case .visitor(let visitor): return try find(head, at: target, visitor, refuse)
+            }
+        } catch {
+            return Question(answer: refuse(StatusTable.refusal(for: error)))
+        }
+    }
+
+    static func checkHeaders(_ bytes: Int) throws {
         guard bytes <= headerBytesMax else {
             throw Refusal(
                 status: .requestHeaderFieldsTooLarge, code: .invalidArgument,
@@ -49,99 +69,101 @@ package struct FuseboxResponder: HTTPResponder {
         }
     }
 
-    private func route(_ request: Request, _ context: FuseboxRequestContext) async throws -> Response {
-        switch request.uri.path {
-        case "/v1/traces": return try await export(request, .traces, context)
-        case "/v1/metrics": return try await export(request, .metrics, context)
-        case "/v1/logs": return try await export(request, .logs, context)
-        case "/v1development/profiles": return try await export(request, .profiles, context)
-        case "/-/healthy":
-            try allow(request, [.get, .head])
-            return operators.text("healthy\n")
-        case "/-/ready":
-            try allow(request, [.get, .head])
-            return try await operators.readiness()
-        default: return try await read(request)
+    private func find(
+        _ head: HTTPRequest, at target: RequestTarget, _ visitor: Visitor, _ refuse: @escaping @Sendable (Refusal) -> Response
+    ) throws -> Question {
+        let path = target.path
+        var api = api
+        api.visitor = visitor
+        do {
+            api.context = try context(for: head, at: target, visitor)
+        } catch where path.hasPrefix("/api/") {
+            return Question(answer: APIRoutes.problem(StatusTable.refusal(for: error)))
         }
+        if Self.isOwn(path) { return Self.routes.question(head, at: target, as: self, refuse: refuse) }
+        if path.hasPrefix("/api/") { return api.question(head, at: target) }
+        if path.hasPrefix("/tempo/") { return TempoRoutes(context: api.context).question(head, at: target) }
+        if path.hasPrefix("/jaeger/") { return JaegerRoutes(context: api.context).question(head, at: target) }
+        if path.hasPrefix("/loki/") { return LokiRoutes(context: api.context).question(head, at: target) }
+        if let file = page.question(head, at: target, refuse: refuse) { return file }
+        throw notFound(head.method, path)
     }
 
-    /// What is asked rather than sent: the metrics, and all that shows what is stored.
-    private func read(_ request: Request) async throws -> Response {
-        if let fields = try access.origins.preflight(request.head, methods: "GET, HEAD, POST") {
-            return Response(status: .noContent, headers: fields)
+    /// What the question is answered from: of one project, if it names one or who asks may read no other.
+    private func context(for head: HTTPRequest, at target: RequestTarget, _ visitor: Visitor) throws -> APIContext {
+        let asked = QueryString(target.query)["project"]
+        guard let project = visitor.project ?? asked, let scope = scope(of: target.path, head.method), scope != .nothing else { return api.context }
+        if let own = visitor.project {
+            guard scope == .project else {
+                throw QueryError.forbidden("this token may read project '\(own)' alone, and \(target.path) cannot be told of one project")
+            }
+            guard asked == nil || asked == own else { throw QueryError.forbidden("this token may read project '\(own)' alone") }
         }
-        // Who shows a token is no page that a browser was tricked into loading.
-        if try !access.authorize(request.headers, .read) { try access.hosts.check(request.head.authority) }
-        try access.origins.check(request.head)
-        switch request.uri.path {
-        case "/metrics":
-            try allow(request, [.get, .head])
-            return try await operators.exposition(request)
-        case let path where path.hasPrefix("/api/"): return try await api.respond(to: request)
-        case let path where path.hasPrefix("/tempo/"): return try await TempoRoutes(context: api.context).respond(to: request)
-        case let path where path.hasPrefix("/jaeger/"): return try await JaegerRoutes(context: api.context).respond(to: request)
-        default:
-            if let file = try await page.respond(to: request) { return file }
-            throw notFound(request)
+        // A query of one's own is of the project's spans, too; what else it names is read whole.
+        guard scope == .project || target.path == "/api/sql" else {
+            throw QueryError.invalid("\(target.path) is about all projects; ask without project")
         }
+        return api.context.of(project: project, isLimit: visitor.project != nil)
     }
 
-    private func export(
-        _ request: Request, _ signal: Signal, _ context: FuseboxRequestContext
-    ) async throws -> Response {
-        if let fields = try access.origins.preflight(request.head, methods: "POST") {
-            return Response(status: .noContent, headers: fields)
+    /// What the answer at a path is about; `nil` for a file of the page, and for what is nowhere.
+    private func scope(of path: String, _ method: HTTPRequest.Method) -> RouteScope? {
+        if Self.isOwn(path) { return Self.routes.find(path)?.route.scope }
+        return APIRoutes.routes.find(path, method)?.route.scope ?? TempoRoutes.routes.find(path)?.route.scope
+            ?? JaegerRoutes.routes.find(path)?.route.scope ?? LokiRoutes.routes.find(path)?.route.scope
+    }
+
+    private static func isOwn(_ path: String) -> Bool { routes.find(path)?.route.path == path }
+
+    // MARK: Who may
+
+    /// What comes of a request that may be.
+    private enum Permit {
+        case visitor(Visitor)
+        /// The answer itself: a browser asks before its request whether it may be.
+        case preflight(Response)
+    }
+
+    /// Whether what is asked may be.
+    private func permit(_ head: HTTPRequest, at path: String, from address: String?) throws -> Permit {
+        switch role(of: path, head.method) {
+        case .ingest:
+            if let fields = try access.preflight(head, methods: "POST") { return .preflight(Response(status: .noContent, headers: fields)) }
+            guard head.method == .post else { throw StatusTable.wrongMethod(path, [.post]) }
+            try access.checkSender(head)
+        case .read: return try permitReading(head, .read, from: address)
+        case .judge: return try permitReading(head, .judge, from: address)
+        case nil where page.has(path) || path.hasPrefix("/api/"): try access.checkPage(head, from: address)
+        case nil: break
         }
-        try allow(request, [.post])
-        try access.origins.check(request.head)
-        let hasToken = try access.authorize(request.headers, .ingest)
-        // Exporters may reach us by any name; pages in a browser, which tell their origin, may not.
-        if !hasToken && request.headers[.origin] != nil { try access.hosts.check(request.head.authority) }
-        return try await exports.respond(to: request, signal: signal, context: context)
+        return .visitor(Visitor())
     }
 
-    private func allow(_ request: Request, _ methods: [HTTPRequest.Method]) throws {
-        guard !methods.contains(request.method) else { return }
-        throw StatusTable.wrongMethod(request.uri.path, methods)
+    /// What a token must allow, by the tables; the page and what is nowhere are for those who may read.
+    private func role(of path: String, _ method: HTTPRequest.Method) -> AccessPolicy.Role? {
+        if Self.signal(at: path) != nil { return .ingest }
+        if Self.isOwn(path) { return Self.routes.find(path)?.route.role }
+        if let found = APIRoutes.routes.find(path, method) { return found.route.role }
+        if let found = TempoRoutes.routes.find(path) { return found.route.role }
+        if let found = JaegerRoutes.routes.find(path) { return found.route.role }
+        if let found = LokiRoutes.routes.find(path) { return found.route.role }
+        return page.has(path) ? nil : .read
     }
 
-    private func notFound(_ request: Request) -> Refusal {
-        var message = "there is nothing at \(request.uri.path)"
-        if request.method == .post {
+    /// Whether what is asked, rather than sent, may be told.
+    private func permitReading(_ head: HTTPRequest, _ role: AccessPolicy.Role, from address: String?) throws -> Permit {
+        if let fields = try access.preflight(head, methods: "GET, HEAD, POST") {
+            return .preflight(Response(status: .noContent, headers: fields))
+        }
+        return .visitor(try access.checkReader(head, role, from: address))
+    }
+
+    private func notFound(_ method: HTTPRequest.Method, _ path: String) -> Refusal {
+        var message = "there is nothing at \(path)"
+        if method == .post {
             message +=
                 "; spans go to /v1/traces (is OTEL_EXPORTER_OTLP_TRACES_ENDPOINT set without it? it is used as it stands)"
         }
         return Refusal(status: .notFound, code: .notFound, message: message)
-    }
-}
-
-/// What a request knows of its connection.
-package struct FuseboxRequestContext: RequestContext {
-    package var coreContext: CoreRequestContextStorage
-    private let channel: any Channel
-
-    package init(source: Source) {
-        coreContext = .init(source: source)
-        channel = source.channel
-    }
-
-    package var maxUploadSize: Int { .max }
-
-    /// Whose request it is, for fair shares: the machine that it came from, and the connection when that is this machine.
-    package var client: String {
-        guard let address = channel.remoteAddress?.ipAddress else { return "local" }
-        let isLoopback = address.hasPrefix("127.") || address == "::1"
-        return isLoopback ? "\(address):\(channel.remoteAddress?.port ?? 0)" : address
-    }
-
-    /// Tells a client that waits with its body to send it.
-    func sendContinue() async throws {
-        try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
-    }
-
-    /// Closes the connection a moment later, when the client has had time to read the answer; what it still sends is thrown away.
-    package func closeSoon() {
-        let channel = channel
-        channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
     }
 }

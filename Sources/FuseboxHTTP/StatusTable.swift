@@ -1,5 +1,4 @@
 package import HTTPTypes
-package import Hummingbird
 import Ingest
 import NIOCore
 import NIOHTTP1
@@ -34,9 +33,9 @@ package struct Refusal: Error, Sendable {
 /// | the body is too large, inflated or not | 413 | no |
 /// | the content type or encoding is not ours | 415 | no |
 /// | no token, or an unknown one | 401 | no |
-/// | a token of another role, or a page of another origin | 403 | no |
+/// | a token of another role or of one project, or a page of another origin | 403 | no |
 /// | a host name that is not ours | 421 | no |
-/// | the body came too slowly (`ConnectionDeadlines`) | 408 | no |
+/// | the body came too slowly (`RequestDeadlines`) | 408 | no |
 /// | too many or too long header fields | 431 | no |
 /// | a query runs too long, or its answer is too large | 422 | no |
 /// | the spans cannot be stored now | 503, `Retry-After: 1` | yes |
@@ -86,6 +85,7 @@ package enum StatusTable {
         switch error {
         case .invalid: Refusal(status: .badRequest, code: .invalidArgument, message: error.message)
         case .notFound: Refusal(status: .notFound, code: .notFound, message: error.message)
+        case .forbidden: Refusal(status: .forbidden, code: .permissionDenied, message: error.message)
         case .tooLong, .tooLarge: Refusal(status: .unprocessableContent, code: .resourceExhausted, message: error.message)
         case .busy, .store: unavailable(error.message)
         }

@@ -1,6 +1,5 @@
 import PrometheusText
 import SQLite
-import SpanStore
 
 /// The families that are made of stored rows: evals and stalls. Of eval ids the most recently seen are shown, since each is a label
 /// value of its own; the others keep their counts in the file and show them again when they are seen.
@@ -10,16 +9,40 @@ enum AnnexFamilies {
     /// Series of each family.
     static let seriesMax = 1000
 
-    static func collect(_ store: SpanPresence) throws(StoreError) -> [MetricFamily] {
-        [try calls(store), try scores(store), try runs(store), try stalls(store), try rents(store)].filter { !$0.samples.isEmpty }
+    private static let evalCalls = MetricFamily(
+        name: "agent_eval_calls_total", help: "Attempts and runs that carry an eval id, by how they ended.", kind: .counter)
+    private static let evalScores = MetricFamily(
+        name: "agent_eval_score", help: "Scores of evals, the newest of an eval id and name.", kind: .gauge)
+    private static let evalRuns = MetricFamily(
+        name: "agent_eval_run_info", help: "What an eval id was judged on.", kind: .info)
+    private static let loopStalls = MetricFamily(
+        name: "agent_loop_stalls_total", help: "Stalls of agents' loops, found when their runs had ended.", kind: .counter)
+    private static let rentRates = MetricFamily(
+        name: "agent_rent_rate_dollars_per_hour", help: "What a machine costs, as prices.yaml says.", kind: .gauge)
+
+    /// Every family that `collect` may give.
+    static let declared = [evalCalls, evalScores, evalRuns, loopStalls, rentRates]
+
+    static func collect(_ connection: Connection) throws(SQLiteError) -> [MetricFamily] {
+        [try calls(connection), try scores(connection), try runs(connection), try stalls(connection), try rents(connection)]
+            .filter { !$0.samples.isEmpty }
+    }
+
+    private static func rows(
+        _ connection: Connection, _ sql: String, _ read: (Statement) -> MetricFamily.Sample
+    ) throws(SQLiteError) -> [MetricFamily.Sample] {
+        let statement = try connection.prepare(sql)
+        var rows: [MetricFamily.Sample] = []
+        while try statement.step() { rows.append(read(statement)) }
+        return rows
     }
 
     private static func text(_ row: Statement, _ column: Int32) -> String { row.text(column) ?? "" }
 
-    private static func calls(_ store: SpanPresence) throws(StoreError) -> MetricFamily {
-        MetricFamily(
-            name: "agent_eval_calls_total", help: "Attempts and runs that carry an eval id, by how they ended.", kind: .counter,
-            samples: try store.rows(
+    private static func calls(_ connection: Connection) throws(SQLiteError) -> MetricFamily {
+        evalCalls.with(
+            try rows(
+                connection,
                 """
                 WITH seen AS (
                     SELECT eval_id, max(last_seen_unix_nano) AS seen FROM (
@@ -46,10 +69,10 @@ enum AnnexFamilies {
             GROUP BY eval_id ORDER BY seen DESC, eval_id LIMIT \(evalIDsMax))
         """
 
-    private static func scores(_ store: SpanPresence) throws(StoreError) -> MetricFamily {
-        MetricFamily(
-            name: "agent_eval_score", help: "Scores of evals, the newest of an eval id and name.", kind: .gauge,
-            samples: try store.rows(
+    private static func scores(_ connection: Connection) throws(SQLiteError) -> MetricFamily {
+        evalScores.with(
+            try rows(
+                connection,
                 """
                 \(recentEvals)
                 SELECT eval_id, name, score, max(updated_unix_nano) FROM evaluation
@@ -61,10 +84,10 @@ enum AnnexFamilies {
             }.sorted { $0.labels < $1.labels })
     }
 
-    private static func runs(_ store: SpanPresence) throws(StoreError) -> MetricFamily {
-        MetricFamily(
-            name: "agent_eval_run_info", help: "What an eval id was judged on.", kind: .info,
-            samples: try store.rows(
+    private static func runs(_ connection: Connection) throws(SQLiteError) -> MetricFamily {
+        evalRuns.with(
+            try rows(
+                connection,
                 """
                 \(recentEvals)
                 SELECT eval_id, coalesce(dataset, ''), coalesce(git_revision, ''), max(updated_unix_nano) FROM evaluation
@@ -78,10 +101,10 @@ enum AnnexFamilies {
             }.sorted { $0.labels < $1.labels })
     }
 
-    private static func stalls(_ store: SpanPresence) throws(StoreError) -> MetricFamily {
-        MetricFamily(
-            name: "agent_loop_stalls_total", help: "Stalls of agents' loops, found when their runs had ended.", kind: .counter,
-            samples: try store.rows(
+    private static func stalls(_ connection: Connection) throws(SQLiteError) -> MetricFamily {
+        loopStalls.with(
+            try rows(
+                connection,
                 "SELECT service_name, workflow_name, kind, value FROM stall_count ORDER BY value DESC, 1, 2, 3 LIMIT \(seriesMax)"
             ) { row in
                 MetricFamily.Sample(
@@ -90,10 +113,12 @@ enum AnnexFamilies {
             }.sorted { $0.labels < $1.labels })
     }
 
-    private static func rents(_ store: SpanPresence) throws(StoreError) -> MetricFamily {
-        MetricFamily(
-            name: "agent_rent_rate_dollars_per_hour", help: "What a machine costs, as prices.yaml says.", kind: .gauge,
-            samples: try store.rows("SELECT host, dollars_per_hour FROM host_rent ORDER BY host LIMIT 1000") { row in
+    private static func rents(_ connection: Connection) throws(SQLiteError) -> MetricFamily {
+        rentRates.with(
+            try rows(
+                connection,
+                "SELECT host, dollars_per_hour FROM host_rent ORDER BY host LIMIT 1000"
+            ) { row in
                 MetricFamily.Sample(labels: LabelText.render([("host", text(row, 0))]), value: .double(row.double(1)))
             })
     }

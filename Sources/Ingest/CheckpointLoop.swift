@@ -9,13 +9,12 @@ final class CheckpointLoop: Sendable {
     private let wake = DispatchSemaphore(value: 0)
     private let finished = DispatchSemaphore(value: 0)
 
-    /// - Parameter failed: told of every checkpoint that failed.
-    init(_ checkpointer: Checkpointer, metrics: IngestMetrics, failed: @escaping @Sendable (StoreError) -> Void) {
+    init(_ checkpointer: Checkpointer, metrics: IngestMetrics, storage: StorageGuard) {
         let owned = Owned(checkpointer)
         DispatchQueue(label: "fusebox.checkpoints", qos: .utility).async { [self] in
             while !isStopping.load(ordering: .acquiring) {
                 _ = wake.wait(timeout: .now() + .milliseconds(200))
-                Self.run(owned.checkpointer, metrics, failed)
+                run(owned.checkpointer, metrics, storage)
             }
             finished.signal()
         }
@@ -30,21 +29,27 @@ final class CheckpointLoop: Sendable {
         }
     }
 
-    private static func run(
-        _ checkpointer: Checkpointer, _ metrics: IngestMetrics, _ failed: (StoreError) -> Void
-    ) {
+    private func run(_ checkpointer: Checkpointer, _ metrics: IngestMetrics, _ storage: StorageGuard) {
         let start = ContinuousClock.now
+        defer {
+            storage.reader.set(checkpointer.heldFor)
+            metrics.checkpointHold.set(checkpointer.longestHold / .seconds(1))
+        }
         do throws(StoreError) {
-            switch try checkpointer.runIfNeeded() {
+            // A log whose name is gone is found by nobody else: what is in it goes into the file at once.
+            if storage.account.current.dataFile != nil { try checkpointer.copyAll() }
+            // From the moment on in which the server lets nothing more in: what it still has to commit and to read must not wait here.
+            switch try checkpointer.runIfNeeded(isStopping: { storage.account.current.isStopping }) {
             case .idle: return
-            case .done: metrics.checkpoints.increment("passive", "ok")
+            case .copied: metrics.checkpoints.increment("passive", "ok")
+            case .startedOver: metrics.checkpoints.increment("restart", "ok")
             case .busy: metrics.checkpoints.increment("passive", "busy")
             }
             metrics.checkpointDuration.record(ContinuousClock.now - start)
         } catch {
             // The log stays as it is and is tried again; commits go on and say so themselves when the disk is full.
             metrics.checkpoints.increment("passive", "error")
-            failed(error)
+            if error.isDiskSuspect { storage.note(error) }
         }
     }
 

@@ -9,16 +9,20 @@ final class GroupCommitter: @unchecked Sendable {
     private var encoder = SegmentEncoder(derivedColumns: Column.storedNames, annotations: .derived)
     private let logEncoder = LogSegmentEncoder()
     private let metrics: IngestMetrics
+    private let board: SnapshotBoard?
     private let clock: @Sendable () -> Int64
-    private let onError: @Sendable (StoreError) -> Void
+    private let onOutcome: @Sendable (StoreError?) -> Void
 
-    /// - Parameter onError: is told of each commit that failed, before anybody is answered.
+    /// - Parameters:
+    ///   - board: learns what becomes of commits, and shows what they made durable.
+    ///   - onOutcome: is told of each commit, and of why it failed, before anybody is answered.
     init(
-        store: SpanStore, metrics: IngestMetrics, clock: @escaping @Sendable () -> Int64,
-        onError: @escaping @Sendable (StoreError) -> Void = { _ in }
+        store: SpanStore, board: SnapshotBoard? = nil, metrics: IngestMetrics, clock: @escaping @Sendable () -> Int64,
+        onOutcome: @escaping @Sendable (StoreError?) -> Void = { _ in }
     ) {
-        self.onError = onError
+        self.onOutcome = onOutcome
         self.store = store
+        self.board = board
         self.metrics = metrics
         self.clock = clock
         metrics.storedSpans.set(Double(store.storedSpans))
@@ -27,15 +31,22 @@ final class GroupCommitter: @unchecked Sendable {
     /// Makes it durable, or says why not. The answers are given by `answer`.
     func commit(_ pending: PendingCommit) -> Result<Void, StoreError> {
         do throws(StoreError) {
+            let segment = try encoded(pending.group)
+            let logs = try encoded(pending.logs)
+            board?.begin()
             try store.commit(
-                try encoded(pending.group), pending.rows, annex: pending.annex, logs: try encoded(pending.logs),
-                nowUnixNano: pending.nowUnixNano)
+                segment, pending.rows, annex: pending.annex, logs: logs, nowUnixNano: pending.nowUnixNano,
+                unsettledSpans: pending.unsettledSpans)
             if pending.probes { try store.probe(nowUnixNano: pending.nowUnixNano) }
+            onOutcome(nil)
             note(pending)
+            // Before anybody is answered, so that whoever then asks sees what was acknowledged.
+            board?.succeed(number: pending.number, pending.snapshot)
             return .success(())
         } catch {
+            board?.fail(error.message)
             metrics.commits.increment(error.commitResult)
-            onError(error)
+            onOutcome(error)
             return .failure(error)
         }
     }

@@ -1,9 +1,11 @@
+package import SpanStore
 package import TelemetryModel
 
-/// What a file in the inbox says: evals, or a whole price table. JSON lines; the first line tells which.
+/// What a file in the inbox says: evals, a whole price table, or what an operator wants of targets of forwarding. JSON lines; the first line tells which.
 package enum InboxDocument: Equatable, Sendable {
     case evals([EvalRow])
     case prices(PriceTable)
+    case forward([ForwardOrder])
 
     package enum Limits {
         /// Evals in one file: what the writer takes between two commits of spans, a few tens of milliseconds of work.
@@ -18,6 +20,7 @@ package enum InboxDocument: Equatable, Sendable {
         case .evals(let rows): lines = [["fusebox": "evals"]] + rows.map(Self.json)
         case .prices(let table):
             lines = [["fusebox": "prices"]] + table.models.map(Self.json) + table.hosts.map(Self.json) + table.links.map(Self.json)
+        case .forward(let orders): lines = [["fusebox": "forward"]] + orders.map(Self.json)
         }
         return Array((lines.map(\.line).joined(separator: "\n") + "\n").utf8)
     }
@@ -58,6 +61,15 @@ package enum InboxDocument: Equatable, Sendable {
         ]
     }
 
+    private static func json(_ order: ForwardOrder) -> JSONValue {
+        switch order {
+        case .pause(let target): ["order": "pause", "target": .string(target)]
+        case .resume(let target): ["order": "resume", "target": .string(target)]
+        case .replay(let target, let signal, let ordinal):
+            ["order": "replay", "target": .string(target), "signal": .string(signal.rawValue), "from": .integer(ordinal)]
+        }
+    }
+
     // MARK: Decoding
 
     /// The document in the bytes; `nil` when it is none, whole.
@@ -88,6 +100,23 @@ package enum InboxDocument: Equatable, Sendable {
                 }
             }
             self = .prices(table)
+        case "forward":
+            let orders = rest.compactMap(Self.forwardOrder)
+            guard orders.count == rest.count else { return nil }
+            self = .forward(orders)
+        default: return nil
+        }
+    }
+
+    private static func forwardOrder(_ value: JSONValue) -> ForwardOrder? {
+        guard let target = value["target"]?.text else { return nil }
+        switch value["order"]?.text {
+        case "pause": return .pause(target: target)
+        case "resume": return .resume(target: target)
+        case "replay":
+            guard let signal = value["signal"]?.text.flatMap(ForwardSignal.init(rawValue:)), let from = integer(value, "from")
+            else { return nil }
+            return .replay(target: target, signal: signal, from: from)
         default: return nil
         }
     }

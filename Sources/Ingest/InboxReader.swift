@@ -1,3 +1,4 @@
+import Derivations
 import Dispatch
 package import SpanStore
 
@@ -25,13 +26,13 @@ struct InboxReader {
     }
 
     /// Commits the oldest file's rows, if there is one. A commit that fails leaves the file for the next try.
-    mutating func takeNext(_ state: WriterState, now: ContinuousClock.Instant, nowUnixNano: Int64) throws(StoreError) {
+    mutating func takeNext(_ state: WriterState, now: ContinuousClock.Instant, moment: Moment) throws(StoreError) {
         if let lastLook, now - lastLook < (isBusy(now) ? Self.busyInterval : Self.interval) { return }
         lastLook = now
         guard let name = inbox.pending().first else { return }
         lastFile = now
         guard let content = inbox.content(of: name), let document = InboxDocument(content) else { return inbox.refuse(name) }
-        try state.store(document.rows, nowUnixNano: nowUnixNano)
+        try state.store(document.rows, now: moment)
         inbox.remove(name)
     }
 }
@@ -43,6 +44,7 @@ extension InboxDocument {
         switch self {
         case .evals(let evals): rows.evals = evals
         case .prices(let table): rows.prices = table
+        case .forward(let orders): rows.forwardOrders = orders
         }
         return rows
     }

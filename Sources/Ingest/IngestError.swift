@@ -13,11 +13,16 @@ package enum IngestError: Error, Sendable {
     /// An earlier read, write or fsync failed, and the file has not been checked since.
     case storageSuspect(String)
     case diskReserve(freeBytes: Int64, reserveBytes: Int)
-    case logTooLong(bytes: Int64)
+    /// - Parameter readerSeconds: for how long one reader has kept the log from starting over.
+    case logTooLong(bytes: Int64, readerSeconds: Int)
+    /// What is open is no longer what stands at the data file's name.
+    case dataFile(DataFileProblem)
+    /// The store has reached its limit, and what would go was not delivered to targets that hold it.
+    case forwardHold(targets: [String])
 
     package var isRetryable: Bool {
         switch self {
-        case .queueFull, .waitedTooLong, .stopping, .store, .storageSuspect, .diskReserve, .logTooLong: true
+        case .queueFull, .waitedTooLong, .stopping, .store, .storageSuspect, .diskReserve, .logTooLong, .dataFile, .forwardHold: true
         }
     }
 
@@ -31,8 +36,13 @@ package enum IngestError: Error, Sendable {
             "the disk failed (\(reason)); nothing is stored until the data file has been checked, which is tried by itself"
         case .diskReserve(let free, let reserve):
             "the disk of the data folder has \(free >> 20) MiB left, and \(reserve >> 20) MiB are kept; make room on it"
-        case .logTooLong(let bytes):
-            "the write-ahead log has \(bytes >> 20) MiB because a reader holds an old state; end long queries on the data file"
+        case .logTooLong(let bytes, let seconds):
+            "the write-ahead log has \(bytes >> 20) MiB because a reader of the data file has stayed on an old state"
+                + (seconds > 0 ? " for \(seconds) s" : "") + "; end long queries on it"
+        case .dataFile(let problem): problem.message
+        case .forwardHold(let targets):
+            "the data file is at its limit (retention.bytes), and its oldest spans wait for \(targets.joined(separator: ", ")), which "
+                + "forward.targets says to hold them for; bring the target back, or set hold: false and lose them there"
         }
     }
 }
@@ -40,7 +50,9 @@ package enum IngestError: Error, Sendable {
 /// What became of a request whose spans are durable.
 package struct IngestResult: Sendable {
     package var accepted = 0
+    /// Spans that are stored already, with the same contents or with others.
     package var duplicates = 0
+    /// Those of `duplicates` that came with other contents: they are not stored, and whoever sent them is told.
     package var conflicts = 0
     /// Why spans were refused, the decoder's reasons included.
     package var rejections: SpanRejections

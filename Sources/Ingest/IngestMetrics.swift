@@ -18,15 +18,19 @@ package final class IngestMetrics: Sendable {
     package let lastCommit: GaugeMetric
     package let checkpoints: LabeledCounterMetric
     package let checkpointDuration: HistogramMetric
+    package let checkpointHold: GaugeMetric
     package let storedSpans: GaugeMetric
     package let databaseBytes: GaugeMetric
     package let logBytes: GaugeMetric
     package let diskFreeBytes: GaugeMetric
     package let pendingObservations: GaugeMetric
+    let snapshotAge: GaugeMetric
     package let storageSuspect: GaugeMetric
 
     /// Reasons of `fusebox_spans_dropped_total`, and of the same of log records.
-    static let dropReasons = ["queue_full", "queue_timeout", "shutdown", "disk_full", "suspect", "log_full", "error"]
+    static let dropReasons = [
+        "queue_full", "queue_timeout", "shutdown", "disk_full", "suspect", "log_full", "data_file", "forward_hold", "error",
+    ]
 
     /// Reasons of `fusebox_spans_rejected_total`.
     package static let rejectionReasons = ["invalid", "too_old", "too_large", "decode"]
@@ -44,7 +48,7 @@ package final class IngestMetrics: Sendable {
         dropped = registry.register(
             LabeledCounterMetric(
                 "fusebox_spans_dropped_total", help: "Spans answered with 503 because they could not be stored.",
-                labels: ["reason"], labelSetsMax: 8))
+                labels: ["reason"], labelSetsMax: 16))
         duplicates = registry.register(
             LabeledCounterMetric(
                 "fusebox_spans_duplicate_total", help: "Spans that were stored before, by whether their content was the same.",
@@ -52,8 +56,7 @@ package final class IngestMetrics: Sendable {
         queueSpans = registry.register(GaugeMetric("fusebox_queue_spans", help: "Spans waiting for a commit."))
         queueBytes = registry.register(
             GaugeMetric("fusebox_queue_bytes", help: "Bytes of requests waiting for a commit.", unit: .bytes))
-        queueCapacity = registry.register(
-            GaugeMetric("fusebox_queue_capacity_spans", help: "Spans that may wait for a commit."))
+        queueCapacity = registry.register(GaugeMetric("fusebox_queue_capacity_spans", help: "Spans that may wait for a commit."))
         queueWait = registry.register(
             HistogramMetric(
                 "fusebox_queue_wait_seconds", help: "From the end of decoding to the start of the commit.", unit: .seconds,
@@ -79,6 +82,10 @@ package final class IngestMetrics: Sendable {
             HistogramMetric(
                 "fusebox_checkpoint_duration_seconds", help: "Duration of checkpoints.", unit: .seconds,
                 bounds: HistogramBounds.latencySeconds))
+        checkpointHold = registry.register(
+            GaugeMetric(
+                "fusebox_checkpoint_hold_max_seconds", help: "Longest time that commits waited for a checkpoint since the start.",
+                unit: .seconds))
         storedSpans = registry.register(GaugeMetric("fusebox_stored_spans", help: "Spans in the store."))
         databaseBytes = registry.register(
             GaugeMetric("fusebox_db_size_bytes", help: "Size of the database file.", unit: .bytes))
@@ -88,14 +95,27 @@ package final class IngestMetrics: Sendable {
             GaugeMetric(
                 "fusebox_disk_free_bytes", help: "Free space on the data folder's disk.", unit: .bytes, initially: nil))
         pendingObservations = registry.register(
-            GaugeMetric("fusebox_pending_observations", help: "Breaker observations waiting to settle."))
-        storageSuspect = registry.register(
-            GaugeMetric(
-                "fusebox_storage_suspect",
-                help: "1 from a failed read, write or fsync until the data file has been checked; nothing is stored meanwhile."))
+            GaugeMetric("fusebox_pending_observations", help: "Breaker observations and calls that wait to settle."))
+        snapshotAge = Self.snapshotAge(registry)
+        storageSuspect = Self.storageSuspect(registry)
         for reason in Self.rejectionReasons { _ = rejected.cell(reason) }
         for reason in Self.dropReasons { _ = dropped.cell(reason) }
         for kind in ["identical", "conflict"] { _ = duplicates.cell(kind) }
         for result in ["ok", "busy", "full", "error"] { _ = commits.cell(result) }
+    }
+
+    private static func storageSuspect(_ registry: MetricRegistry) -> GaugeMetric {
+        registry.register(
+            GaugeMetric(
+                "fusebox_storage_suspect",
+                help: "1 from a failed read, write or fsync until the data file has been checked; nothing is stored meanwhile."))
+    }
+
+    private static func snapshotAge(_ registry: MetricRegistry) -> GaugeMetric {
+        registry.register(
+            GaugeMetric(
+                "fusebox_snapshot_age_seconds",
+                help: "How old what is shown here is, while something newer is committed; 0 when this is the newest.",
+                unit: .seconds))
     }
 }

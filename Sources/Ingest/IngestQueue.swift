@@ -22,12 +22,15 @@ final class IngestQueue: Sendable {
     /// A decoded request that waits for its commit.
     struct Request: Sendable {
         var batch: SpanBatch
-        /// Of a request of log records, which has no spans.
+        /// Of a request of log records, which has no spans but those of the calls that it tells of.
         var logs: LogBatch?
         var bytes: Int
         var enqueued: ContinuousClock.Instant
         /// Called once, from the writer's thread, when the request's fate is known.
         var finish: @Sendable (Result<IngestResult, IngestError>) -> Void
+
+        /// It has a place already, and is not refused for want of room.
+        var hasPlace = false
 
         /// Spans and log records: what the limits of the queue and of a commit count.
         var recordCount: Int { batch.spans.count + (logs?.records.count ?? 0) }
@@ -50,7 +53,12 @@ final class IngestQueue: Sendable {
         var tasks: [Task] = []
         var spans = 0
         var bytes = 0
+        /// Kept free for those who asked before.
+        var reservedSpans = 0
+        var reservedBytes = 0
         var isClosed = false
+        /// When a request was last turned away for want of room or of time.
+        var turnedAway: ContinuousClock.Instant?
         /// The semaphore was signalled and nobody woke yet: more signals would only wake for nothing.
         var isWaking = false
     }
@@ -66,16 +74,26 @@ final class IngestQueue: Sendable {
     /// Spans and bytes that wait now.
     var depth: (spans: Int, bytes: Int) { state.withLock { ($0.spans, $0.bytes) } }
 
+    /// Whether a request was turned away within the last second.
+    var turnedAwayOfLate: Bool {
+        guard let last = state.withLock({ $0.turnedAway }) else { return false }
+        return ContinuousClock.now - last < .seconds(1)
+    }
+
     /// Adds a request, or says why not.
     func add(_ request: Request) -> IngestError? {
         let refusal: IngestError? = state.withLock { state in
             if state.isClosed { return .stopping }
             if let oldest = state.requests.first, request.enqueued - oldest.enqueued > limits.queueWaitMax {
+                state.turnedAway = request.enqueued
                 return .waitedTooLong
             }
             let spans = state.spans + request.recordCount
             let bytes = state.bytes + request.bytes
-            if !state.requests.isEmpty && (spans > limits.queueSpansMax || bytes > limits.queueBytesMax) { return .queueFull }
+            if !request.hasPlace && !state.requests.isEmpty && !hasRoom(state, spans: spans, bytes: bytes) {
+                state.turnedAway = request.enqueued
+                return .queueFull
+            }
             state.requests.append(request)
             state.spans = spans
             state.bytes = bytes
@@ -83,6 +101,32 @@ final class IngestQueue: Sendable {
         }
         if refusal == nil { wake() }
         return refusal
+    }
+
+    private func hasRoom(_ state: State, spans: Int, bytes: Int) -> Bool {
+        spans + state.reservedSpans <= limits.queueSpansMax && bytes + state.reservedBytes <= limits.queueBytesMax
+    }
+
+    /// Keeps room for a request that will come, or says why not.
+    func reserve(spans: Int, bytes: Int) -> IngestError? {
+        state.withLock { state in
+            if state.isClosed { return .stopping }
+            if let oldest = state.requests.first, ContinuousClock.now - oldest.enqueued > limits.queueWaitMax {
+                return .waitedTooLong
+            }
+            guard hasRoom(state, spans: state.spans + spans, bytes: state.bytes + bytes) else { return .queueFull }
+            state.reservedSpans += spans
+            state.reservedBytes += bytes
+            return nil
+        }
+    }
+
+    /// Gives kept room back.
+    func release(spans: Int, bytes: Int) {
+        state.withLock { state in
+            state.reservedSpans -= spans
+            state.reservedBytes -= bytes
+        }
     }
 
     /// Adds a task; `false` when the queue is closed and it will not run.
@@ -102,6 +146,7 @@ final class IngestQueue: Sendable {
         let now = ContinuousClock.now
         guard now - oldest.enqueued > limits.queueWaitMax else { return }
         let count = state.requests.firstIndex { now - $0.enqueued <= limits.queueWaitMax } ?? state.requests.count
+        state.turnedAway = now
         work.expired = Array(state.requests.prefix(count))
         state.requests.removeFirst(count)
         for request in work.expired {

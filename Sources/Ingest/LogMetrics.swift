@@ -23,7 +23,7 @@ final class LogMetrics: Sendable {
         dropped = registry.register(
             LabeledCounterMetric(
                 "fusebox_log_records_dropped_total", help: "Log records answered with 503 because they could not be stored.",
-                labels: ["reason"], labelSetsMax: 8))
+                labels: ["reason"], labelSetsMax: 16))
         stored = registry.register(GaugeMetric("fusebox_stored_log_records", help: "Log records in the store."))
         segments = registry.register(GaugeMetric("fusebox_log_segments", help: "Segments of log records in the store."))
         for reason in ["invalid", "too_large", "too_many"] { _ = rejected.cell(reason) }

@@ -10,13 +10,15 @@ final class MaintenanceLoop: Sendable {
     private static let segmentsUnhurried = 4_096
     private static let unhurriedPause = 9
     private static let retentionPause = Duration.seconds(60)
+    /// While spans are refused for the sake of a target, its progress is looked for more often.
+    private static let heldPause = Duration.seconds(2)
 
     struct Settings: Sendable {
         var retention: RetentionLimits
-        /// What was received this late is still needed by the derivations.
-        var settleNanoseconds: Int64
         /// Nanoseconds since 1970.
         var clock: @Sendable () -> Int64
+        /// Takes the targets of forwarding that keep retention from making the room that it should; none when it could.
+        var noteHold: @Sendable ([String]) -> Void = { _ in }
     }
 
     private let isStopping = Atomic(false)
@@ -32,8 +34,8 @@ final class MaintenanceLoop: Sendable {
             var nextRetention = ContinuousClock.now
             while !isStopping.load(ordering: .acquiring) {
                 if ContinuousClock.now >= nextRetention {
-                    owned.retain(settings)
-                    nextRetention = ContinuousClock.now + Self.retentionPause
+                    let isHeld = owned.retain(settings)
+                    nextRetention = ContinuousClock.now + (isHeld ? Self.heldPause : Self.retentionPause)
                 }
                 _ = wake.wait(timeout: .now() + owned.merge { isStopping.load(ordering: .acquiring) })
             }
@@ -80,17 +82,19 @@ final class MaintenanceLoop: Sendable {
             return count < MaintenanceLoop.segmentsUnhurried && !isQuiet ? MaintenanceLoop.unhurriedPause : 1
         }
 
-        func retain(_ settings: Settings) {
+        /// Lets old segments go; `true` when it could not make the room that it should.
+        func retain(_ settings: Settings) -> Bool {
             let before = retention.removed
             defer { metrics.record(retention.removed, since: before, floor: ledger.retentionFloorUnixNano) }
             do {
-                try retention.run(
-                    settings.retention, nowUnixNano: settings.clock(), settleNanoseconds: settings.settleNanoseconds)
+                try retention.run(settings.retention, nowUnixNano: settings.clock())
                 metrics.retentionPasses.increment("ok")
+                settings.noteHold(retention.holdingTargets)
             } catch {
                 // Tried again with the next pass; what was deleted until then is deleted.
                 metrics.retentionPasses.increment("error")
             }
+            return !retention.holdingTargets.isEmpty
         }
     }
 

@@ -1,3 +1,4 @@
+import Derivations
 import SpanStore
 
 /// What one transaction makes durable, and who waits for it.
@@ -14,6 +15,12 @@ struct PendingCommit: Sendable {
     var logs = LogGroup()
     var answers: [Answer] = []
     var nowUnixNano: Int64 = 0
+    /// How many of the last spans, these included, the derivations still need once this is committed.
+    var unsettledSpans: Int64 = 0
+    /// The number among the commits that change derivations; `nil` for one that changes none.
+    var number: Int?
+    /// The derivations with all that this commits, when they are to be shown once it is durable.
+    var snapshot: SpanDerivations?
     /// When the first of it came to the writer.
     var started = ContinuousClock.now
     /// Commit something even if there is nothing, to learn whether commits succeed.

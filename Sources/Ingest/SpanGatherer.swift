@@ -23,8 +23,8 @@ package struct SpanGatherer {
         self.derivations.prices = annex.priceBook
     }
 
-    /// How far the derivations have settled; nanoseconds since 1970.
-    var settleClockUnixNano: Int64 { derivations.clockUnixNano }
+    /// The derivations' settle clock: everything that settles, settles when it moves.
+    var settleClock: Int64 { derivations.clock }
 
     /// Observations that wait for older ones.
     var pendingObservations: Int { derivations.pendingObservations }
@@ -41,10 +41,10 @@ package struct SpanGatherer {
         derivations.prices = annex.priceBook
     }
 
-    /// Sets the time at which the spans that follow were received; it must not go back.
-    package mutating func advance(to nowUnixNano: Int64) {
-        annotations.receivedTimeUnixNano = nowUnixNano
-        derivations.advance(to: nowUnixNano)
+    /// Sets the moment at which the spans that follow were received.
+    package mutating func advance(to moment: Moment) {
+        annotations.receivedTimeUnixNano = moment.unixNano
+        derivations.advance(to: moment)
     }
 
     /// Prepares for the spans of a batch.
@@ -82,7 +82,7 @@ package struct SpanGatherer {
             observer.observe(
                 span, reader.row, of: batch, receivedTimeUnixNano: annotations.receivedTimeUnixNano, into: &observed)
             let classification = derivations.observe(observed)
-            annotate(classification)
+            annotate(classification, tellsParent: observed.tellsParent)
             annex.observe(span, reader.row, of: batch, observed, classification)
             reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
             group.append(span, at: index - 1, annotations: annotations)
@@ -96,14 +96,16 @@ package struct SpanGatherer {
         _ span: SpanRecord, _ committing: inout SpanGroup?
     ) throws(StoreError) -> SpanPresence.Answer {
         let pendingHash =
-            group.contentHash(span.traceID, span.spanID) ?? committing?.contentHash(span.traceID, span.spanID)
+            group.contentHash(span.identity) ?? committing?.contentHash(span.identity)
         return try presence.answer(span, pendingHash: pendingHash)
     }
 
-    private mutating func annotate(_ classification: Classification) {
+    /// - Parameter tellsParent: the span is no attempt, but its ending is that of one.
+    private mutating func annotate(_ classification: Classification, tellsParent: Bool) {
         annotations.stage = classification.stage.code + 1
-        annotations.outcome = classification.isAttempt ? classification.outcome.code + 1 : 0
-        let reason = classification.isAttempt ? classification.timeoutReason : nil
+        let hasEnding = classification.isAttempt || tellsParent
+        annotations.outcome = hasEnding ? classification.outcome.code + 1 : 0
+        let reason = hasEnding ? classification.timeoutReason : nil
         annotations.timeoutReason = reason.map { $0.code + 1 } ?? 0
         annotations.timeoutPhase = reason == nil ? 0 : classification.phase.code + 1
     }

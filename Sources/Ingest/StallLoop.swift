@@ -16,12 +16,15 @@ final class StallLoop: Sendable {
     private static let dutyCycle = 10
     /// After a start, spans this far before the watermark are read again, since runs may have been open.
     private static let rereadNanoseconds: Int64 = 300_000_000_000
+    /// Further than this a wall clock does not go by itself between two passes, nor back.
+    private static let jumpNanoseconds: Int64 = 60_000_000_000
     /// Segments' spans that one pass reads: while it does, the write-ahead log cannot start over.
     private static let spansPerPassMax = 25_000
     /// Spans between two looks at whether it shall stop.
     private static let spansPerLook = 1024
 
     private let folder: StoreFolder
+    private let turns: ReadingTurns
     private let gapNanoseconds: Int64
     private let clock: @Sendable () -> Int64
     /// Commits rows through the writer; `false` when it stops.
@@ -31,11 +34,22 @@ final class StallLoop: Sendable {
     private let finished = DispatchSemaphore(value: 0)
     private let active = Mutex<[StallWatch.Active: Int]>([:])
 
+    /// What the loop has seen of the store.
+    private struct Progress {
+        var watch: StallWatch
+        /// Spans received up to here were read; `nil` when only the file says.
+        var position: Int64?
+        /// How far was read before the wall clock was set back: when it comes here again, what lies between is not read a second
+        /// time.
+        var furthest: Int64 = 0
+    }
+
     init(
-        folder: StoreFolder, gapNanoseconds: Int64, clock: @escaping @Sendable () -> Int64,
+        folder: StoreFolder, turns: ReadingTurns, gapNanoseconds: Int64, clock: @escaping @Sendable () -> Int64,
         commit: @escaping @Sendable (AnnexRows) -> Bool
     ) {
         self.folder = folder
+        self.turns = turns
         self.gapNanoseconds = gapNanoseconds
         self.clock = clock
         self.commit = commit
@@ -51,11 +65,13 @@ final class StallLoop: Sendable {
         finished.wait()
     }
 
+    static let activeStalls = MetricFamily(
+        name: "agent_loop_stalls_active", help: "Runs that have begun, have not ended and are silent.", kind: .gauge)
+
     /// Runs that are silent now.
     func family() -> MetricFamily {
-        MetricFamily(
-            name: "agent_loop_stalls_active", help: "Runs that have begun, have not ended and are silent.", kind: .gauge,
-            samples: active.withLock { active in
+        Self.activeStalls.with(
+            active.withLock { active in
                 active.map { owner, count in
                     MetricFamily.Sample(
                         labels: LabelText.render([
@@ -67,8 +83,7 @@ final class StallLoop: Sendable {
     }
 
     private func run() {
-        var watch = StallWatch(gapNanoseconds: gapNanoseconds, settleNanoseconds: Self.settleNanoseconds)
-        var position: Int64?
+        var progress = Progress(watch: newWatch())
         var pause = Self.interval
         while !isStopping.load(ordering: .acquiring) {
             _ = wake.wait(timeout: .now() + .nanoseconds(Int(clamping: pause.nanoseconds)))
@@ -76,31 +91,55 @@ final class StallLoop: Sendable {
             let start = ContinuousClock.now
             var isBehind = false
             do {
-                isBehind = try pass(&watch, &position)
+                isBehind = try pass(&progress)
             } catch {
                 // What could not be read or committed is read again in the next pass.
-                position = nil
-                watch = StallWatch(gapNanoseconds: gapNanoseconds, settleNanoseconds: Self.settleNanoseconds)
+                progress.position = nil
+                progress.watch = newWatch()
             }
             let worked = ContinuousClock.now - start
             pause = max(isBehind ? .milliseconds(100) : Self.interval, worked * Self.dutyCycle)
         }
     }
 
+    private func newWatch() -> StallWatch {
+        StallWatch(gapNanoseconds: gapNanoseconds, settleNanoseconds: Self.settleNanoseconds)
+    }
+
+    /// Where a pass begins: where the last one ended, unless the wall clock has jumped since.
+    private func start(_ progress: inout Progress, stored: Int64?, now: Int64) -> Int64 {
+        var from = progress.position ?? max(0, (stored ?? 0) - Self.rereadNanoseconds)
+        if from - now > Self.jumpNanoseconds {
+            // Set back: receipts are told by the clock as it is now, and runs that had begun by the other one are given up.
+            progress.furthest = max(progress.furthest, from)
+            progress.watch = newWatch()
+            from = max(0, now - Self.settleNanoseconds)
+        } else if progress.furthest - from > Self.jumpNanoseconds && progress.furthest <= now {
+            from = progress.furthest
+        }
+        return from
+    }
+
     /// Reads what was received since the last pass; `true` when there is more.
-    private func pass(_ watch: inout StallWatch, _ position: inout Int64?) throws -> Bool {
-        let reader = try SQLReader(folder: folder)
-        let watermark = try reader.connection.text("SELECT value FROM meta WHERE key = 'stall_watermark_unix_nano'").flatMap { Int64($0) }
-        let from = position ?? max(0, (watermark ?? 0) - Self.rereadNanoseconds)
+    private func pass(_ progress: inout Progress) throws -> Bool {
         // A run is looked at one settle time after its end came in, and spans are read half of it after they came in.
         let settled = clock() - Self.settleNanoseconds / 2
-        let until = try Self.end(reader.connection, from: from, until: settled)
-        if until > from { try read(reader.connection, from: from, until: until, into: &watch) }
+        let (watermark, from, until) = try turns.whileReading {
+            let reader = try SQLReader(folder: folder)
+            let watermark = try reader.connection.text("SELECT value FROM meta WHERE key = 'stall_watermark_unix_nano'")
+                .flatMap { Int64($0) }
+            let from = start(&progress, stored: watermark, now: settled)
+            let until = try Self.end(reader.connection, from: from, until: settled)
+            if until > from { try read(reader.connection, from: from, until: until, into: &progress.watch) }
+            return (watermark, from, until)
+        }
         let isBehind = until < settled
-        let stalls = watch.advance(to: until)
-        position = until
-        active.withLock { $0 = isBehind ? [:] : watch.active(at: clock()) }
-        guard !stalls.isEmpty || (watermark ?? 0) < until - 60_000_000_000 && until > from else { return isBehind }
+        let stalls = progress.watch.advance(to: until)
+        progress.position = until
+        let shown = isBehind ? [:] : progress.watch.active(at: clock())
+        active.withLock { $0 = shown }
+        let unsaved = until - (watermark ?? 0)
+        guard !stalls.isEmpty || unsaved > 60_000_000_000 && until > from || unsaved < 0 else { return isBehind }
         var rows = AnnexRows()
         rows.stalls = stalls.map { StallRow($0) }
         rows.stallWatermarkUnixNano = until

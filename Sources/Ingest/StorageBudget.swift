@@ -11,11 +11,13 @@ struct StorageBudget: Sendable {
     }
 
     /// Why nothing may be stored now; `nil` when it may. Two calls to the kernel.
-    var refusal: IngestError? {
+    ///
+    /// - Parameter readerSeconds: for how long one reader has kept the log from starting over.
+    func refusal(readerSeconds: Int) -> IngestError? {
         if let free = FileSize.freeBytes(folder.path), free < Int64(limits.diskReserveBytes) {
             return .diskReserve(freeBytes: free, reserveBytes: limits.diskReserveBytes)
         }
         let log = folder.logBytes
-        return log > Int64(limits.logBytesMax) ? .logTooLong(bytes: log) : nil
+        return log > Int64(limits.logBytesMax) ? .logTooLong(bytes: log, readerSeconds: readerSeconds) : nil
     }
 }

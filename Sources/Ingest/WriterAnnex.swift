@@ -45,6 +45,7 @@ struct WriterAnnex {
     mutating func add(_ more: AnnexRows) {
         rows.evals += more.evals
         rows.stalls += more.stalls
+        rows.forwardOrders += more.forwardOrders
         if let prices = more.prices { rows.prices = prices }
         if let watermark = more.stallWatermarkUnixNano { rows.stallWatermarkUnixNano = watermark }
         if let heartbeat = more.heartbeat { rows.heartbeat = heartbeat }

@@ -1,7 +1,7 @@
-import Derivations
+package import Derivations
 import Evals
 import SemanticColumns
-import SpanStore
+package import SpanStore
 import TelemetryModel
 
 /// Everything that the writer's thread owns: what it knows of stored spans, the derivations, and the group of spans that is being
@@ -12,10 +12,18 @@ import TelemetryModel
 final class WriterState: @unchecked Sendable {
     /// Bytes of requests that one group holds at most, unless a single request is larger.
     private static let groupBytesMax = 64 << 20
+    /// A snapshot is taken this often though nobody asks for one.
+    private static let snapshotNanoseconds: Int64 = 5_000_000_000
 
     let presence: SpanPresence
     private let lane: any CommitLane
     private let restorer: DerivationRestorer
+    private let board: SnapshotBoard
+    /// How many commits that change derivations were handed over.
+    private var commits = 0
+    /// When the last snapshot was taken, on the clock of `Moment.elapsed`.
+    private var lastSnapshot: Int64 = 0
+    private var elapsed: Int64 = 0
     private var gatherer: SpanGatherer
     /// Log records that go with the next commit.
     private var logs = LogGroup()
@@ -27,20 +35,28 @@ final class WriterState: @unchecked Sendable {
     private var committing: SpanGroup?
     /// The derivations hold what was given up, and reading back what is committed has failed.
     private var isStale = false
-    /// The latest time that the derivations were told; receipt times never go back, whatever the wall clock does.
+    /// The wall clock of the moment that the derivations were told last: when what is gathered was received. It may go back.
     private(set) var clockUnixNano: Int64 = 0
     /// While the disk is suspect nothing is committed, counters included.
     var isSuspended = false
+    /// How many observations waited when the last group was handed over.
+    private var shownWaiting = 0
     /// Whether the last try to commit failed.
     private(set) var lastCommitFailed = false
 
-    init(presence: SpanPresence, lane: any CommitLane, policy: FusePolicy, table: ColumnTable) throws(StoreError) {
+    /// - Parameters:
+    ///   - restored: the derivations as `restorer` read them.
+    ///   - board: where what is committed is shown.
+    init(
+        presence: SpanPresence, lane: any CommitLane, restorer: DerivationRestorer, restored: SpanDerivations,
+        board: SnapshotBoard, table: ColumnTable
+    ) throws(StoreError) {
         self.presence = presence
         self.lane = lane
-        restorer = DerivationRestorer(history: presence.history, policy: policy, table: table)
-        gatherer = SpanGatherer(
-            presence: presence, derivations: try restorer.restored(), table: table, prices: try presence.prices())
-        clockUnixNano = gatherer.derivations.clockUnixNano
+        self.restorer = restorer
+        self.board = board
+        gatherer = SpanGatherer(presence: presence, derivations: restored, table: table, prices: try presence.prices())
+        presence.keepUnsettled(gatherer.derivations.unsettledSpans)
     }
 
     /// What was derived, of what is committed and what is gathered. A copy: not for every round.
@@ -60,16 +76,21 @@ final class WriterState: @unchecked Sendable {
     var isEmpty: Bool { gatherer.group.isEmpty && answers.isEmpty }
 
     /// Takes a request in. It is answered when its last span is durable, or when that failed.
-    func store(_ request: consuming IngestQueue.Request, nowUnixNano: Int64) {
+    func store(_ request: consuming IngestQueue.Request, now: Moment) {
         let finish = request.finish
         do throws(StoreError) {
             try refresh()
             // One time for all of a group, as for all of a request.
-            if gatherer.group.isEmpty { advance(to: nowUnixNano) }
+            if gatherer.group.isEmpty { advance(to: now) }
             if isEmpty { started = request.enqueued }
             pendingBytes += request.bytes
             let result: IngestResult
-            if let logs = request.logs { result = take(logs) } else { result = try append(&request.batch) }
+            if let logs = request.logs {
+                result = take(logs)
+                if !request.batch.spans.isEmpty { _ = try append(&request.batch) }
+            } else {
+                result = try append(&request.batch)
+            }
             answers.append(PendingCommit.Answer(result: result, finish: finish))
         } catch {
             giveUp(error)
@@ -119,13 +140,32 @@ final class WriterState: @unchecked Sendable {
         }
     }
 
+    /// Shows what is committed to who waits for it, when nothing is under way and nothing gathered: the derivations are what the
+    /// file holds.
+    func showIfWanted() {
+        settle(waits: false)
+        if board.isWanted, committing == nil, isEmpty, !isStale, !isSuspended { board.put(gatherer.derivations) }
+    }
+
     private func submit() {
         let (group, changes, annex) = gatherer.take()
         committing = group
+        // A call that does not count settles without a row; that it no longer waits is shown all the same.
+        let waiting = gatherer.pendingObservations
+        let changesDerivations = !group.isEmpty || !changes.isEmpty || waiting != shownWaiting
+        shownWaiting = waiting
+        if changesDerivations { commits += 1 }
+        let takesSnapshot =
+            changesDerivations
+            && (board.isWanted || elapsed - lastSnapshot >= Self.snapshotNanoseconds)
+        if takesSnapshot { lastSnapshot = elapsed }
         lane.submit(
             PendingCommit(
                 group: group, rows: DerivationRows(changes), annex: annex, logs: logs, answers: answers,
                 nowUnixNano: clockUnixNano,
+                unsettledSpans: gatherer.derivations.unsettledSpans,
+                number: changesDerivations ? commits : nil,
+                snapshot: takesSnapshot ? gatherer.derivations : nil,
                 started: started,
                 // Nobody may be sending while readiness says that nothing is taken, and a commit of nothing tells nothing.
                 probes: lastCommitFailed))
@@ -172,7 +212,7 @@ final class WriterState: @unchecked Sendable {
     /// Reads the derivations anew from the store after something was given up.
     private func refresh() throws(StoreError) {
         guard isStale else { return }
-        gatherer.replace(try restorer.restored())
+        gatherer.replace(try restorer.restored(prices: try presence.prices()))
         isStale = false
     }
 
@@ -186,28 +226,28 @@ final class WriterState: @unchecked Sendable {
 
     // MARK: Time
 
-    /// Moves the derivations' clock; it never goes back.
-    private func advance(to nowUnixNano: Int64) {
-        clockUnixNano = max(clockUnixNano, nowUnixNano)
-        gatherer.advance(to: clockUnixNano)
+    private func advance(to now: Moment) {
+        clockUnixNano = now.unixNano
+        elapsed = now.elapsed
+        gatherer.advance(to: now)
     }
 
     /// Lets observations settle and breakers expire, and hands over what that changed: at each step of the derivations' clock, since
     /// between two of them nothing can. So a writer that is woken by its own commits comes to rest.
-    func tick(nowUnixNano: Int64) {
+    func tick(now: Moment) {
         settle(waits: false)
         guard committing == nil, !isSuspended, (try? refresh()) != nil else { return }
-        let before = gatherer.settleClockUnixNano
-        advance(to: nowUnixNano)
-        if gatherer.settleClockUnixNano > before { submit() }
+        let before = gatherer.settleClock
+        advance(to: now)
+        if gatherer.settleClock > before { submit() }
     }
 
     /// Commits rows that stand beside the spans: imported evals, prices, stalls, a heartbeat. Waits for it.
-    func store(_ rows: AnnexRows, nowUnixNano: Int64) throws(StoreError) {
+    func store(_ rows: AnnexRows, now: Moment) throws(StoreError) {
         settle(waits: true)
         if isSuspended { throw .setting("the disk failed, and the data file is being checked") }
         try refresh()
-        advance(to: nowUnixNano)
+        advance(to: now)
         gatherer.annex.add(rows)
         submit()
         if let error = settle(waits: true) { throw error }
@@ -216,13 +256,14 @@ final class WriterState: @unchecked Sendable {
 }
 
 extension DerivationRows {
-    init(_ changes: DerivationChanges) {
+    package init(_ changes: DerivationChanges) {
         self.init()
         counters = changes.counters
         counterValues = changes.counterValues
         labels = changes.labels
         states = changes.states
         transitions = changes.transitions
+        openings = changes.openings
         removedStates = changes.removedStates.map { StateRow(kind: $0.kind, key: $0.key, value: "") }
     }
 }

@@ -8,30 +8,38 @@ struct ExpositionWriter {
 
     init(format: ExpositionFormat) {
         self.format = format
-        bytes.reserveCapacity(1 << 14)
     }
 
     mutating func append(_ text: String) {
         bytes.append(contentsOf: text.utf8)
     }
 
-    /// The family's metadata, then its samples in their order.
-    mutating func write(_ family: MetricFamily) {
+    /// Hands over what was written, and begins anew.
+    mutating func takeBytes(capacity: Int) -> [UInt8] {
+        let taken = bytes
+        bytes = []
+        bytes.reserveCapacity(capacity)
+        return taken
+    }
+
+    /// The family's metadata.
+    mutating func writeHead(_ family: MetricFamily) {
         let names = FamilyNames(family, format: format)
         append("# TYPE \(names.described) \(typeName(family.kind))\n")
         if format == .openMetrics100, family.kind != .info, let unit = family.unit, names.base.hasSuffix("_\(unit.rawValue)") {
             append("# UNIT \(names.described) \(unit.rawValue)\n")
         }
         if !family.help.isEmpty { append("# HELP \(names.described) \(escapedHelp(family.help))\n") }
-        for sample in family.samples {
-            switch (family.kind, sample.value) {
-            case (.histogram, .histogram(let histogram)): write(histogram, of: sample, named: names.base)
-            case (.histogram, _), (_, .histogram): continue
-            case (.counter, let value):
-                write(names.sample, sample.labels, text(value), exemplar: sample.exemplar)
-            case (.gauge, let value): write(names.sample, sample.labels, text(value))
-            case (.info, _): write(names.sample, sample.labels, "1")
-            }
+    }
+
+    /// One sample of the family.
+    mutating func write(_ sample: MetricFamily.Sample, of family: MetricFamily, _ names: FamilyNames) {
+        switch (family.kind, sample.value) {
+        case (.histogram, .histogram(let histogram)): write(histogram, of: sample, named: names.base)
+        case (.histogram, _), (_, .histogram): break
+        case (.counter, let value): write(names.sample, sample.labels, text(value), exemplar: sample.exemplar)
+        case (.gauge, let value): write(names.sample, sample.labels, text(value))
+        case (.info, _): write(names.sample, sample.labels, "1")
         }
     }
 
@@ -45,12 +53,16 @@ struct ExpositionWriter {
         let name = base + "_bucket"
         var total: Int64 = 0
         for (bucket, count) in histogram.counts.enumerated() where bucket < boundTexts.count {
-            total &+= count
+            let (sum, overflow) = total.addingReportingOverflow(count)
+            total = overflow ? .max : sum
             write(
                 name, prefix + boundTexts[bucket] + "\"", String(total),
                 exemplar: bucket == exemplarBucket ? sample.exemplar : nil)
         }
-        write(base + "_sum", sample.labels, NumberText.value(histogram.sum))
+        // OpenMetrics has sum and count together or not at all, and no sum that falls.
+        let hasRisingSum = histogram.sum.map { $0 >= 0 } ?? false && !(histogram.bounds.first.map { $0 < 0 } ?? false)
+        if format == .openMetrics100 && !hasRisingSum { return }
+        if let sum = histogram.sum { write(base + "_sum", sample.labels, NumberText.value(sum)) }
         write(base + "_count", sample.labels, String(total))
     }
 
@@ -105,7 +117,7 @@ struct ExpositionWriter {
 }
 
 /// What a family is called in one format.
-private struct FamilyNames {
+struct FamilyNames {
     /// The name without the suffix that its kind demands; it ends in the unit.
     var base: String
     /// The name in `# TYPE` and its like.
@@ -114,14 +126,8 @@ private struct FamilyNames {
     var sample: String
 
     init(_ family: MetricFamily, format: ExpositionFormat) {
-        let suffix =
-            switch family.kind {
-            case .counter: "_total"
-            case .info: "_info"
-            case .gauge, .histogram: ""
-            }
-        base = family.name.hasSuffix(suffix) ? String(family.name.dropLast(suffix.count)) : family.name
-        sample = base + suffix
+        base = MetricFamily.baseName(family.name, family.kind)
+        sample = base + family.kind.suffix
         described = format == .openMetrics100 ? base : sample
     }
 }

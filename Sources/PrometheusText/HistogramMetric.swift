@@ -15,7 +15,7 @@ package final class HistogramCell: Sendable {
         state.withLock { histogram in
             guard let bucket = histogram.bucket(of: value) else { return }
             histogram.counts[bucket] &+= 1
-            histogram.sum += value
+            histogram.sum = (histogram.sum ?? 0) + value
         }
     }
 

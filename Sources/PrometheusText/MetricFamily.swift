@@ -51,9 +51,10 @@ package struct MetricFamily: Equatable, Sendable {
         package var bounds: [Double]
         /// One count a bound and a last one for what lies above them all; not cumulative.
         package var counts: [Int64]
-        package var sum: Double
+        /// `nil` when it is not known.
+        package var sum: Double?
 
-        package init(bounds: [Double], counts: [Int64], sum: Double) {
+        package init(bounds: [Double], counts: [Int64], sum: Double?) {
             precondition(counts.count == bounds.count + 1)
             self.bounds = bounds
             self.counts = counts
@@ -74,6 +75,53 @@ package struct MetricFamily: Equatable, Sendable {
             self.spanID = spanID
             self.value = value
             self.timeUnixNano = timeUnixNano
+        }
+    }
+}
+
+extension MetricFamily {
+    /// The family without its samples.
+    package var declaration: MetricFamily {
+        MetricFamily(name: name, help: help, kind: kind, unit: unit)
+    }
+
+    /// The family with samples.
+    package func with(_ samples: [Sample]) -> MetricFamily {
+        var family = self
+        family.samples = samples
+        return family
+    }
+
+    /// The name without the suffix that the kind demands; it ends in the unit.
+    static func baseName(_ name: String, _ kind: Kind) -> String {
+        name.hasSuffix(kind.suffix) ? String(name.dropLast(kind.suffix.count)) : name
+    }
+
+    /// Every name that a family of this name and kind takes for itself in one of the formats: its own, its samples', and those that
+    /// OpenMetrics keeps for them. Two families that share one cannot stand in one exposition.
+    package static func claimedNames(_ name: String, _ kind: Kind) -> [String] {
+        let base = baseName(name, kind)
+        return [base] + kind.suffixes.map { base + $0 }
+    }
+}
+
+extension MetricFamily.Kind {
+    /// What the family's name ends in.
+    var suffix: String {
+        switch self {
+        case .counter: "_total"
+        case .info: "_info"
+        case .gauge, .histogram: ""
+        }
+    }
+
+    /// What OpenMetrics lets samples add to the family's name.
+    fileprivate var suffixes: [String] {
+        switch self {
+        case .counter: ["_total", "_created"]
+        case .gauge: []
+        case .histogram: ["_bucket", "_count", "_sum", "_created"]
+        case .info: ["_info"]
         }
     }
 }

@@ -10,8 +10,14 @@
 package enum ProcessMetrics {
     /// The families that can be told here, now; what the system does not give, or does not limit, is left out.
     package static func families() -> [MetricFamily] {
-        let usage = ProcessUsage.current()
-        return [
+        every(ProcessUsage.current()).filter { !$0.samples.isEmpty }
+    }
+
+    /// Every family that `families()` may give, without samples.
+    package static var declaredFamilies: [MetricFamily] { every(ProcessUsage()).map(\.declaration) }
+
+    private static func every(_ usage: ProcessUsage) -> [MetricFamily] {
+        [
             counter("process_cpu_seconds_total", "User and system time spent, in seconds.", .seconds, cpuSeconds()),
             gauge("process_open_fds", "Open file descriptors.", nil, usage.openFileDescriptors.map(Double.init)),
             gauge("process_max_fds", "Most file descriptors that may be open.", nil, limit(openFilesResource)),
@@ -28,15 +34,15 @@ package enum ProcessMetrics {
                 "process_start_time_seconds", "When the process started, in seconds since 1970.", .seconds,
                 usage.startTimeSeconds),
             gauge("process_threads", "Threads of the process.", nil, usage.threads.map(Double.init)),
-        ].compactMap { $0 }
+        ]
     }
 
-    private static func counter(_ name: String, _ help: String, _ unit: MetricFamily.Unit?, _ value: Double?) -> MetricFamily? {
-        value.map { MetricFamily(name: name, help: help, kind: .counter, unit: unit, samples: [.init(value: .double($0))]) }
+    private static func counter(_ name: String, _ help: String, _ unit: MetricFamily.Unit?, _ value: Double?) -> MetricFamily {
+        MetricFamily(name: name, help: help, kind: .counter, unit: unit, samples: value.map { [.init(value: .double($0))] } ?? [])
     }
 
-    private static func gauge(_ name: String, _ help: String, _ unit: MetricFamily.Unit?, _ value: Double?) -> MetricFamily? {
-        value.map { MetricFamily(name: name, help: help, kind: .gauge, unit: unit, samples: [.init(value: .double($0))]) }
+    private static func gauge(_ name: String, _ help: String, _ unit: MetricFamily.Unit?, _ value: Double?) -> MetricFamily {
+        MetricFamily(name: name, help: help, kind: .gauge, unit: unit, samples: value.map { [.init(value: .double($0))] } ?? [])
     }
 
     private static func cpuSeconds() -> Double? {

@@ -1,6 +1,7 @@
+package import SpanStore
 package import TelemetryModel
 
-/// A span of time, nanoseconds since 1970; the end is outside.
+/// A span of time, nanoseconds since 1970; the end is outside, but for `Int64.max`, which is no end at all.
 package struct TimeWindow: Equatable, Sendable {
     package var from: Int64
     package var to: Int64
@@ -10,27 +11,27 @@ package struct TimeWindow: Equatable, Sendable {
         self.to = to
     }
 
-    package var values: [QueryValue] { [.integer(from), .integer(to)] }
+    /// The last time in it.
+    package var last: Int64 { to == .max ? .max : to.subtractingSaturated(1) }
+
+    package var nanoseconds: Int64 { max(0, to.subtractingSaturated(from)) }
+
+    /// Its first and its last time, for `>= ?1 AND <= ?2`.
+    package var values: [QueryValue] { [.integer(from), .integer(last)] }
 }
 
-/// Lists over a span of time, written as JSON arrays.
+/// Lists over a span of time, written as JSON arrays. What a list leaves out is noted (`QueryReader.truncations`).
 package enum Boards {
     /// Rows of one list.
     package static let rowsMax = 1000
     /// Edges of breakers in one answer.
     package static let transitionsMax = 20_000
+    private static let valuesMax = 200
+    private static let timeoutsMax = 5000
+    private static let sessionSpansMax = 2000
+    private static let evalsMax = 5000
 
-    private static let inWindow = "start_time_unix_nano >= ?1 AND start_time_unix_nano < ?2"
-
-    /// A service each: spans, traces' roots, first and last time, names that a filter offers.
-    package static func writeServices(_ window: TimeWindow, _ reader: QueryReader, into json: inout JSONWriter) throws {
-        try reader.write(
-            """
-            SELECT service_name, count(*) AS span_count, sum(status_code = 2) AS error_count,
-                min(start_time_unix_nano) AS first_time_unix_nano, max(start_time_unix_nano) AS last_time_unix_nano
-            FROM spans WHERE \(inWindow) GROUP BY service_name ORDER BY service_name LIMIT \(rowsMax)
-            """, window.values, into: &json)
-    }
+    private static let inWindow = "start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2"
 
     /// The distinct values of a column, most frequent first.
     package static func writeValues(
@@ -42,47 +43,28 @@ package enum Boards {
         try reader.write(
             """
             SELECT \(column) AS value, count(*) AS span_count FROM spans WHERE \(inWindow) AND \(column) IS NOT NULL
-            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 200
-            """, window.values, into: &json)
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT \(valuesMax + 1)
+            """, window.values, rowsMax: valuesMax, of: "values", into: &json)
     }
 
     /// Columns whose values a filter offers.
     package static let filterColumns = ["service_name", "workflow_name", "tool_name", "model", "name", "stage", "operation"]
 
-    /// A tool and stage of a service each, as in the view `tools`, in a span of time; parameters as `toolValues` gives them.
-    package static let tools = """
-        SELECT service_name, coalesce(tool_name, stage) AS tool_name, stage, count(*) AS calls, sum(outcome = 'ok') AS ok,
-            sum(outcome = 'error') AS errors, sum(outcome = 'timeout') AS timeouts, sum(outcome = 'rejected') AS rejected,
-            percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 50) AS p50_ns,
-            percentile(CASE WHEN outcome <> 'rejected' THEN duration_ns END, 95) AS p95_ns,
-            max(CASE WHEN outcome <> 'rejected' THEN duration_ns END) AS max_ns,
-            max(end_time_unix_nano) AS last_time_unix_nano
-        FROM spans WHERE \(inWindow) AND outcome IS NOT NULL AND (?3 IS NULL OR service_name = ?3)
-        GROUP BY service_name, coalesce(tool_name, stage), stage ORDER BY timeouts DESC, calls DESC, 1, 2 LIMIT \(rowsMax)
-        """
-
-    package static func toolValues(_ window: TimeWindow, service: String?) -> [QueryValue] {
-        window.values + [service.map(QueryValue.text) ?? .null]
-    }
-
-    package static func writeTools(
-        _ window: TimeWindow, service: String?, _ reader: QueryReader, into json: inout JSONWriter
-    ) throws {
-        try reader.write(tools, toolValues(window, service: service), into: &json)
-    }
-
-    /// A workflow of a service each: the runs that began in a span of time, by their roots.
-    package static func writeWorkflows(
-        _ window: TimeWindow, service: String?, _ reader: QueryReader, into json: inout JSONWriter
+    /// The loop contract (docs/metrics.md 2.14), a process each, as in the view `contract`, over the spans that began in a span of time.
+    package static func writeContract(
+        _ window: TimeWindow, service: String?, _ limits: ContractQuery.Limits, _ reader: QueryReader, into json: inout JSONWriter
     ) throws {
         try reader.write(
             """
-            SELECT service_name, workflow_name, count(*) AS runs, sum(status_code = 2) AS failed_runs,
-                percentile(duration_ns, 50) AS p50_ns, percentile(duration_ns, 95) AS p95_ns, max(duration_ns) AS max_ns
-            FROM spans WHERE \(inWindow) AND parent_span_id IS NULL AND workflow_name IS NOT NULL
-                AND (?3 IS NULL OR service_name = ?3)
-            GROUP BY service_name, workflow_name ORDER BY 1, 2 LIMIT \(rowsMax)
-            """, window.values + [service.map(QueryValue.text) ?? .null], into: &json)
+            SELECT * FROM (\(ContractQuery.sql(where: inWindow, limits: limits))) WHERE ?3 IS NULL OR service_name = ?3
+            LIMIT \(rowsMax + 1)
+            """, window.values + [service.map(QueryValue.text) ?? .null], rowsMax: rowsMax, of: "processes", into: &json)
+    }
+
+    /// Breakers are kept by service: of a project that is a service, its own. NULL is every service.
+    private static func service(_ reader: QueryReader) -> QueryValue {
+        guard let scope = reader.reader.scope, scope.isService else { return .null }
+        return .text(scope.name)
     }
 
     /// Edges of breakers in a span of time, in the order of their times.
@@ -90,9 +72,9 @@ package enum Boards {
         try reader.write(
             """
             SELECT time_unix_nano, service_name, scope, tool_name, machine, from_state, to_state, trace_id, span_id
-            FROM main.breaker_transition WHERE time_unix_nano >= ?1 AND time_unix_nano < ?2
-            ORDER BY time_unix_nano, id LIMIT \(transitionsMax)
-            """, window.values, into: &json)
+            FROM main.breaker_transition WHERE time_unix_nano >= ?1 AND time_unix_nano <= ?2 AND (?3 IS NULL OR service_name = ?3)
+            ORDER BY time_unix_nano, id LIMIT \(transitionsMax + 1)
+            """, window.values + [service(reader)], rowsMax: transitionsMax, of: "transitions", into: &json)
     }
 
     /// The last edge of each breaker before a span of time: its state when the span begins.
@@ -100,9 +82,9 @@ package enum Boards {
         try reader.write(
             """
             SELECT service_name, scope, tool_name, machine, to_state AS state, max(time_unix_nano) AS time_unix_nano
-            FROM main.breaker_transition WHERE time_unix_nano < ?1
-            GROUP BY service_name, scope, tool_name, machine ORDER BY 1, 3, 2, 4 LIMIT \(rowsMax)
-            """, [.integer(window.from)], into: &json)
+            FROM main.breaker_transition WHERE time_unix_nano < ?1 AND (?2 IS NULL OR service_name = ?2)
+            GROUP BY service_name, scope, tool_name, machine ORDER BY 1, 3, 2, 4 LIMIT \(rowsMax + 1)
+            """, [.integer(window.from), service(reader)], rowsMax: rowsMax, of: "states before", into: &json)
     }
 
     /// Timed-out calls in a span of time, for the marks on the board.
@@ -111,27 +93,8 @@ package enum Boards {
             """
             SELECT end_time_unix_nano AS time_unix_nano, service_name, coalesce(tool_name, stage) AS tool_name,
                 timeout_reason AS reason, duration_ns, trace_id, span_id
-            FROM spans WHERE outcome = 'timeout' AND \(inWindow) ORDER BY 1 LIMIT 5000
-            """, window.values, into: &json)
-    }
-
-    /// Conversations, newest first, behind `after`.
-    package static func writeSessions(
-        _ window: TimeWindow, after: (lastUnixNano: Int64, id: String)?, limit: Int, _ reader: QueryReader,
-        into json: inout JSONWriter
-    ) throws {
-        try reader.write(
-            """
-            SELECT session_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time_unix_nano) AS end_time_unix_nano,
-                count(DISTINCT trace_id) AS trace_count, count(*) AS span_count, sum(status_code = 2) AS error_count,
-                sum(outcome = 'timeout') AS timeout_count, max(service_name) AS service_name
-            FROM spans WHERE session_id IS NOT NULL AND \(inWindow) GROUP BY session_id
-            HAVING ?3 IS NULL OR (max(end_time_unix_nano), session_id) < (?3, ?4)
-            ORDER BY max(end_time_unix_nano) DESC, session_id DESC LIMIT ?5
-            """,
-            window.values + [
-                after.map { .integer($0.lastUnixNano) } ?? .null, after.map { .text($0.id) } ?? .null, .integer(Int64(limit)),
-            ], into: &json)
+            FROM spans WHERE outcome = 'timeout' AND \(inWindow) ORDER BY 1 LIMIT \(timeoutsMax + 1)
+            """, window.values, rowsMax: timeoutsMax, of: "timeouts", into: &json)
     }
 
     /// The spans of a conversation that hold what was said: model calls, tools and roots, with attributes and events.
@@ -144,9 +107,11 @@ package enum Boards {
             SELECT trace_id, \(TraceReading.columns), attributes, events FROM spans
             WHERE trace_id IN (SELECT DISTINCT trace_id FROM spans WHERE session_id = ?1)
                 AND (parent_span_id IS NULL OR stage = 'llm' OR tool_name IS NOT NULL)
-            ORDER BY start_time_unix_nano, span_id LIMIT 2001
-            """, [.text(id)], json: ["attributes", "events"], rowsMax: 2000, into: &json)
+            ORDER BY start_time_unix_nano, rowid LIMIT \(sessionSpansMax + 1)
+            """, [.text(id)], json: ["attributes", "events"], rowsMax: sessionSpansMax, of: "spans", into: &json)
         guard count > 0 else { throw QueryError.notFound("no span of session '\(id)' is stored") }
+        json.raw(",\"truncated\":")
+        json.bool(!reader.truncations.isEmpty)
         json.raw("}")
     }
 
@@ -154,23 +119,19 @@ package enum Boards {
     package static func writeEvals(name: String?, _ reader: QueryReader, into json: inout JSONWriter) throws {
         try reader.write(
             """
-            WITH judged AS MATERIALIZED (SELECT * FROM span_evals WHERE ?1 IS NULL OR name = ?1 LIMIT 5000),
+            WITH judged AS MATERIALIZED (SELECT * FROM span_evals WHERE ?1 IS NULL OR name = ?1 LIMIT \(evalsMax + 1)),
             counted AS MATERIALIZED (
-                SELECT trace_id, sum(tokens) AS tokens, sum((
-                    SELECT (max(0, coalesce(input_tokens, 0) - coalesce(cached_tokens, 0)) * price.input
-                        + coalesce(cached_tokens, 0) * price.cache_read + coalesce(output_tokens, 0) * price.output) / 1e6
-                    FROM main.model_price AS price
-                    WHERE price.model = token_spans.model
-                        AND price.effective_from_unix_nano <= token_spans.end_time_unix_nano
-                    ORDER BY price.effective_from_unix_nano DESC LIMIT 1)) AS dollars
-                FROM token_spans WHERE trace_id IN (SELECT trace_id FROM judged) GROUP BY trace_id)
-            SELECT judged.*, counted.tokens, counted.dollars
+                SELECT trace_id, \(SpendingSQL.sums) FROM (
+                    SELECT trace_id, \(SpendingSQL.ofRow("spans")) FROM spans
+                    WHERE counts_tokens = 1 AND trace_id IN (SELECT trace_id FROM judged))
+                GROUP BY trace_id)
+            SELECT judged.*, counted.tokens, counted.dollars, counted.unpriced_tokens
             FROM judged LEFT JOIN counted ON counted.trace_id = judged.trace_id
-            """, [name.map(QueryValue.text) ?? .null], into: &json)
+            """, [name.map(QueryValue.text) ?? .null], rowsMax: evalsMax, of: "evals", into: &json)
     }
 
     /// Tokens and dollars by model, as in the view `costs`.
     package static func writeCosts(_ reader: QueryReader, into json: inout JSONWriter) throws {
-        try reader.write("SELECT * FROM costs LIMIT \(rowsMax)", into: &json)
+        try reader.write("SELECT * FROM costs LIMIT \(rowsMax + 1)", rowsMax: rowsMax, of: "costs", into: &json)
     }
 }

@@ -4,6 +4,9 @@ package import TelemetryModel
 /// Where a list of log records goes on: behind so many records of that time. Merging keeps the order of records, but not their row ids.
 /// As text, `<nanoseconds>-<count>`.
 package struct LogCursor: Equatable, Sendable {
+    /// More records of one time than a store holds.
+    private static let countMax = 1 << 40
+
     package var timeUnixNano: Int64
     /// Records of that time that were given already.
     package var count: Int
@@ -17,7 +20,9 @@ package struct LogCursor: Equatable, Sendable {
 
     package init?(text: String) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let time = Int64(parts[0]), let count = Int(parts[1]), count >= 0 else { return nil }
+        guard parts.count == 2, let time = Int64(parts[0]), let count = Int(parts[1]),
+            (0...Self.countMax).contains(count)
+        else { return nil }
         self.init(timeUnixNano: time, count: count)
     }
 }
@@ -108,7 +113,7 @@ package struct LogSearch: Sendable {
             let name = row.columnName(index)
             json.key(name, isFirst: &isFirst)
             switch QueryReader.value(row, index) {
-            case .text(let text) where name == "attributes": json.raw(text)
+            case .text(let text) where name == "attributes": json.exact(text)
             case .integer(let integer) where name.hasSuffix("_unix_nano"): json.string("\(integer)")
             case let value: value.write(into: &json)
             }

@@ -1,4 +1,5 @@
 import SQLite
+import TelemetryModel
 
 /// What one stretch of time held.
 package struct OverviewBucket: Equatable, Sendable {
@@ -26,8 +27,8 @@ package struct OverviewBucket: Equatable, Sendable {
         rejected += other.rejected
         failedRuns += other.failedRuns
         runDurations += other.runDurations
-        tokens += other.tokens
-        unpricedTokens += other.unpricedTokens
+        tokens = tokens.addingSaturated(other.tokens)
+        unpricedTokens = unpricedTokens.addingSaturated(other.unpricedTokens)
         dollars += other.dollars
     }
 

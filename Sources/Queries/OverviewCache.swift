@@ -1,5 +1,7 @@
 import SQLite
+import SpanStore
 import Synchronization
+import TelemetryModel
 
 /// Buckets of the overview, kept until spans come that belong to them: the store may hold millions of spans, and a page asks again
 /// every few seconds.
@@ -32,9 +34,9 @@ package final class OverviewCache: Sendable {
         _ window: TimeWindow, step: Int64, service: String?, _ reader: QueryReader
     ) throws -> [Int64: OverviewBucket] {
         let first = window.from / step
-        let last = max(first, (window.to - 1) / step)
+        let last = max(first, window.last / step)
         let reading = OverviewReading(stepNanoseconds: step, service: service)
-        if service != nil { return try reading.read(first, last, reader) }
+        if service != nil || reader.reader.scope != nil { return try reading.read(first, last, reader) }
         let generation = try forgetChanged(reader)
         let known = state.withLock { $0.buckets[step] ?? [:] }
         var found: [Int64: OverviewBucket] = [:]
@@ -77,8 +79,9 @@ package final class OverviewCache: Sendable {
             if !changed.isEmpty { state.generation += 1 }
             for (step, buckets) in state.buckets where !changed.isEmpty {
                 state.buckets[step] = buckets.filter { number, _ in
-                    let start = number * step
-                    return !changed.contains { $0.start < start + step && $0.end >= start }
+                    let start = number.multipliedSaturated(by: step)
+                    let end = start.addingSaturated(step - 1)
+                    return !changed.contains { $0.start <= end && $0.end >= start }
                 }
             }
             return state.generation

@@ -4,26 +4,21 @@ import TelemetryModel
 
 /// Reads buckets of one width from the store, over columns and not by rows of SQL: a page looks at millions of spans.
 struct OverviewReading {
-    /// A child's tokens are looked for this long after its parent's start: longer calls than an hour are counted with their children.
-    private static let childrenWithin: Int64 = 3_600_000_000_000
-
     let stepNanoseconds: Int64
     let service: String?
 
     /// The buckets from `first` up to `last`, which is in; buckets without spans are left out.
     func read(_ first: Int64, _ last: Int64, _ reader: QueryReader) throws -> [Int64: OverviewBucket] {
         var buckets: [Int64: OverviewBucket] = [:]
-        let from = first &* stepNanoseconds
-        let (end, overflow) = (last + 1).multipliedReportingOverflow(by: stepNanoseconds)
-        let to = overflow ? Int64.max : end
+        let from = first.multipliedSaturated(by: stepNanoseconds)
+        let to = last.addingSaturated(1).multipliedSaturated(by: stepNanoseconds)
         try reader.pass(SpanPass.Bounds(.start, from: from, until: to, condition: condition)) { segment throws(SQLiteError) in
             try count(segment, in: &buckets)
         }
         guard !buckets.isEmpty else { return buckets }
         let book = try reader.prices()
-        let later = min(to, Int64.max - Self.childrenWithin) + Self.childrenWithin
-        try reader.passTokenCalls(SpanPass.Bounds(.start, from: from, until: later, condition: condition)) {
-            segment throws(SQLiteError) in try addTokens(segment, before: to, book, to: &buckets)
+        try reader.passTokenCalls(SpanPass.Bounds(.start, from: from, until: to, condition: condition)) {
+            segment throws(SQLiteError) in try addTokens(segment, book, to: &buckets)
         }
         return buckets
     }
@@ -60,20 +55,18 @@ struct OverviewReading {
     }
 
     private func addTokens(
-        _ segment: PassedSegment, before to: Int64, _ book: PriceBook, to buckets: inout [Int64: OverviewBucket]
+        _ segment: PassedSegment, _ book: PriceBook, to buckets: inout [Int64: OverviewBucket]
     ) throws(SQLiteError) {
         let start = try segment.integers("start_time_unix_nano")
         let end = try segment.integers("end_time_unix_nano")
         let model = try segment.texts("model")
         let tokens = try segment.integers("tokens")
-        let input = try segment.integers("input_tokens")
-        let cached = try segment.integers("cached_tokens")
-        let output = try segment.integers("output_tokens")
+        let columns = try PassedTokens(segment)
         let prices = model.texts.map { book.prices(of: $0) }
         var places = BucketPlaces()
         var counted: [OverviewBucket] = []
         segment.forEachRow { row in
-            guard let time = start[row], time < to, let count = tokens[row] else { return }
+            guard let time = start[row], let count = tokens[row] else { return }
             let place = places.place(time / stepNanoseconds)
             if place == counted.count { counted.append(OverviewBucket()) }
             counted[place].tokens = TokenCounts.sum(counted[place].tokens, count)
@@ -82,12 +75,7 @@ struct OverviewReading {
                 counted[place].unpricedTokens = TokenCounts.sum(counted[place].unpricedTokens, count)
                 return
             }
-            var counts = TokenCounts()
-            counts.cacheRead = cached[row] ?? 0
-            // Columns of tokens are not negative.
-            counts.input = max(0, (input[row] ?? 0) &- counts.cacheRead)
-            counts.output = output[row] ?? 0
-            counted[place].dollars += counts.dollars(at: price)
+            counted[place].dollars += columns.counts(row).dollars(at: price)
         }
         for (number, bucket) in zip(places.numbers, counted) { buckets[number, default: OverviewBucket()].merge(bucket) }
     }

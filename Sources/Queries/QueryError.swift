@@ -10,6 +10,8 @@ package enum QueryError: Error, Sendable {
     case tooLong(seconds: Double)
     /// The answer is larger than it may be.
     case tooLarge(String)
+    /// It asks for what its token may not read.
+    case forbidden(String)
     /// As many questions wait as may wait.
     case busy
     case store(StoreError)
@@ -18,14 +20,14 @@ package enum QueryError: Error, Sendable {
         switch self {
         case .busy: true
         case .store(let error): error.isRetryable
-        case .invalid, .notFound, .tooLong, .tooLarge: false
+        case .invalid, .notFound, .tooLong, .tooLarge, .forbidden: false
         }
     }
 
     /// What happened and what to do next.
     package var message: String {
         switch self {
-        case .invalid(let what), .notFound(let what), .tooLarge(let what): what
+        case .invalid(let what), .notFound(let what), .tooLarge(let what), .forbidden(let what): what
         case .tooLong(let seconds):
             "the query ran longer than \(seconds) s; narrow it, above all by start_time_unix_nano or trace_id"
         case .busy: "too many queries wait already; try again in a moment"

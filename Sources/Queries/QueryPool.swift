@@ -22,20 +22,29 @@ package final class QueryPool: Sendable {
     private final class Worker: @unchecked Sendable {
         let queue: DispatchQueue
         private let folder: StoreFolder
+        private let turns: ReadingTurns
+        private let calls: CallsOfSegments
         private var reader: QueryReader?
 
-        init(_ number: Int, _ folder: StoreFolder) {
+        init(_ number: Int, _ folder: StoreFolder, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
             queue = DispatchQueue(label: "fusebox.query.\(number)", qos: .utility)
             self.folder = folder
+            self.turns = turns
+            self.calls = calls
         }
 
-        func answer<Value>(_ limit: Duration, _ body: (QueryReader) throws -> Value) -> Result<Value, QueryError> {
+        func answer<Value>(
+            _ limit: Duration, _ scope: ProjectScope?, _ body: (QueryReader) throws -> Value
+        ) -> Result<Value, QueryError> {
             do {
-                let open = try reader ?? QueryReader(folder: folder)
-                reader = open
-                open.begin(limit: limit)
-                defer { open.end() }
-                return .success(try body(open))
+                return .success(
+                    try turns.whileReading {
+                        let open = try reader ?? QueryReader(folder: folder, calls: calls)
+                        reader = open
+                        open.begin(limit: limit, scope: scope)
+                        defer { open.end() }
+                        return try body(open)
+                    })
             } catch {
                 let problem = QueryPool.queryError(error)
                 // A connection that failed for reasons of its own is made anew.
@@ -45,53 +54,76 @@ package final class QueryPool: Sendable {
         }
     }
 
-    private let workers: [Worker]
-    private let limits: Limits
-    private let state: Mutex<State>
+    /// What all pools over the same threads share.
+    private final class Threads: Sendable {
+        let workers: [Worker]
+        let limits: Limits
+        let state: Mutex<State>
 
-    package init(folder: StoreFolder, limits: Limits = Limits()) {
-        self.limits = limits
-        workers = (0..<limits.readers).map { Worker($0, folder) }
-        state = Mutex(State(idle: Array(0..<limits.readers)))
+        init(_ folder: StoreFolder, _ limits: Limits, _ turns: ReadingTurns) {
+            self.limits = limits
+            let calls = CallsOfSegments()
+            workers = (0..<limits.readers).map { Worker($0, folder, turns, calls) }
+            state = Mutex(State(idle: Array(0..<limits.readers)))
+        }
+
+        func admit(_ work: @escaping @Sendable (Int) -> Void) -> Bool {
+            let free: Int? = state.withLock { state in
+                if let idle = state.idle.popLast() { return idle }
+                guard state.waiting.count < limits.waiting else { return -1 }
+                state.waiting.append(work)
+                return nil
+            }
+            guard let free else { return true }
+            guard free >= 0 else { return false }
+            work(free)
+            return true
+        }
+
+        func release(_ number: Int) {
+            let next: (@Sendable (Int) -> Void)? = state.withLock { state in
+                guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
+                state.idle.append(number)
+                return nil
+            }
+            next?(number)
+        }
     }
+
+    private let threads: Threads
+    /// The only project that questions are about; `nil` for all.
+    package let scope: ProjectScope?
+
+    /// - Parameter turns: those of the process that owns the data file, if it is this one.
+    package init(folder: StoreFolder, limits: Limits = Limits(), turns: ReadingTurns = ReadingTurns()) {
+        threads = Threads(folder, limits, turns)
+        scope = nil
+    }
+
+    private init(_ threads: Threads, _ scope: ProjectScope) {
+        self.threads = threads
+        self.scope = scope
+    }
+
+    /// The same threads, for questions about one project.
+    package func scoped(to scope: ProjectScope) -> QueryPool { QueryPool(threads, scope) }
 
     /// Runs `body` on one of the threads and gives its answer; statements that still run after `limit` are ended.
     package func run<Value: Sendable>(
         limit: Duration, _ body: @escaping @Sendable (QueryReader) throws -> Value
     ) async throws(QueryError) -> Value {
         let result: Result<Value, QueryError> = await withCheckedContinuation { continuation in
-            let work: @Sendable (Int) -> Void = { [self] number in
-                workers[number].queue.async {
-                    let answer = self.workers[number].answer(limit, body)
-                    self.release(number)
+            let (threads, scope) = (threads, scope)
+            let work: @Sendable (Int) -> Void = { number in
+                threads.workers[number].queue.async {
+                    let answer = threads.workers[number].answer(limit, scope, body)
+                    threads.release(number)
                     continuation.resume(returning: answer)
                 }
             }
-            if !admit(work) { continuation.resume(returning: .failure(.busy)) }
+            if !threads.admit(work) { continuation.resume(returning: .failure(.busy)) }
         }
         return try result.get()
-    }
-
-    private func admit(_ work: @escaping @Sendable (Int) -> Void) -> Bool {
-        let free: Int? = state.withLock { state in
-            if let idle = state.idle.popLast() { return idle }
-            guard state.waiting.count < limits.waiting else { return -1 }
-            state.waiting.append(work)
-            return nil
-        }
-        guard let free else { return true }
-        guard free >= 0 else { return false }
-        work(free)
-        return true
-    }
-
-    private func release(_ number: Int) {
-        let next: (@Sendable (Int) -> Void)? = state.withLock { state in
-            guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
-            state.idle.append(number)
-            return nil
-        }
-        next?(number)
     }
 
     private static func queryError(_ error: any Error) -> QueryError {

@@ -7,25 +7,43 @@ package import TelemetryModel
 package final class QueryReader {
     /// Bytes of one answer's text.
     package static let answerBytesMax = 64 << 20
+    /// Bytes of one value that a statement makes: what a question cannot give it need not hold.
+    private static let valueBytesMax: Int32 = 256 << 20
 
     package let reader: SQLReader
     private let watch: StatementWatch
     private var limit = Duration.zero
+    /// What the answer under way leaves out, such as `tools after 1000`: to be told beside it.
+    package private(set) var truncations: [String] = []
 
-    package init(folder: StoreFolder) throws(StoreError) {
-        reader = try SQLReader(folder: folder)
+    package init(folder: StoreFolder, calls: CallsOfSegments = CallsOfSegments()) throws(StoreError) {
+        reader = try SQLReader(folder: folder, calls: calls)
         watch = StatementWatch(reader.connection)
+        do throws(SQLiteError) {
+            try TraceQLFunctions.register(on: reader.connection)
+        } catch {
+            throw .database(error)
+        }
+        sqlite3_limit(reader.connection.handle, SQLITE_LIMIT_LENGTH, Self.valueBytesMax)
     }
 
     /// Starts the clock of one question.
-    package func begin(limit: Duration) {
+    ///
+    /// - Parameter scope: the only project that it is about; `nil` for all.
+    package func begin(limit: Duration, scope: ProjectScope? = nil) {
+        reader.scope = scope
         self.limit = limit
+        truncations = []
         watch.limit(until: ContinuousClock.now + limit)
     }
 
     package func end() {
         watch.limit(until: nil)
+        reader.scope = nil
     }
+
+    /// Notes that an answer ends after so many of something, and that there are more.
+    package func noteTruncated(_ what: String, after count: Int) { truncations.append("\(what) after \(count)") }
 
     /// Runs a statement and calls `body` for each row until it says `false`.
     package func each(
@@ -44,26 +62,47 @@ package final class QueryReader {
 
     /// Goes over the columns of spans; ends at the deadline, as statements do.
     func pass(_ bounds: SpanPass.Bounds, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws {
-        do throws(SQLiteError) {
+        try passing { () throws(SQLiteError) in
             try SpanPass(reader).each(bounds) { segment throws(SQLiteError) in
                 try checkDeadline()
                 try body(segment)
             }
-        } catch {
-            throw translated(error)
+        }
+    }
+
+    /// The same over whole traces.
+    func passTraces(_ bounds: SpanPass.Bounds, _ body: (SpanPass.TracePart) throws(SQLiteError) -> Void) throws {
+        try passing { () throws(SQLiteError) in
+            try SpanPass(reader).eachTracePart(bounds) { part throws(SQLiteError) in
+                try checkDeadline()
+                try body(part)
+            }
         }
     }
 
     /// The same over the model calls whose tokens count.
     func passTokenCalls(_ bounds: SpanPass.Bounds, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws {
-        do throws(SQLiteError) {
-            try TokenCalls.each(SpanPass(reader), bounds) { segment throws(SQLiteError) in
+        try passing { () throws(SQLiteError) in
+            try SpanPass(reader).eachTokenCall(bounds) { segment throws(SQLiteError) in
                 try checkDeadline()
                 try body(segment)
             }
-        } catch {
-            throw translated(error)
         }
+    }
+
+    /// The same over those of some traces.
+    func passTokenCalls(of traces: Set<TraceID>, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws {
+        try passing { () throws(SQLiteError) in
+            try SpanPass(reader).eachTokenCall(of: traces) { segment throws(SQLiteError) in
+                try checkDeadline()
+                try body(segment)
+            }
+        }
+    }
+
+    /// Runs a pass; its end is told as that of a statement.
+    private func passing(_ pass: () throws(SQLiteError) -> Void) throws {
+        do throws(SQLiteError) { try pass() } catch { throw translated(error) }
     }
 
     /// The prices of models.
@@ -102,17 +141,23 @@ package final class QueryReader {
 
     /// Writes the rows as an array of objects by column name. Columns in `json` hold JSON text and are written as it.
     ///
+    /// - Parameters:
+    ///   - rowsMax: rows that are written; a row that the query gives beyond them is noted.
+    ///   - what: what the rows are, for that note.
     /// - Returns: how many rows were written.
     @discardableResult
     package func write(
-        _ sql: String, _ values: [QueryValue] = [], json columns: Set<String> = [], rowsMax: Int = .max,
+        _ sql: String, _ values: [QueryValue] = [], json columns: Set<String> = [], rowsMax: Int = .max, of what: String = "rows",
         into json: inout JSONWriter
     ) throws -> Int {
         var count = 0
         var names: [String] = []
         json.raw("[")
         try each(sql, values) { statement in
-            guard count < rowsMax else { return false }
+            guard count < rowsMax else {
+                noteTruncated(what, after: rowsMax)
+                return false
+            }
             if count == 0 { names = (0..<statement.columnCount).map { statement.columnName($0) } } else { json.raw(",") }
             count += 1
             json.raw("{")
@@ -136,9 +181,32 @@ package final class QueryReader {
         }
     }
 
+    /// Writes an array of objects, and notes that there are more of them than are written.
+    func write(_ rows: some Collection<[(String, QueryValue)]>, rowsMax: Int, of what: String, into json: inout JSONWriter) throws(QueryError) {
+        if rows.count > rowsMax { noteTruncated(what, after: rowsMax) }
+        json.raw("[")
+        for (place, row) in rows.prefix(rowsMax).enumerated() {
+            if place > 0 { json.raw(",") }
+            Self.write(row, into: &json)
+            try checkAnswer(json)
+        }
+        json.raw("]")
+    }
+
+    /// Writes an object as `write` does it of a row.
+    private static func write(_ row: [(String, QueryValue)], into json: inout JSONWriter) {
+        json.raw("{")
+        var isFirst = true
+        for (name, value) in row {
+            json.key(name, isFirst: &isFirst)
+            write(value, name, [], &json)
+        }
+        json.raw("}")
+    }
+
     private static func write(_ value: QueryValue, _ name: String, _ columns: Set<String>, _ json: inout JSONWriter) {
         switch value {
-        case .text(let text) where columns.contains(name): json.raw(text)
+        case .text(let text) where columns.contains(name): json.exact(text)
         case .integer(let integer) where name.hasSuffix("_unix_nano"): json.string("\(integer)")
         default: value.write(into: &json)
         }
@@ -177,6 +245,8 @@ package final class QueryReader {
             return .tooLong(seconds: Double(limit.components.seconds) + Double(limit.components.attoseconds) / 1e18)
         }
         switch error.code {
+        case SQLITE_AUTH where reader.scope?.isLimit == true:
+            return .forbidden("this token may read project '\(reader.scope?.name ?? "")' alone, and that cannot be told of one project: \(error.message)")
         case SQLITE_AUTH, SQLITE_READONLY: return .invalid("\(error.message): queries only read")
         case SQLITE_ERROR, SQLITE_RANGE, SQLITE_MISMATCH, SQLITE_MISUSE, SQLITE_TOOBIG, SQLITE_CONSTRAINT:
             return .invalid(error.message)

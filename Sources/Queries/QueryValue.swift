@@ -13,6 +13,14 @@ package enum QueryValue: Equatable, Sendable {
         return nil
     }
 
+    package var double: Double? {
+        switch self {
+        case .double(let value): value
+        case .integer(let value): Double(value)
+        case .null, .text, .blob: nil
+        }
+    }
+
     package var text: String? {
         if case .text(let value) = self { return value }
         return nil
@@ -41,5 +49,59 @@ extension JSONWriter {
         isFirst = false
         string(name)
         raw(":")
+    }
+}
+
+extension JSONWriter {
+    /// Digits of the longest number that a double holds for certain.
+    private static let exactDigits = 15
+
+    /// JSON text in which integers that a double cannot hold become strings of their digits, as `QueryValue` writes them.
+    package mutating func exact(_ text: String) {
+        var text = text
+        let parts: [Range<Int>] = text.withUTF8 { Self.longIntegers($0) }
+        guard !parts.isEmpty else { return raw(text) }
+        let bytes = Array(text.utf8)
+        var written = 0
+        for part in parts {
+            raw(String(decoding: bytes[written..<part.lowerBound], as: UTF8.self))
+            string(bytes[part])
+            written = part.upperBound
+        }
+        raw(String(decoding: bytes[written...], as: UTF8.self))
+    }
+
+    /// Where integers beyond 2^53 stand outside of strings.
+    private static func longIntegers(_ bytes: UnsafeBufferPointer<UInt8>) -> [Range<Int>] {
+        var found: [Range<Int>] = []
+        var index = 0
+        while index < bytes.count {
+            switch bytes[index] {
+            case UInt8(ascii: "\""):
+                index += 1
+                while index < bytes.count, bytes[index] != UInt8(ascii: "\"") { index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1 }
+                index += 1
+            case UInt8(ascii: "-"), 0x30...0x39:
+                let start = index
+                index += 1
+                var isInteger = true
+                while index < bytes.count, isNumberByte(bytes[index]) {
+                    if !(0x30...0x39).contains(bytes[index]) { isInteger = false }
+                    index += 1
+                }
+                guard isInteger, index - start > exactDigits else { continue }
+                let value = Int64(String(decoding: bytes[start..<index], as: UTF8.self))
+                if value.map({ $0.magnitude > UInt64(QueryValue.exactIntegerMax) }) ?? true { found.append(start..<index) }
+            default: index += 1
+            }
+        }
+        return found
+    }
+
+    private static func isNumberByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E"), UInt8(ascii: "+"), UInt8(ascii: "-"): true
+        default: false
+        }
     }
 }

@@ -21,13 +21,7 @@ package struct SQLAnswer: Sendable {
         _ query: String, parameters: [String: String], limits: Limits, _ reader: QueryReader, into json: inout JSONWriter
     ) throws {
         do {
-            guard let (found, rest) = try reader.reader.connection.prepareNext(query[...]), let statement = found else {
-                throw QueryError.invalid("there is no query in the text")
-            }
-            if let (second, _) = try reader.reader.connection.prepareNext(rest), second != nil {
-                throw QueryError.invalid("one statement at a time; there is another behind the first")
-            }
-            try bind(statement, parameters)
+            let statement = try prepared(query, parameters, reader)
             let names = (0..<statement.columnCount).map { statement.columnName($0) }
             json.raw("{\"columns\":[")
             for (index, name) in names.enumerated() {
@@ -61,13 +55,40 @@ package struct SQLAnswer: Sendable {
         }
     }
 
+    /// Runs the query and calls `body` for each row until it says `false`. Gives the names of the columns.
+    @discardableResult
+    package static func each(
+        _ query: String, parameters: [String: String], _ reader: QueryReader, _ body: ([QueryValue]) throws -> Bool
+    ) throws -> [String] {
+        do {
+            let statement = try prepared(query, parameters, reader)
+            while try statement.step() {
+                guard try body(QueryReader.row(statement)) else { break }
+            }
+            return (0..<statement.columnCount).map { statement.columnName($0) }
+        } catch let error as SQLiteError {
+            throw reader.translated(error)
+        }
+    }
+
+    private static func prepared(_ query: String, _ parameters: [String: String], _ reader: QueryReader) throws -> Statement {
+        guard let (found, rest) = try reader.reader.connection.prepareNext(query[...]), let statement = found else {
+            throw QueryError.invalid("there is no query in the text")
+        }
+        if let (second, _) = try reader.reader.connection.prepareNext(rest), second != nil {
+            throw QueryError.invalid("one statement at a time; there is another behind the first")
+        }
+        try bind(statement, parameters)
+        return statement
+    }
+
     private static func bind(_ statement: Statement, _ parameters: [String: String]) throws {
         do {
             try SQLParameters(parameters).bind(to: statement)
         } catch SQLParameters.Problem.unnamed {
-            throw QueryError.invalid("use named parameters such as :name, and give them as p.name=value")
+            throw QueryError.invalid("use named parameters such as :name, and give their values (p.name=value in the API's URL)")
         } catch SQLParameters.Problem.missing(let name) {
-            throw QueryError.invalid("the query has :\(name); give it as p.\(name)=value")
+            throw QueryError.invalid("the query has :\(name); give its value (p.\(name)=value in the API's URL)")
         }
     }
 }

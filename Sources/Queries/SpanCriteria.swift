@@ -5,6 +5,30 @@ package struct SpanCriteria: Equatable, Sendable {
         case ok
     }
 
+    /// An attribute and the text of its value, or that no span value is that.
+    package struct Attribute: Equatable, Sendable {
+        package var key: String
+        package var value: String
+        /// Whether spans with this value are left out.
+        package var isExcluded = false
+
+        package init(key: String, value: String, isExcluded: Bool = false) {
+            self.key = key
+            self.value = value
+            self.isExcluded = isExcluded
+        }
+
+        /// From `key=value` or `key!=value`.
+        package init?(_ text: String) {
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { return nil }
+            var key = text[..<equals]
+            let isExcluded = key.last == "!"
+            if isExcluded { key.removeLast() }
+            guard !key.isEmpty else { return nil }
+            self.init(key: String(key), value: String(text[text.index(after: equals)...]), isExcluded: isExcluded)
+        }
+    }
+
     /// Conditions on attributes in one question.
     package static let attributesMax = 16
 
@@ -15,13 +39,14 @@ package struct SpanCriteria: Equatable, Sendable {
     package var name: String?
     package var model: String?
     package var session: String?
+    package var user: String?
     package var evalID: String?
     package var stage: String?
     package var outcome: String?
     package var breakerState: String?
     package var status: Status?
     /// Any attribute and the text of its value.
-    package var attributes: [(key: String, value: String)] = []
+    package var attributes: [Attribute] = []
     /// Text somewhere in the span's name, status message or attributes.
     package var text: String?
     /// More conditions as SQL over the columns of `spans`, with their values: other query languages compile to these.
@@ -42,6 +67,7 @@ package struct SpanCriteria: Equatable, Sendable {
         equal("name", name)
         equal("model", model)
         equal("session_id", session)
+        equal("user_id", user)
         equal("eval_id", evalID)
         equal("stage", stage)
         equal("outcome", outcome)
@@ -59,7 +85,9 @@ package struct SpanCriteria: Equatable, Sendable {
         }
         for attribute in attributes {
             parts.append(
-                SQLCondition("CAST(attr(attributes, ?) AS TEXT) = ?", [.text(attribute.key), .text(attribute.value)]))
+                SQLCondition(
+                    "CAST(attr(attributes, ?) AS TEXT) \(attribute.isExcluded ? "IS NOT" : "=") ?",
+                    [.text(attribute.key), .text(attribute.value)]))
         }
         if let text {
             let pattern = QueryValue.text("%\(SQLCondition.escapedPattern(text))%")

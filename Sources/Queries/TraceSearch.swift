@@ -38,12 +38,23 @@ package struct TraceSearch: Sendable {
     /// Of the whole trace, nanoseconds.
     package var durationMinimum: Int64?
     package var durationMaximum: Int64?
+    /// Only traces whose root failed, or did not.
+    package var rootStatus: SpanCriteria.Status?
+    /// Only traces that still run.
+    package var isRunning = false
+    /// Which of so many candidates are meant, where the criteria say only which may be; they are read whole for it.
+    package var acceptance: (@Sendable ([String], QueryReader) throws -> Set<String>)?
     package var after: TraceCursor?
     package var limit = 50
     /// Spans that are looked at before the search stops and says how far it came; a page goes on from there.
     package var scanSpansMax = 4_000_000
 
     package init() {}
+
+    /// Milliseconds as nanoseconds, as `durationMinimum` and `durationMaximum` take them; `nil` outside of 0 to 1e12.
+    package static func nanoseconds(milliseconds: Double) -> Int64? {
+        (0...1e12).contains(milliseconds) ? Int64(milliseconds * 1e6) : nil
+    }
 
     package struct Answer: Sendable {
         package var traces: [TraceSummary] = []
@@ -55,21 +66,26 @@ package struct TraceSearch: Sendable {
 
     package func run(_ reader: QueryReader) throws -> Answer {
         var answer = Answer()
-        var upper = after.map { min(to, $0.matchUnixNano == .max ? .max : $0.matchUnixNano + 1) } ?? to
+        // The last time that is still to be looked at.
+        var last = TimeWindow(to: to).last
+        // Of all pages, so that a span that began behind the cursor is looked at too.
+        let running = try isRunning ? RunningTraces.candidates(from: from, last: last, reader) : nil
+        if let after { last = min(last, after.matchUnixNano) }
         var budget = Self.windowSpans
         var scanned = 0
-        while upper > from, let window = try window(below: upper, spans: budget, reader) {
+        while last >= from, let window = try window(upTo: last, spans: budget, reader) {
             let lower = max(from, window.start)
-            try collect(lower, upper, reader, &answer)
+            try collect(lower, last, running, reader, &answer)
             if answer.traces.count > limit {
                 answer.traces.removeSubrange(limit...)
                 answer.next = answer.traces.last.map { TraceCursor(matchUnixNano: $0.matchUnixNano, traceID: $0.traceID) }
                 return answer
             }
-            upper = lower
+            guard lower > from else { break }
+            last = lower - 1
             scanned += window.spans
-            if scanned >= scanSpansMax, lower > from {
-                answer.next = TraceCursor(matchUnixNano: lower - 1, traceID: "~")
+            if scanned >= scanSpansMax {
+                answer.next = TraceCursor(matchUnixNano: last, traceID: "~")
                 answer.stoppedEarly = true
                 return answer
             }
@@ -78,13 +94,13 @@ package struct TraceSearch: Sendable {
         return answer
     }
 
-    /// The start of a window that ends before `upper` and holds about that many spans; `nil` when nothing is older.
-    private func window(below upper: Int64, spans: Int, _ reader: QueryReader) throws -> (start: Int64, spans: Int)? {
+    /// The start of a window that ends with `last` and holds about that many spans; `nil` when nothing is older.
+    private func window(upTo last: Int64, spans: Int, _ reader: QueryReader) throws -> (start: Int64, spans: Int)? {
         var total = 0
         var start: Int64?
         try reader.each(
-            "SELECT start_min, span_count FROM segment WHERE start_min < ?1 AND start_max >= ?2 ORDER BY start_min DESC",
-            [.integer(upper), .integer(from)]
+            "SELECT start_min, span_count FROM segment WHERE start_min <= ?1 AND start_max >= ?2 ORDER BY start_min DESC",
+            [.integer(last), .integer(from)]
         ) { row in
             start = row.integer(0)
             total += Int(row.integer(1))
@@ -93,18 +109,20 @@ package struct TraceSearch: Sendable {
         return start.map { ($0, total) }
     }
 
-    private func collect(_ lower: Int64, _ upper: Int64, _ reader: QueryReader, _ answer: inout Answer) throws {
+    private func collect(
+        _ lower: Int64, _ last: Int64, _ running: Set<String>?, _ reader: QueryReader, _ answer: inout Answer
+    ) throws {
         let condition = criteria.condition
         var sql =
-            "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano < ?"
+            "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
         if let condition { sql += " AND " + condition.sql }
         sql += " GROUP BY trace_id ORDER BY 2 DESC, 1 DESC"
         var candidates: [String] = []
-        try reader.each(sql, [.integer(lower), .integer(upper)] + (condition?.values ?? [])) { row in
+        try reader.each(sql, [.integer(lower), .integer(last)] + (condition?.values ?? [])) { row in
             let match = row.integer(1)
             let id = row.text(0) ?? ""
             if let after, (match, id) >= (after.matchUnixNano, after.traceID) { return true }
-            candidates.append(id)
+            if running?.contains(id) ?? true { candidates.append(id) }
             return true
         }
         var index = 0
@@ -112,17 +130,20 @@ package struct TraceSearch: Sendable {
             let ids = Array(candidates[index..<min(index + Self.batch, candidates.count)])
             index += ids.count
             let found = try TraceSummary.read(ids, matching: condition, reader)
+            let accepted = try acceptance?(ids, reader)
             for id in ids {
-                guard let trace = found[id], isIn(trace, lower, upper) else { continue }
+                guard let trace = found[id], isIn(trace, lower, last), accepted?.contains(id) ?? true else { continue }
                 answer.traces.append(trace)
             }
         }
     }
 
     /// Whether a trace belongs to the window: one that matched before it is found there.
-    private func isIn(_ trace: TraceSummary, _ lower: Int64, _ upper: Int64) -> Bool {
-        guard trace.matchUnixNano >= lower, trace.matchUnixNano < upper else { return false }
+    private func isIn(_ trace: TraceSummary, _ lower: Int64, _ last: Int64) -> Bool {
+        guard trace.matchUnixNano >= lower, trace.matchUnixNano <= last else { return false }
+        if isRunning, !trace.isRunning { return false }
         if let durationMinimum, trace.durationNanoseconds < durationMinimum { return false }
+        if let rootStatus, (trace.rootStatusCode == 2) != (rootStatus == .error) { return false }
         if let durationMaximum, trace.durationNanoseconds > durationMaximum { return false }
         return true
     }

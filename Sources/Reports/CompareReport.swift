@@ -1,4 +1,5 @@
 import SQLite
+import TelemetryModel
 
 /// Two windows, services, environments or hosts side by side. docs/compare.md has the rules.
 package struct CompareReport {
@@ -89,11 +90,11 @@ package struct CompareReport {
         }
         runs.sort { ($0.end, $0.duration) < ($1.end, $1.duration) }
         guard let start = runs.first?.end else { return Runs(kept: [], warmup: 0, seconds: 0) }
-        let early = runs.prefix { $0.end - start < settings.warmupNanoseconds }.count
+        let early = runs.prefix { $0.end.subtractingSaturated(start) < settings.warmupNanoseconds }.count
         // The warm-up is the first five minutes or the first twenty runs, whichever is over sooner.
         let warmup = min(early, settings.warmupRuns, runs.count)
         let kept = Array(runs.dropFirst(warmup))
-        let seconds = Double((kept.last?.end ?? 0) - (kept.first.map { $0.end - $0.duration } ?? 0)) / 1e9
+        let seconds = Double((kept.last?.end ?? 0).subtractingSaturated(kept.first.map { $0.end.subtractingSaturated($0.duration) } ?? 0)) / 1e9
         return Runs(kept: kept, warmup: warmup, seconds: kept.isEmpty ? 0 : seconds)
     }
 
@@ -176,12 +177,12 @@ package struct CompareReport {
             [.text("name"), .text(first.name), .text(second.name)],
             [.text("runs"), .count(Int64(a.kept.count)), .count(Int64(b.kept.count))],
             [.text("failed runs"), .count(failed[0]), .count(failed[1])],
-            [.text("runs an hour"), Self.rate(a), Self.rate(b)],
+            [.text("runs per hour"), Self.rate(a), Self.rate(b)],
             [.text("tokens"), .count(costA.tokens), .count(costB.tokens)],
             [.text("USD through prices"), .optional(dollars: costA.apiDollars), .optional(dollars: costB.apiDollars)],
             [.text("USD of rent"), .dollars(costA.rentDollars), .dollars(costB.rentDollars)],
             [
-                .text("USD a million tokens"), .optional(dollars: costA.dollarsPerMillionTokens),
+                .text("USD per million tokens"), .optional(dollars: costA.dollarsPerMillionTokens),
                 .optional(dollars: costB.dollarsPerMillionTokens),
             ],
             [.text("GPU minutes idle"), .number(costA.idleGPUMinutes, digits: 3), .number(costB.idleGPUMinutes, digits: 3)],
@@ -198,7 +199,7 @@ package struct CompareReport {
     private func decisions(
         _ comparisons: [Comparison], _ a: Runs, _ b: Runs, _ costA: CostReport.Figures, _ costB: CostReport.Figures
     ) -> ReportSection {
-        var section = ReportSection(key: "decisions", title: "Which for what", columns: ["use", "side", "because"])
+        var section = ReportSection(key: "decisions", title: "Which side to use", columns: ["use", "side", "because"])
         section.rows = [
             [.text("interactive")] + interactive(comparisons, costA, costB),
             [.text("overnight")] + Self.cheaper(costA, costB),
@@ -211,7 +212,7 @@ package struct CompareReport {
         _ comparisons: [Comparison], _ costA: CostReport.Figures, _ costB: CostReport.Figures
     ) -> [ReportValue] {
         guard let p95 = comparisons.last else { return [.none, .text("no runs")] }
-        let milliseconds = ReportValue.milliseconds(Int64(p95.difference.magnitude)).text
+        let milliseconds = ReportValue.milliseconds(Int64(clamping: p95.difference.magnitude)).text
         switch p95.finding {
         case .differs:
             return [.text(p95.difference > 0 ? "A" : "B"), .text("its p95 is \(milliseconds) ms lower")]
@@ -238,9 +239,9 @@ package struct CompareReport {
         guard a.seconds > 0, b.seconds > 0 else { return [.none, .text("no runs on one side")] }
         let left = Double(a.kept.count) / a.seconds * 3600
         let right = Double(b.kept.count) / b.seconds * 3600
-        return [
-            .text(left >= right ? "A" : "B"),
-            .text("\(DecimalText.rounded(max(left, right), digits: 1)) runs an hour against \(DecimalText.rounded(min(left, right), digits: 1))"),
-        ]
+        let (low, high) = (DecimalText.rounded(min(left, right), digits: 1), DecimalText.rounded(max(left, right), digits: 1))
+        // What reads the same is no win.
+        if low == high { return [.text("either"), .text("both ran \(low) runs per hour")] }
+        return [.text(left > right ? "A" : "B"), .text("\(high) runs per hour against \(low)")]
     }
 }

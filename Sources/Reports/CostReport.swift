@@ -30,6 +30,10 @@ package struct CostReport {
         package var unspecifiedTokens: Int64 = 0
         package var calls: Int64 = 0
         package var unpricedModels: [String] = []
+        /// Dollars of the tokens that have a price: what was spent at least when a model has none.
+        package var leastDollars = 0.0
+        /// Models that count by a public list's price and not one of the user's own.
+        package var listPricedModels: [String] = []
         /// Hours of the window in which the server ran.
         package var hours = 0.0
 
@@ -90,48 +94,24 @@ package struct CostReport {
 
     // MARK: Tokens
 
-    /// How far before the window a child's end is looked for: its parent, which repeats its tokens, may end inside.
-    private static let childMarginNanoseconds: Int64 = 3_600_000_000_000
-
-    private func wide(_ window: ReportWindow) -> ReportWindow {
-        var wide = window
-        wide.fromUnixNano = max(0, window.fromUnixNano - Self.childMarginNanoseconds)
-        return wide
-    }
-
     /// Model calls of the window, each token once, with the price that held at their end: the law of the view `costs`, for a
-    /// window. Columns: service_name, workflow_name, model, is_bare, tokens, fresh, cache_read, cache_write, produced, price_*.
+    /// window. The expression `priced` has the columns trace_id, service_name, workflow_name, model, tokens, input, cache_read, cache_write,
+    /// output, unspecified, price_model and dollars.
     func pricedCallsSQL(_ window: ReportWindow) throws(ReportReader.Failure) -> String {
+        let counts = "tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens"
+        let types = ["input", "cache_read", "cache_write", "output", "unspecified"].map { "token_count('\($0)', \(counts)) AS \($0)" }
         return """
-            WITH counted AS MATERIALIZED (
-                SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, end_time_unix_nano, tokens, input_tokens,
-                    output_tokens, cached_tokens,
-                    CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
-                FROM spans WHERE tokens IS NOT NULL AND coalesce(operation, '') NOT IN
-                        ('invoke_agent', 'invoke_workflow', 'create_agent', 'chain', 'task', 'execute_task')
-                    AND \(try reader.spansCondition(wide(window)))
-            ),
-            leaf AS (
-                SELECT * FROM counted AS outer_span WHERE end_time_unix_nano >= \(window.fromUnixNano) AND NOT EXISTS (
-                    SELECT 1 FROM counted AS inner_span
-                    WHERE inner_span.trace_id = outer_span.trace_id AND inner_span.parent_span_id = outer_span.span_id)
-            ),
-            typed AS (
-                SELECT trace_id, service_name, workflow_name, model, end_time_unix_nano, tokens,
-                    input_tokens IS NULL AND output_tokens IS NULL AS is_bare,
-                    max(0, coalesce(input_tokens, 0) - coalesce(cached_tokens, 0) - coalesce(cache_write_tokens, 0)) AS fresh,
-                    coalesce(cached_tokens, 0) AS cache_read, coalesce(cache_write_tokens, 0) AS cache_write,
-                    coalesce(output_tokens, 0) AS produced
-                FROM leaf
+            WITH call AS (
+                SELECT trace_id, service_name, call_workflow AS workflow_name, model, end_time_unix_nano, \(counts)
+                FROM spans WHERE counts_tokens = 1 AND tokens IS NOT NULL AND \(try reader.spansCondition(window))
             ),
             priced AS (
-                SELECT typed.*, prices.model AS price_model, prices.kind AS price_kind,
-                    CASE WHEN is_bare THEN typed.tokens * prices.output ELSE fresh * prices.input
-                        + typed.cache_read * prices.cache_read + typed.cache_write * prices.cache_write
-                        + produced * prices.output END / 1e6 AS dollars
-                FROM typed LEFT JOIN prices ON prices.model = typed.model
-                    AND prices.effective_from_unix_nano <= typed.end_time_unix_nano
-                    AND typed.end_time_unix_nano < prices.effective_until_unix_nano
+                SELECT trace_id, service_name, workflow_name, call.model, tokens, \(types.joined(separator: ", ")),
+                    prices.model AS price_model,
+                    token_dollars(\(counts), prices.input, prices.cache_read, prices.cache_write, prices.output) AS dollars
+                FROM call LEFT JOIN prices ON prices.model = call.model
+                    AND prices.effective_from_unix_nano <= call.end_time_unix_nano
+                    AND call.end_time_unix_nano < prices.effective_until_unix_nano
             )
             """
     }
@@ -145,21 +125,20 @@ package struct CostReport {
         let calls = try pricedCallsSQL(window)
         var models: [ModelUsage.Model: ModelUsage] = [:]
         let book = PriceBook(prices.models)
-        try reader.passTokenCalls(wide(window)) { segment throws(SQLiteError) in
+        try reader.passTokenCalls(window) { segment throws(SQLiteError) in
             for (model, usage) in try ModelUsage.read(segment, from: window.fromUnixNano, book) {
                 models[model, default: ModelUsage()].add(usage)
             }
         }
-        show(models, in: &section, &figures)
+        let listed = Set(prices.models.lazy.filter(\.isListPrice).map(\.model))
+        show(models, listed, in: &section, &figures)
         section.queries = [
             ReportQuery(
                 "tokens and dollars by model",
                 """
                 \(calls)
-                SELECT service_name, workflow_name, model, count(*) AS calls,
-                    sum(CASE WHEN is_bare THEN 0 ELSE fresh + cache_write END) AS input,
-                    sum(CASE WHEN is_bare THEN 0 ELSE cache_read END) AS cached, sum(CASE WHEN is_bare THEN 0 ELSE produced END) AS output,
-                    sum(CASE WHEN is_bare THEN tokens ELSE 0 END) AS other,
+                SELECT service_name, workflow_name, model, count(*) AS calls, saturated_sum(input) + saturated_sum(cache_write) AS input,
+                    saturated_sum(cache_read) AS cached, saturated_sum(output) AS output, saturated_sum(unspecified) AS other,
                     CASE WHEN count(price_model) = count(*) THEN sum(dollars) END AS dollars
                 FROM priced GROUP BY service_name, workflow_name, model ORDER BY service_name, workflow_name, model
                 """)
@@ -167,8 +146,12 @@ package struct CostReport {
         return section
     }
 
-    private func show(_ models: [ModelUsage.Model: ModelUsage], in section: inout ReportSection, _ figures: inout Figures) {
+    /// - Parameter listed: models whose price is a public list's.
+    private func show(
+        _ models: [ModelUsage.Model: ModelUsage], _ listed: Set<String>, in section: inout ReportSection, _ figures: inout Figures
+    ) {
         var unpriced: Set<String> = []
+        var byList: Set<String> = []
         var dollars: Double? = 0
         let ordered = models.sorted {
             ($0.key.service ?? "", $0.key.workflow ?? "", $0.key.name ?? "") < (
@@ -177,6 +160,8 @@ package struct CostReport {
         }
         for (model, usage) in ordered {
             if usage.dollars == nil { unpriced.insert(model.name ?? "(no model named)") }
+            if let name = model.name, usage.dollars != nil, listed.contains(name) { byList.insert(name) }
+            figures.leastDollars += usage.dollars ?? 0
             dollars = dollars.flatMap { sum in usage.dollars.map { sum + $0 } }
             figures.calls += usage.calls
             figures.tokens = TokenCounts.sum(figures.tokens, usage.tokens.total)
@@ -191,6 +176,10 @@ package struct CostReport {
         }
         figures.apiDollars = dollars
         figures.unpricedModels = unpriced.sorted()
+        figures.listPricedModels = byList.sorted()
+        if !byList.isEmpty {
+            section.notes.append("public list prices, not your own: \(figures.listPricedModels.joined(separator: ", "))")
+        }
         if !unpriced.isEmpty {
             section.notes.append(
                 "no price: \(figures.unpricedModels.joined(separator: ", ")); put them into prices.yaml (docs/costs.md)")
@@ -230,7 +219,7 @@ package struct CostReport {
             host.billedFromUnixNano.map { from in
                 max(
                     0,
-                    Double((host.billedUntilUnixNano ?? window.untilUnixNano).subtractingReportingOverflow(from).partialValue)
+                    Double((host.billedUntilUnixNano ?? window.untilUnixNano).subtractingSaturated(from))
                         / 1e9)
             } ?? watchedSeconds
         let unit = Double(host.granularitySeconds)
@@ -280,13 +269,15 @@ package struct CostReport {
     private func totals(_ figures: Figures, _ uptime: Uptime) -> ReportSection {
         var section = ReportSection(key: "totals", title: "Totals", columns: ["what", "value", "unit"])
         section.rows = [
-            [.text("tokens through prices"), .optional(dollars: figures.apiDollars), .text("USD")],
+            figures.unpricedModels.isEmpty
+                ? [.text("tokens through prices"), .optional(dollars: figures.apiDollars), .text("USD")]
+                : [.text("tokens through prices, at least"), .dollars(figures.leastDollars), .text("USD")],
             [.text("rent"), .dollars(figures.rentDollars), .text("USD")],
             [.text("egress"), .dollars(figures.egressDollars), .text("USD")],
             [.text("total"), .optional(dollars: figures.totalDollars), .text("USD")],
             [.text("tokens"), .count(figures.tokens), .text("")],
             [.text("per million tokens"), .optional(dollars: figures.dollarsPerMillionTokens), .text("USD/Mtok")],
-            [.text("  tokens through prices only"), .optional(dollars: figures.apiDollarsPerMillionTokens), .text("USD/Mtok")],
+            [.text("per million tokens, prices only"), .optional(dollars: figures.apiDollarsPerMillionTokens), .text("USD/Mtok")],
             [.text("per million output tokens"), .optional(dollars: figures.dollarsPerMillionOutputTokens), .text("USD/Mtok")],
             [.text("watched"), .number(figures.hours, digits: 4), .text("hours")],
         ]

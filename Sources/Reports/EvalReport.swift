@@ -76,6 +76,9 @@ package struct EvalReport: Sendable {
 
     private static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
 
+    /// Whether the row of `evaluation` says by its label that the case failed, in SQL: 0 or 1.
+    package static let hasFailed = "lower(coalesce(evaluation.label, '')) IN ('fail', 'false', 'incorrect')"
+
     package func names(_ name: String? = nil) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
             key: "names", title: "Evals by name",
@@ -83,7 +86,7 @@ package struct EvalReport: Sendable {
         let sql = """
             SELECT evaluation.name, count(*), count(span_evals.evaluation_id), avg(evaluation.score), min(evaluation.score),
                 max(evaluation.score), sum(lower(coalesce(evaluation.label, '')) IN ('pass', 'true', 'correct')),
-                sum(lower(coalesce(evaluation.label, '')) IN ('fail', 'false', 'incorrect')), count(evaluation.error)
+                sum(\(Self.hasFailed)), count(evaluation.error)
             FROM evaluation LEFT JOIN span_evals ON span_evals.evaluation_id = evaluation.id
             \(name.map { "WHERE evaluation.name = \(Self.quoted($0))" } ?? "")
             GROUP BY evaluation.name ORDER BY evaluation.name

@@ -74,14 +74,16 @@ package struct GateReport {
         let breakers = try tools.breakers(window, &counts)
         let stalls = try tools.stalls(window, &counts)
         let (latency, runs) = try RunReport(reader).section(window)
+        let contract = try ContractReport(reader).section(window, settings.limits)
         let uptime = try Uptime(reader, window)
-        let gates = judge(runs, cost, counts, uptime, window)
+        let gates = judge(runs, cost, counts, contract.figures, uptime)
         var document = ReportDocument(name: "gate", window: window)
         var section = table(gates, uptime)
         section.queries += latency.queries.dropFirst()
         section.queries.append(timeouts)
         section.queries += breakers.queries
         section.queries += stalls.queries
+        section.queries += contract.section.queries
         document.sections = [section]
         document.verdict = ReportDocument.Verdict.worst(gates.map(\.verdict))
         return (gates, document)
@@ -97,12 +99,13 @@ package struct GateReport {
         let (latency, runs) = try RunReport(reader).section(window)
         let tools = ToolReport(reader)
         var counts = ToolReport.Counts()
+        let contract = try ContractReport(reader).section(window, settings.limits)
         let sections = [
             latency, try tools.tools(window, &counts), try tools.timeouts(window), try tools.breakers(window, &counts),
-            try tools.stalls(window, &counts),
+            try tools.stalls(window, &counts), contract.section,
         ]
         let uptime = try Uptime(reader, window)
-        let gates = judge(runs, cost.figures, counts, uptime, window)
+        let gates = judge(runs, cost.figures, counts, contract.figures, uptime)
         var document = ReportDocument(name: settings.requiresSoak ? "soak" : "gate", window: window)
         document.sections = [table(gates, uptime)] + sections + cost.document.sections + [try EvalReport(reader).names()]
         document.verdict = ReportDocument.Verdict.worst(gates.map(\.verdict))
@@ -110,10 +113,11 @@ package struct GateReport {
     }
 
     private func judge(
-        _ runs: RunReport.Runs, _ cost: CostReport.Figures, _ counts: ToolReport.Counts, _ uptime: Uptime, _ window: ReportWindow
+        _ runs: RunReport.Runs, _ cost: CostReport.Figures, _ counts: ToolReport.Counts, _ contract: ContractReport.Figures,
+        _ uptime: Uptime
     ) -> [Gate] {
         let limits = settings.limits
-        var gates = [p95(runs), usdPerMillion(cost)]
+        var gates = [Self.any(runs), p95(runs), usdPerMillion(cost)]
         gates.append(Self.cap("idle_gpu_minutes", .number(cost.idleGPUMinutes, digits: 3), cost.idleGPUMinutes, limits.idleGPUMinutes))
         gates.append(Self.cap("rent_usd", .dollars(cost.rentDollars), cost.rentDollars, limits.rentDollars, unit: { .dollars($0) }))
         gates.append(
@@ -125,11 +129,25 @@ package struct GateReport {
         ] {
             gates.append(Self.cap(name, .count(count), Double(count), limit))
         }
+        gates += ContractReport.gates(contract, limits)
         gates.append(completeness(uptime))
         return gates
     }
 
     // MARK: Gates
+
+    /// A window in which nothing ran passes nothing: an agent that sends to the wrong address would make a build green.
+    private static func any(_ runs: RunReport.Runs) -> Gate {
+        var gate = Gate(name: runsName, value: .count(Int64(runs.durations.count)), limit: .count(1), outcome: .pass)
+        if runs.durations.isEmpty {
+            gate.outcome = .insufficient
+            gate.message = "no run of a workflow ended in the window; does the agent send to this collector?"
+        }
+        return gate
+    }
+
+    /// The gate that asks for a run; its limit is the least.
+    static let runsName = "runs"
 
     private func p95(_ runs: RunReport.Runs) -> Gate {
         let p95 = runs.percentile(0.95)
@@ -150,8 +168,8 @@ package struct GateReport {
         } else {
             gate.outcome = isMarginal ? .marginalFail : .fail
             gate.message =
-                "\(ReportValue.milliseconds(value).text) ms is \(ReportValue.milliseconds(value - limit).text) ms "
-                + "(\(DecimalText.rounded(Double(value - limit) / Double(limit) * 100, digits: 1)) %) over the limit of "
+                "\(ReportValue.milliseconds(value).text) ms is \(ReportValue.milliseconds(value.subtractingSaturated(limit)).text) ms "
+                + "(\(DecimalText.rounded(Double(value.subtractingSaturated(limit)) / Double(limit) * 100, digits: 1)) %) over the limit of "
                 + "\(ReportValue.milliseconds(limit).text) ms"
         }
         return gate
@@ -161,9 +179,15 @@ package struct GateReport {
         let limit = settings.limits.dollarsPerMillionTokens
         let value = cost.dollarsPerMillionTokens
         var gate = Gate(
-            name: "usd_per_mtok", value: .optional(dollars: value), limit: .optional(dollars: limit), count: cost.calls,
+            name: "usd_per_mtok", value: .optional(dollars: value), limit: .optional(dollars: limit),
+            count: value == nil && limit == nil ? nil : cost.calls,
             outcome: .reported)
         guard let limit else { return gate }
+        if settings.limits.requiresOwnPrices, !cost.listPricedModels.isEmpty {
+            gate.outcome = .insufficient
+            gate.message = "only a list price for \(cost.listPricedModels.joined(separator: ", ")); put your own into prices.yaml"
+            return gate
+        }
         guard let value else {
             gate.outcome = .insufficient
             gate.message =

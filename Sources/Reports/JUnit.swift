@@ -1,15 +1,14 @@
-/// Gates as JUnit's XML, which build servers show: one test case a gate.
+/// Gates as JUnit's XML, which build servers show: one test case a gate. Times are 0: the window is not the build's time.
 package enum JUnit {
-    package static func text(_ gates: [GateReport.Gate], window: ReportWindow) -> String {
+    package static func text(_ gates: [GateReport.Gate]) -> String {
         let failures = gates.filter { $0.verdict == .failed }.count
         let errors = gates.filter { $0.verdict == .insufficient || $0.verdict == .integrity }.count
         let skipped = gates.filter { $0.outcome == .reported }.count
-        let seconds = DecimalText.rounded(Double(window.nanoseconds) / 1e9, digits: 3)
         var lines = [
             #"<?xml version="1.0" encoding="UTF-8"?>"#,
             #"<testsuites tests="\#(gates.count)" failures="\#(failures)" errors="\#(errors)" skipped="\#(skipped)">"#,
             #"<testsuite name="fusebox gate" tests="\#(gates.count)" failures="\#(failures)" errors="\#(errors)" "#
-                + #"skipped="\#(skipped)" time="\#(seconds)">"#,
+                + #"skipped="\#(skipped)" time="0">"#,
         ]
         for gate in gates {
             let open = #"<testcase classname="fusebox.gate" name="\#(escaped(gate.name))" time="0""#

@@ -40,13 +40,10 @@ struct ModelUsage {
         _ segment: PassedSegment, from: Int64, _ book: PriceBook
     ) throws(SQLiteError) -> [(model: Model, usage: ModelUsage)] {
         let service = try segment.texts("service_name")
-        let workflow = try segment.texts("workflow_name")
+        let workflow = try segment.texts("call_workflow")
         let model = try segment.texts("model")
         let end = try segment.integers("end_time_unix_nano")
-        let columns = TokenColumns(
-            total: try segment.integers("tokens"), input: try segment.integers("input_tokens"),
-            output: try segment.integers("output_tokens"), cached: try segment.integers("cached_tokens"),
-            written: try segment.integers("cache_write_tokens", isCast: true))
+        let columns = try PassedTokens(segment)
         let prices = model.texts.map { book.prices(of: $0) }
         var places: [Kind: Int] = [:]
         var usages: [(kind: Kind, usage: ModelUsage)] = []
@@ -67,33 +64,5 @@ struct ModelUsage {
                 usage
             )
         }
-    }
-}
-
-/// The columns of tokens of a segment.
-private struct TokenColumns {
-    let total: PassedIntegers
-    let input: PassedIntegers
-    let output: PassedIntegers
-    let cached: PassedIntegers
-    let written: PassedIntegers
-
-    func counts(_ row: Int) -> TokenCounts {
-        var counts = TokenCounts()
-        guard input[row] != nil || output[row] != nil else {
-            counts.unspecified = total[row] ?? 0
-            return counts
-        }
-        counts.cacheRead = cached[row] ?? 0
-        // Written tokens are a part of the input, and nothing without one.
-        counts.cacheWrite = input[row] == nil ? 0 : written[row] ?? 0
-        counts.output = output[row] ?? 0
-        counts.input = max(0, Self.difference(Self.difference(input[row] ?? 0, counts.cacheRead), counts.cacheWrite))
-        return counts
-    }
-
-    private static func difference(_ left: Int64, _ right: Int64) -> Int64 {
-        let (result, overflow) = left.subtractingReportingOverflow(right)
-        return overflow ? (left < 0 ? .min : .max) : result
     }
 }

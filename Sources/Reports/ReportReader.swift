@@ -83,7 +83,7 @@ package struct ReportReader {
     /// The same over the model calls whose tokens count.
     func passTokenCalls(_ window: ReportWindow, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws(Failure) {
         do throws(SQLiteError) {
-            try TokenCalls.each(SpanPass(reader), bounds(window), body)
+            try SpanPass(reader).eachTokenCall(bounds(window), body)
         } catch {
             throw .database(error)
         }

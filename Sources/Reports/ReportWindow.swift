@@ -14,7 +14,7 @@ package struct ReportWindow: Equatable, Sendable {
         self.condition = condition
     }
 
-    package var nanoseconds: Int64 { max(0, untilUnixNano.subtractingReportingOverflow(fromUnixNano).partialValue) }
+    package var nanoseconds: Int64 { max(0, untilUnixNano.subtractingSaturated(fromUnixNano)) }
 
     package var hours: Double { Double(nanoseconds) / 3.6e12 }
 

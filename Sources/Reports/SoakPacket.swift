@@ -5,6 +5,7 @@ package struct SoakPacket: Sendable {
     package static let manifestName = "manifest.json"
     package static let sumsName = "SHA256SUMS"
     package static let reportName = "report.json"
+    private static let markdownName = "report.md"
     private static let schemaVersion: Int64 = 1
 
     /// Names and contents, in the order in which they are written.
@@ -17,7 +18,7 @@ package struct SoakPacket: Sendable {
     package init(document: ReportDocument, digest: SpansDigest, others: [(name: String, content: [UInt8])], facts: [JSONValue.Member]) {
         let report = document.json(explains: true).canonical + "\n"
         let markdown = document.markdown(explains: false) + "\nManifest: \(Self.manifestName), whose SHA-256 is in \(Self.sumsName).\n"
-        files = [(Self.reportName, Array(report.utf8)), ("report.md", Array(markdown.utf8))] + others
+        files = [(Self.reportName, Array(report.utf8)), (Self.markdownName, Array(markdown.utf8))] + others
         let listed = files.map { file -> JSONValue in
             [
                 "path": .string(file.name), "bytes": .integer(Int64(file.content.count)),
@@ -92,6 +93,39 @@ package struct SoakPacket: Sendable {
         return result
     }
 
+    /// Gates whose figures come from the spans alone, so that the same spans give them again.
+    private static let ofSpans: Set<String> = [
+        GateReport.runsName, "p95_latency_ms", "timeouts", "breaker_opens", "workflow_concurrency", "retrieval_batch", "embed_batch",
+        ContractReport.headroomName,
+    ]
+
+    /// Holds the report's figures against those that the data file gives, and `report.md` against `report.json`.
+    ///
+    /// - Parameters:
+    ///   - gates: of the same window, worked out again.
+    ///   - read: a file's content; `nil` when it cannot be read.
+    package static func judgeAgain(_ gates: [GateReport.Gate], read: (String) -> [UInt8]?) -> [String] {
+        guard let report = read(reportName), let value = try? JSONValue.parse(report[...]),
+            case .array(let rows)? = value["sections"]?["gates"]?["rows"]
+        else { return ["\(reportName): it is missing or no report"] }
+        let markdown = String(decoding: read(markdownName) ?? [], as: UTF8.self).split(separator: "\n").map { line in
+            line.split(separator: "|").map { $0.drop { $0 == " " }.split(separator: " ").joined(separator: " ") }
+        }
+        var faults: [String] = []
+        for row in rows {
+            guard let name = row["gate"]?.text else { continue }
+            let stated = row["value"]?.number
+            if ofSpans.contains(name), let gate = gates.first(where: { $0.name == name }), gate.value.json.number != stated {
+                faults.append("\(reportName): its \(name) is \(row["value"]?.line ?? "none"), the spans give \(gate.value.text)")
+            }
+            let shown = markdown.first { $0.first == name }.flatMap { $0.count > 1 ? Double($0[1].filter { $0 != "," }) : nil }
+            if let stated, shown.map({ abs($0 - stated) > 0.0005 * max(1, abs(stated)) }) ?? true {
+                faults.append("\(markdownName): its \(name) is not that of \(reportName)")
+            }
+        }
+        return faults
+    }
+
     private static func manifestHashes(_ manifest: JSONValue?) -> [String: String] {
         guard case .array(let files)? = manifest?["files"] else { return [:] }
         var hashes: [String: String] = [:]
@@ -131,7 +165,8 @@ package struct SoakPacket: Sendable {
         if gate["result"]?.text == GateReport.Gate.Outcome.integrity.rawValue { return .integrity }
         let name = gate["gate"]?.text
         guard let value = gate["value"]?.number else { return .insufficient }
-        if name == "soak_hours" { return value >= limit ? .passed : .insufficient }
+        if name == ContractReport.headroomName { return value >= limit ? .passed : .failed }
+        if name == "soak_hours" || name == GateReport.runsName { return value >= limit ? .passed : .insufficient }
         if name == "p95_latency_ms", (gate["n"]?.number ?? 0) < Double(OrderStatistics.p95CountMin) { return .insufficient }
         if name == "lost_spans", gate["result"]?.text?.hasPrefix("fail") == true { return .failed }
         return value <= limit ? .passed : .failed

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// Which cell of a sweep to run: green cells pass the gates with enough runs; of them, those that no other beats in cost, p95 and
 /// memory at once; of them the cheapest.
 struct SweepChoice {
@@ -33,7 +35,7 @@ struct SweepChoice {
                 notes.append("chosen: \(Self.name(judged[winner].cell)), \(choice(judged[winner].cell, front.count))")
             }
         } else {
-            notes.append("no cell is green: \(judged.map { "\(Self.name($0.cell)): \($0.result)" }.prefix(5).joined(separator: "; "))")
+            notes.append(judged.isEmpty ? "there is no cell: no run in the window has these attributes" : "no cell is green: \(judged.map { "\(Self.name($0.cell)): \($0.result)" }.prefix(5).joined(separator: "; "))")
         }
         if limits.p95LatencyNanoseconds == nil { notes.append("no p95 gate is set (P95_LATENCY_MS_MAX): every cell passes it") }
         return Judgement(
@@ -44,10 +46,10 @@ struct SweepChoice {
     private func judge(_ cell: SweepReport.Cell) -> (result: String, isGreen: Bool) {
         let p95 = cell.p95
         if let limit = limits.p95LatencyNanoseconds, let value = p95.value, value > limit {
-            return ("p95 over by \(ReportValue.milliseconds(value - limit).text) ms", false)
+            return ("p95 over by \(ReportValue.milliseconds(value.subtractingSaturated(limit)).text) ms", false)
         }
         if let limit = limits.peakResidentBytes, let bytes = cell.peakResidentBytes, Double(bytes) > limit {
-            return ("memory over by \(ReportValue.bytes(bytes - Int64(limit)).text)", false)
+            return ("memory over by \(ReportValue.bytes(bytes.subtractingSaturated(Int64(saturating: limit))).text)", false)
         }
         if let limit = limits.timeouts, Double(cell.timeouts) > limit { return ("timeouts over", false) }
         if let limit = limits.breakerOpens, Double(cell.opens) > limit { return ("opens over", false) }
@@ -71,7 +73,12 @@ struct SweepChoice {
         let cost = cell.dollarsPerMillionTokens.map { "\(ReportValue.dollars($0).text) USD/Mtok" } ?? "no price"
         let p95 = ReportValue.optional(milliseconds: cell.p95.value).text
         let memory = cell.peakResidentBytes.map { ", peak \(ReportValue.bytes($0).text)" } ?? ""
-        let others = frontCount > 1 ? "; \(frontCount - 1) others are better in one of cost, p95 and memory" : "; no other is better in anything"
+        let others =
+            switch frontCount {
+            case ...1: "; no other is better in anything"
+            case 2: "; 1 other is better in cost, p95 or memory"
+            default: "; \(frontCount - 1) others are better in cost, p95 or memory"
+            }
         return "\(cost), p95 \(p95) ms\(memory)\(others)"
     }
 

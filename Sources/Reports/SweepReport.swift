@@ -120,7 +120,7 @@ package struct SweepReport {
         return """
             \(try CostReport(reader).pricedCallsSQL(window)),
             paid AS (
-                SELECT trace_id, sum(tokens) AS tokens, CASE WHEN count(price_model) = count(*) THEN sum(dollars) END AS dollars
+                SELECT trace_id, saturated_sum(tokens) AS tokens, CASE WHEN count(price_model) = count(*) THEN sum(dollars) END AS dollars
                 FROM priced GROUP BY trace_id
             ),
             run AS (
@@ -246,7 +246,7 @@ package struct SweepReport {
                 """
                 \(sql)
                 SELECT \(columns), count(*) AS n, percentile(duration_ns, 50) / 1e6 AS p50_ms, percentile(duration_ns, 95) / 1e6 AS p95_ms,
-                    sum(tokens) / (sum(duration_ns) / 1e9) AS tok_s, sum(timeouts) AS timeouts, sum(failed) AS errors,
+                    saturated_sum(tokens) / (saturated_sum(duration_ns) / 1e9) AS tok_s, sum(timeouts) AS timeouts, sum(failed) AS errors,
                     max(peak_rss) AS peak_rss, CASE WHEN count(dollars) = count(*) THEN sum(dollars) END AS token_dollars
                 FROM sweep WHERE place > \(settings.warmup) GROUP BY \(columns)
                 """)

@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import TelemetryModel
 
 /// Attempts, breakers, models and stalls of a window, as sections.
 package struct ToolReport {
@@ -19,76 +20,21 @@ package struct ToolReport {
         package init() {}
     }
 
-    private struct Tool: Hashable {
-        var service: String
-        var name: String
-        var stage: String
-    }
-
-    private struct Attempts {
-        /// By outcome.
-        var counts: [String: Int64] = [:]
-        /// Of those that were not rejected.
-        var durations: [Int64] = []
-    }
-
-    /// What attempts of a segment are told apart by: numbers of texts.
-    private struct AttemptKind: Hashable {
-        var service: Int
-        var name: Int
-        var stage: Int
-        var outcome: Int
-    }
-
-    /// Attempts by tool and outcome. Summed up here and not by SQL's GROUP BY, which would sort all rows.
+    /// Attempts by tool and outcome, over columns: SQL's GROUP BY would sort all rows.
     func tools(_ window: ReportWindow, _ counts: inout Counts) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
             key: "tools", title: "Tools",
             columns: ["service", "tool", "stage", "calls", "ok", "error", "timeout", "rejected", "p50_ms", "p95_ms"])
         let condition = "outcome IS NOT NULL AND \(try reader.spansCondition(window))"
-        var tools: [Tool: Attempts] = [:]
-        try reader.pass(window) { segment throws(SQLiteError) in
-            let outcome = try segment.texts("outcome")
-            if outcome.texts.isEmpty { return }
-            let service = try segment.texts("service_name")
-            let name = try segment.texts("tool_name")
-            let stage = try segment.texts("stage")
-            let duration = try segment.integers("duration_ns")
-            // Attempts of one kind each, by the numbers of their texts.
-            var places: [AttemptKind: Int] = [:]
-            var kinds: [(kind: AttemptKind, count: Int64, durations: [Int64])] = []
-            segment.forEachRow { row in
-                let number = outcome.number(row)
-                if number < 0 { return }
-                let kind = AttemptKind(
-                    service: service.number(row), name: name.number(row), stage: stage.number(row), outcome: number)
-                let place = places[kind] ?? kinds.count
-                if place == kinds.count {
-                    places[kind] = place
-                    kinds.append((kind, 0, []))
-                }
-                kinds[place].count += 1
-                if let nanoseconds = duration[row] { kinds[place].durations.append(nanoseconds) }
-            }
-            for (kind, count, durations) in kinds {
-                let stageName = stage.text(kind.stage) ?? ""
-                let tool = Tool(
-                    service: service.text(kind.service) ?? "", name: name.text(kind.name) ?? stageName, stage: stageName)
-                let outcomeName = outcome.text(kind.outcome) ?? ""
-                tools[tool, default: Attempts()].counts[outcomeName, default: 0] += count
-                if outcomeName != "rejected" { tools[tool, default: Attempts()].durations += durations }
-            }
-        }
-        let ordered = tools.sorted { left, right in
-            (left.key.service, left.key.name, left.key.stage) < (right.key.service, right.key.name, right.key.stage)
-        }
-        for (tool, attempts) in ordered {
-            let calls = attempts.counts.values.reduce(0, +)
-            counts.calls += calls
-            counts.timeouts += attempts.counts["timeout"] ?? 0
-            let durations = attempts.durations.sorted()
-            var row: [ReportValue] = [.text(tool.service), .text(tool.name), .text(tool.stage), .count(calls)]
-            for outcome in ["ok", "error", "timeout", "rejected"] { row.append(.count(attempts.counts[outcome] ?? 0)) }
+        var attempts = ToolAttempts()
+        try reader.pass(window) { segment throws(SQLiteError) in try attempts.add(segment) }
+        for (tool, figures) in attempts.figures.sorted(by: { $0.key < $1.key }) {
+            counts.calls += figures.calls
+            counts.timeouts += figures.counts["timeout"] ?? 0
+            let durations = figures.durations.sorted()
+            var row: [ReportValue] = [tool.service, tool.name, tool.stage].map { .text($0?.text ?? "") }
+            row.append(.count(figures.calls))
+            for outcome in ["ok", "error", "timeout", "rejected"] { row.append(.count(figures.counts[outcome] ?? 0)) }
             for fraction in [0.5, 0.95] {
                 row.append(.optional(milliseconds: OrderStatistics.nearestRank(durations, fraction)))
             }
@@ -128,40 +74,46 @@ package struct ToolReport {
         return section
     }
 
-    /// Edges of breakers in the window; the window's condition is over spans and so does not narrow them.
+    private struct BreakerFigures {
+        var opens: Int64 = 0
+        var openNanoseconds: Int64 = 0
+    }
+
+    /// Openings of breakers in the window; the window's condition is over spans and so does not narrow them.
     func breakers(_ window: ReportWindow, _ counts: inout Counts) throws(ReportReader.Failure) -> ReportSection {
         var section = ReportSection(
             key: "breakers", title: "Breakers",
             columns: ["service", "tool", "reported_opens", "derived_opens", "reported_open_min", "derived_open_min"])
+        let (from, until) = (window.fromUnixNano, window.untilUnixNano)
         let sql = """
-            WITH edges AS (
-                SELECT service_name, tool_name, machine, to_state, time_unix_nano AS time, lead(time_unix_nano) OVER (
-                    PARTITION BY service_name, scope, tool_name, machine ORDER BY time_unix_nano) AS next
-                FROM breaker_transitions WHERE time_unix_nano < \(window.untilUnixNano)
-            ),
-            opens AS (
-                SELECT *, max(0, min(coalesce(next, \(window.untilUnixNano)), \(window.untilUnixNano))
-                    - max(time, \(window.fromUnixNano))) AS nanoseconds
-                FROM edges WHERE to_state = 'open' AND coalesce(next, \(window.untilUnixNano)) >= \(window.fromUnixNano)
-            )
-            SELECT service_name, tool_name, sum(machine = 'reported' AND time >= \(window.fromUnixNano)),
-                sum(machine = 'derived' AND time >= \(window.fromUnixNano)),
-                sum(CASE WHEN machine = 'reported' THEN nanoseconds ELSE 0 END) / 6e10,
-                sum(CASE WHEN machine = 'derived' THEN nanoseconds ELSE 0 END) / 6e10
-            FROM opens GROUP BY service_name, tool_name ORDER BY 1, 2
+            SELECT \(OpeningRows.columns) FROM breaker_openings
+            WHERE from_unix_nano < \(until) AND until_unix_nano >= \(from)
             """
-        section.rows = try reader.rows(sql) { row in
+        var tools: [ToolAttempts.Tool: [Bool: BreakerFigures]] = [:]
+        try reader.each(sql) { row throws(SQLiteError) in
+            let opening = OpeningRows.read(row)
+            let tool = ToolAttempts.Tool(service: opening.serviceName, name: opening.toolName)
+            var figures = tools[tool]?[opening.isReported] ?? BreakerFigures()
+            if opening.isCounted(from: from, to: until) { figures.opens += 1 }
+            let (sum, overflow) = figures.openNanoseconds.addingReportingOverflow(
+                opening.openNanoseconds(from: from, to: until, at: until))
+            figures.openNanoseconds = overflow ? .max : sum
+            tools[tool, default: [:]][opening.isReported] = figures
+        }
+        for (tool, machines) in tools.sorted(by: { $0.key < $1.key }) {
+            let (reported, derived) = (machines[true] ?? BreakerFigures(), machines[false] ?? BreakerFigures())
             // A tool that reports its breaker is judged by that; else by what the fuse table derives.
-            counts.opens += row.integer(2) > 0 ? row.integer(2) : row.integer(3)
-            return [
-                .text(row.text(0) ?? ""), .text(row.text(1) ?? ""), .count(row.integer(2)), .count(row.integer(3)),
-                .number(row.double(4), digits: 2), .number(row.double(5), digits: 2),
-            ]
+            counts.opens += reported.opens > 0 ? reported.opens : derived.opens
+            section.rows.append([
+                .text(tool.service?.text ?? ""), .text(tool.name?.text ?? ""), .count(reported.opens), .count(derived.opens),
+                .number(Double(reported.openNanoseconds) / 6e10, digits: 2),
+                .number(Double(derived.openNanoseconds) / 6e10, digits: 2),
+            ])
         }
         section.notes = [
-            "open minutes run from an opening to the next edge, or the end of the window; /metrics bounds them by the last evidence"
+            "open minutes are what /metrics credits: up to the next edge, at most one cooldown behind the last evidence"
         ]
-        section.queries = [ReportQuery("openings and open minutes", sql)]
+        section.queries = [ReportQuery("openings that touch the window", sql)]
         return section
     }
 

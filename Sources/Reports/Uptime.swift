@@ -1,4 +1,5 @@
 import SQLite
+import TelemetryModel
 
 /// In which part of a window the server ran, by its heartbeats: a minute without one was not watched.
 struct Uptime {
@@ -16,7 +17,7 @@ struct Uptime {
     init(_ reader: ReportReader, _ window: ReportWindow) throws(ReportReader.Failure) {
         let minute = Self.minuteNanoseconds
         let from = window.fromUnixNano / minute
-        let until = (window.untilUnixNano + minute - 1) / minute
+        let until = window.untilUnixNano.addingSaturated(minute - 1) / minute
         let sql = """
             SELECT sum(min((minute + 1) * \(minute), \(window.untilUnixNano)) - max(minute * \(minute), \(window.fromUnixNano))) / 3.6e12
                 AS hours, sum(rejected) AS rejected, sum(dropped) AS dropped
@@ -27,14 +28,15 @@ struct Uptime {
         hours = sums?.0 ?? 0
         rejected = sums?.1 ?? 0
         dropped = sums?.2 ?? 0
-        let first = try reader.row("SELECT min(minute) FROM heartbeat") { $0.isNull(0) ? nil : $0.integer(0) * minute }
+        let first = try reader.row("SELECT min(minute) FROM heartbeat") { $0.isNull(0) ? nil : $0.integer(0).multipliedSaturated(by: minute) }
         let beats = try reader.rows("SELECT minute FROM heartbeat WHERE minute >= \(from) AND minute < \(until)") {
-            IntervalSweep.Interval($0.integer(0) * minute, ($0.integer(0) + 1) * minute)
+            let start = $0.integer(0).multipliedSaturated(by: minute)
+            return IntervalSweep.Interval(start, start.addingSaturated(minute))
         }
         let start = max(window.fromUnixNano, (first ?? nil) ?? window.untilUnixNano)
         gaps = IntervalSweep.holes(beats, from: min(start, window.untilUnixNano), until: window.untilUnixNano)
     }
 
     /// The longest gap, in nanoseconds.
-    var longestGap: Int64 { gaps.map { $0.end - $0.start }.max() ?? 0 }
+    var longestGap: Int64 { gaps.map { $0.end.subtractingSaturated($0.start) }.max() ?? 0 }
 }

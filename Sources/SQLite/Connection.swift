@@ -17,6 +17,17 @@ package final class Connection: @unchecked Sendable {
     package let handle: OpaquePointer
     private let closesHandle: Bool
 
+    /// A text of which SQLite is preparing a statement.
+    package final class Preparation {
+        package let text: String
+
+        init(text: String) { self.text = text }
+    }
+
+    /// The text that is being prepared through this connection; `nil` at other times. SQLite prepares a statement once more when the
+    /// schema has changed, and a borrowed handle's owner prepares its own: then it is `nil` too.
+    package private(set) var preparation: Preparation?
+
     /// A connection that another program opened, and closes.
     package init(borrowing handle: OpaquePointer) {
         self.handle = handle
@@ -74,12 +85,20 @@ package final class Connection: @unchecked Sendable {
     package func prepare(_ sql: String, persistent: Bool = false) throws(SQLiteError) -> Statement {
         var statement: OpaquePointer?
         let flags = persistent ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0
-        let result = sqlite3_prepare_v3(handle, sql, -1, flags, &statement, nil)
+        let result = preparing(sql) { sqlite3_prepare_v3(handle, sql, -1, flags, &statement, nil) }
         guard result == SQLITE_OK else { throw error(result, sql) }
         guard let statement else {
             throw SQLiteError(extendedCode: SQLITE_MISUSE, message: "there is no statement in the text", operation: sql)
         }
         return Statement(statement, connection: self, sql: sql)
+    }
+
+    /// Runs `body`, which prepares a statement of `text`. A virtual table may prepare statements of its own meanwhile.
+    private func preparing(_ text: String, _ body: () -> Int32) -> Int32 {
+        let outer = preparation
+        preparation = Preparation(text: text)
+        defer { preparation = outer }
+        return body()
     }
 
     /// Prepares the first statement of a text and gives what stands behind it; the statement is `nil` where there was only space
@@ -89,13 +108,15 @@ package final class Connection: @unchecked Sendable {
         let text = Array(sql.utf8)
         var statement: OpaquePointer?
         var consumed = 0
-        let result = text.withUnsafeBufferPointer { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { characters in
-                var tail: UnsafePointer<CChar>?
-                let result = sqlite3_prepare_v3(
-                    handle, characters.baseAddress, Int32(clamping: characters.count), 0, &statement, &tail)
-                if let tail, let start = characters.baseAddress { consumed = tail - start }
-                return result
+        let result = preparing(String(sql)) {
+            text.withUnsafeBufferPointer { bytes in
+                bytes.withMemoryRebound(to: CChar.self) { characters in
+                    var tail: UnsafePointer<CChar>?
+                    let result = sqlite3_prepare_v3(
+                        handle, characters.baseAddress, Int32(clamping: characters.count), 0, &statement, &tail)
+                    if let tail, let start = characters.baseAddress { consumed = tail - start }
+                    return result
+                }
             }
         }
         guard result == SQLITE_OK else { throw error(result, String(sql)) }

@@ -4,23 +4,37 @@
 public enum Column: Int, CaseIterable, Sendable {
     // Columns of `spans`.
     case operation, workflow_name, step_id, tool_name, retrieval_batch, cached_tokens, cache_hit, input_tokens, output_tokens
-    case tokens, queue_depth, breaker_state, model, provider, session_id, eval_id, error_type
+    case reasoning_tokens, tokens, queue_depth, breaker_state, model, provider, session_id, user_id, eval_id, error_type
+    // Facts that a segment stores and `spans` hides: what tells calls of one trace apart, or that they are the same one
+    // (docs/metrics.md 2.12), and what queries need of tokens.
+    case cache_write_tokens, response_id, protocol_method, tells_parent, may_be_told, told_by_log
+    // The same of the loop contract (docs/metrics.md 2.14).
+    case embed_batch, process_memory, host_memory, host_memory_total
     // Facts: read by the derivations, not stored as columns.
     case stage_attribute, raw_error_type, timeout_flag, breaker_rejected, breaker_id, http_status, grpc_status, rpc_status
-    case exit_code, first_token_seconds, cache_write_tokens, retry_attempt, resend_count, workflow_root, watchdog
+    case exit_code, first_token_seconds, retry_attempt, resend_count, workflow_root, watchdog
     case has_http_method, has_url, has_database, has_process
+    // An exception event means that the span failed, whatever its status.
+    case exception_fails
 
-    /// The columns that a segment stores and `spans` shows.
-    public static let stored: ClosedRange<Int> = Column.operation.rawValue...Column.error_type.rawValue
+    /// The columns that `spans` shows.
+    public static let shown: ClosedRange<Int> = Column.operation.rawValue...Column.error_type.rawValue
 
-    /// How many there are; their raw values are the numbers below.
+    /// How many `spans` shows; their raw values are the numbers below.
     @inlinable
-    public static var storedCount: Int { Column.error_type.rawValue + 1 }
+    public static var shownCount: Int { Column.error_type.rawValue + 1 }
+
+    /// How many a segment stores; their raw values are the numbers below.
+    @inlinable
+    public static var storedCount: Int { Column.host_memory_total.rawValue + 1 }
 
     public var name: String { "\(self)" }
 
     /// Names of the stored columns, in the order of their raw values, which start at 0.
-    public static let storedNames = allCases.filter { stored.contains($0.rawValue) }.map(\.name)
+    public static let storedNames = allCases.filter { $0.rawValue < storedCount }.map(\.name)
+
+    /// Names of the shown columns, in the same order.
+    public static let shownNames = allCases.filter { shown.contains($0.rawValue) }.map(\.name)
 }
 
 /// What a column takes. What does not convert is as if it were not there.

@@ -29,6 +29,9 @@ enum ColumnConversion {
         return Int64((seconds * 1e9).rounded())
     }
 
+    /// What the spellings of a breaker's state are folded to, the most frequent first.
+    static let breakerStates = ["closed", "open", "half_open"]
+
     /// `closed`, `open` or `half_open` for their spellings in the field; other text lower-cased as it is.
     static func breakerState(_ text: String) -> String {
         let folded = trimmed(text).lowercased()

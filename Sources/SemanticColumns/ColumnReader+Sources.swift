@@ -3,30 +3,27 @@ import TelemetryModel
 /// What each kind of source gives for the span that is being read.
 extension ColumnReader {
     /// - Parameter index: the rule's position in `table.others`; rules are not copied on a span's way.
-    func evaluate(_ index: Int, _ span: SpanRecord, _ batch: inout SpanBatch) -> ColumnValue {
+    func evaluate(_ index: Int, _ span: borrowing SpanRecord, _ batch: inout SpanBatch) -> ColumnValue {
         let type = table.others[index].type
         switch table.others[index].source {
         case .attribute(let key): return record(key, batch).map { convert($0, to: type, in: &batch) } ?? .none
-        case .json(let key, let member):
-            return self.member(member, of: key, batch).map { convert($0, to: type, in: &batch) } ?? .none
+        case .unquoted(let key): return unquoted(key, to: type, in: &batch)
+        case .shown(let key):
+            var value = record(key, batch).map { convert($0, to: type, in: &batch) } ?? .none
+            value.isGuess = true
+            return value
+        case .json, .jsonHead, .jsonPair, .jsonElements, .jsonSum: return json(table.others[index].source, to: type, in: &batch)
         case .pair(let first, let second):
             guard let left = plainText(first, batch) else { return .none }
             return text(plainText(second, batch).map { "\(left)#\($0)" } ?? left, in: &batch)
-        case .jsonPair(let key, let first, let second):
-            guard let left = Self.plain(member(first, of: key, batch)) else { return .none }
-            return text(Self.plain(member(second, of: key, batch)).map { "\(left)#\($0)" } ?? left, in: &batch)
         case .path(let first, let second):
             guard let tail = plainText(second, batch) else { return .none }
             let head = plainText(first, batch) ?? ""
             return text(head.isEmpty ? tail : "\(head).\(tail)", in: &batch)
         case .numbered(let prefix): return largestNumber(prefix, span, batch).map { .integer(Int64($0) + 1) } ?? .none
         case .elements(let key): return record(key, batch).flatMap { elements($0, batch) }.map { .integer($0) } ?? .none
-        case .positive(let key):
-            guard let number = integer(key, &batch) else { return .none }
-            return .integer(number > 0 ? 1 : 0)
         case .prefixed(let prefix, let key): return plainText(key, batch).map { text(prefix + $0, in: &batch) } ?? .none
-        case .map(let key, let texts):
-            return string(key, batch).flatMap { texts[$0] }.map { text($0, in: &batch) } ?? .none
+        case .map(let key, let texts): return mapped(key, texts, batch).map { mapped($0, to: type, in: &batch) } ?? .none
         case .breakerError(let key):
             guard let type = string(key, batch), ColumnConversion.isBreakerError(type) else { return .none }
             var value = text("open", in: &batch)
@@ -35,6 +32,9 @@ extension ColumnReader {
         case .atLeast(let limit, let key):
             guard let number = integer(key, &batch), number >= limit else { return .none }
             return text("\(number)", in: &batch)
+        case .milliseconds, .timeOffset: return seconds(table.others[index].source, span.startTimeUnixNano, batch)
+        case .plus(let keys): return total(keys.map { integer($0, &batch) })
+        case .value(let value): return text(value, in: &batch)
         case .nameWhole, .nameAfter, .nameUntil, .nameHead, .nameTail: return name(table.others[index].source, span.name, batch)
         case .event(let name, let key):
             return eventRecord(name, key, span, batch).map { convert($0, to: type, in: &batch) } ?? .none
@@ -42,23 +42,35 @@ extension ColumnReader {
             return eventRecord(name, key, span, batch).flatMap { elements($0, batch) }.map { .integer($0) } ?? .none
         case .eventValue(let name, let value):
             guard batch.events[span.events.indices].contains(where: { batch.equals($0.name, name) }) else { return .none }
-            return type == .text ? text(value, in: &batch) : Int64(value).map { .integer($0) } ?? .none
+            return mapped(value, to: type, in: &batch)
         case .eventOffset(let name):
             guard let event = batch.events[span.events.indices].first(where: { batch.equals($0.name, name) }),
                 event.timeUnixNano >= span.startTimeUnixNano
             else { return .none }
             return .integer(event.timeUnixNano - span.startTimeUnixNano)
         case .sum(let first, let second): return sum(row[first], row[second])
+        case .some(let column): return row[column].kind == .integer ? .integer(row[column].integer > 0 ? 1 : 0) : .none
         case .status(let code, let value): return span.statusCode == code ? text(value, in: &batch) : .none
-        case .present(let key): return record(key, batch) == nil ? .none : .integer(1)
+        // A rule is tried only for spans that have its key.
+        case .present: return .integer(1)
         }
     }
 
     private func sum(_ left: ColumnValue, _ right: ColumnValue) -> ColumnValue {
         guard left.kind == .integer || right.kind == .integer else { return .none }
-        let (sum, overflow) = (left.kind == .integer ? left.integer : 0).addingReportingOverflow(
-            right.kind == .integer ? right.integer : 0)
-        return overflow ? .none : .integer(sum)
+        let sum = (left.kind == .integer ? left.integer : 0).addingSaturated(right.kind == .integer ? right.integer : 0)
+        return .integer(sum)
+    }
+
+    /// The sum of numbers of which the first must be there.
+    func total(_ numbers: [Int64?]) -> ColumnValue {
+        guard var total = numbers.first ?? nil else { return .none }
+        for case .some(let number) in numbers.dropFirst() {
+            let (sum, overflow) = total.addingReportingOverflow(number)
+            if overflow { return .none }
+            total = sum
+        }
+        return .integer(total)
     }
 
     /// A part of the span's name, as a slice of it.
@@ -79,7 +91,7 @@ extension ColumnReader {
     }
 
     /// The attribute of the last event of that name that has it.
-    private func eventRecord(_ name: String, _ key: Int, _ span: SpanRecord, _ batch: SpanBatch) -> AttributeRecord? {
+    private func eventRecord(_ name: String, _ key: Int, _ span: borrowing SpanRecord, _ batch: SpanBatch) -> AttributeRecord? {
         guard let index = batchKey(key) else { return nil }
         for event in batch.events[span.events.indices].reversed() where batch.equals(event.name, name) {
             if let record = batch.attributes[event.attributes.indices].last(where: { $0.key == index }) { return record }
@@ -89,17 +101,9 @@ extension ColumnReader {
 
     // MARK: Values of attributes
 
-    /// A member of the JSON object that the attribute's text is. A function of its own, so that no slice of the batch's bytes is
-    /// alive when a value is appended behind them: that would copy them all.
-    @inline(never)
-    private func member(_ name: String, of key: Int, _ batch: SpanBatch) -> JSONText.Value? {
-        guard let record = record(key, batch), record.kind == .string else { return nil }
-        return JSONText.member(name, in: batch.bytes(record.slice))
-    }
-
     /// The attribute when it is text.
     @inline(never)
-    private func string(_ key: Int, _ batch: SpanBatch) -> String? {
+    func string(_ key: Int, _ batch: SpanBatch) -> String? {
         guard let record = record(key, batch), record.kind == .string else { return nil }
         return batch.string(record.slice)
     }
@@ -114,21 +118,13 @@ extension ColumnReader {
         }
     }
 
-    private func integer(_ key: Int, _ batch: inout SpanBatch) -> Int64? {
+    func integer(_ key: Int, _ batch: inout SpanBatch) -> Int64? {
         guard let record = record(key, batch) else { return nil }
         let value = convert(record, to: .integer, in: &batch)
         return value.kind == .integer ? value.integer : nil
     }
 
-    private static func plain(_ value: JSONText.Value?) -> String? {
-        switch value {
-        case .text(let text): text
-        case .number(let digits): digits
-        default: nil
-        }
-    }
-
-    private func elements(_ record: AttributeRecord, _ batch: SpanBatch) -> Int64? {
+    func elements(_ record: AttributeRecord, _ batch: SpanBatch) -> Int64? {
         switch record.kind {
         case .string: return JSONText.elementCount(in: batch.bytes(record.slice)).map(Int64.init)
         case .array:
@@ -150,20 +146,8 @@ extension ColumnReader {
     // MARK: Conversion
 
     /// A text value behind the batch's bytes.
-    private func text(_ text: String, in batch: inout SpanBatch) -> ColumnValue {
+    func text(_ text: String, in batch: inout SpanBatch) -> ColumnValue {
         text.isEmpty ? .none : .text(batch.append(text))
-    }
-
-    private func convert(_ value: JSONText.Value, to type: ColumnType, in batch: inout SpanBatch) -> ColumnValue {
-        switch (value, type) {
-        case (.text(let text), .text): return self.text(ColumnConversion.trimmed(text), in: &batch)
-        case (.number(let digits), .text): return text(digits, in: &batch)
-        case (.number(let digits), .integer), (.text(let digits), .integer):
-            guard let number = ColumnConversion.integer(Array(digits.utf8)), number >= 0 else { return .none }
-            return .integer(number)
-        case (.bool(let flag), .flag): return .integer(flag ? 1 : 0)
-        default: return .none
-        }
     }
 
     @inline(__always)
@@ -180,7 +164,7 @@ extension ColumnReader {
 
     /// Text as it came, unless it is blank or has blanks around it.
     @inline(__always)
-    private func plainText(_ record: AttributeRecord, _ batch: SpanBatch) -> ColumnValue {
+    func plainText(_ record: AttributeRecord, _ batch: SpanBatch) -> ColumnValue {
         let slice = record.slice
         guard slice.count > 0 else { return .none }
         if batch.bytes[Int(slice.offset)] > 0x20 && batch.bytes[slice.range.end - 1] > 0x20 {
@@ -233,6 +217,7 @@ extension ColumnReader {
         case .breaker:
             switch record.kind {
             case .string:
+                if ColumnConversion.breakerStates.contains(where: { batch.equals(record.slice, $0) }) { return plainText(record, batch) }
                 let raw = batch.string(record.slice)
                 let state = ColumnConversion.breakerState(raw)
                 return state == raw ? plainText(record, batch) : text(state, in: &batch)

@@ -4,7 +4,8 @@ package import TelemetryModel
 ///
 /// `begin` resolves the table's keys, events and scopes against a batch, once; `read` is called for each of its spans. What the
 /// table says of a span's attributes comes from a plan that all spans with such attributes share; a rule with conditions is tried
-/// only for spans that have the key, in batches that have the event or the scope, that it needs.
+/// only for spans that have the key, in batches that have the event or the scope, that it needs, and never when an attribute is there
+/// that wins over it.
 package struct ColumnReader: Sendable {
     let table: ColumnTable
     private var plans: ColumnPlans
@@ -12,8 +13,8 @@ package struct ColumnReader: Sendable {
     private var tableKeys: [Int32] = []
     /// By the table's key number, the batch's key index; -1 when the batch does not have it.
     private var batchKeys: [Int32]
-    /// Bits of rules that might hold for some span of the batch.
-    private var hopefulRules: [UInt64]
+    /// By rule, whether it might hold for some span of the batch.
+    private var hopefulRules: [Bool]
     /// Bits of `table.scopePrefixes` that the name of each scope begins with.
     private var scopeMasks: [UInt64] = []
     /// For keys that are numbered, the prefix's position in the table and the number.
@@ -25,14 +26,18 @@ package struct ColumnReader: Sendable {
     private var plan = 0
     private var attributesStart = 0
 
+    /// Whether rules that cannot win are left out; not in the tests that look for a difference.
+    private let leavesRulesOut: Bool
+
     /// The columns of the span that was read last.
     package private(set) var row = ColumnRow()
 
-    package init(table: ColumnTable) {
+    package init(table: ColumnTable, leavesRulesOut: Bool = true) {
         self.table = table
-        plans = ColumnPlans(ruleWords: table.keylessRules.count)
+        self.leavesRulesOut = leavesRulesOut
+        plans = ColumnPlans()
         batchKeys = Array(repeating: -1, count: table.keys.count)
-        hopefulRules = table.keylessRules
+        hopefulRules = Array(repeating: false, count: table.others.count)
     }
 
     // MARK: A batch
@@ -59,8 +64,7 @@ package struct ColumnReader: Sendable {
         for index in batchKeys.indices { batchKeys[index] = -1 }
         let bytes = batch.bytes.span.bytes
         for (index, slice) in batch.keys.enumerated() {
-            let hash = ByteHash.hash(bytes, slice.range)
-            guard let key = table.keys.find(slice.range, in: bytes, hash: hash) else {
+            guard let key = table.keys.find(slice.range, in: bytes) else {
                 tableKeys.append(-1)
                 findNumber(UInt32(truncatingIfNeeded: index), slice, batch)
                 continue
@@ -81,13 +85,10 @@ package struct ColumnReader: Sendable {
     private mutating func resolveRules(_ batch: SpanBatch) {
         let allScopes = scopeMasks.reduce(0, |)
         let events = eventMask(batch)
-        for word in hopefulRules.indices { hopefulRules[word] = 0 }
         for index in table.needs.indices {
             let needs = table.needs[index]
-            guard needs.scopes & ~allScopes == 0, needs.events & ~events == 0, !needs.isNumbered || !numbered.isEmpty else {
-                continue
-            }
-            hopefulRules[index >> 6] |= 1 << (index & 63)
+            hopefulRules[index] =
+                needs.scopes & ~allScopes == 0 && needs.events & ~events == 0 && (!needs.isNumbered || !numbered.isEmpty)
         }
     }
 
@@ -125,66 +126,88 @@ package struct ColumnReader: Sendable {
     // MARK: A span
 
     /// Fills `row` with the columns of a span of the batch that `begin` was called with.
-    package mutating func read(_ span: SpanRecord, of batch: inout SpanBatch) {
+    package mutating func read(_ span: borrowing SpanRecord, of batch: inout SpanBatch) {
         row.removeAll()
         attributesStart = Int(span.attributes.start)
         plan = plans.plan(for: batch.attributes.span.extracting(span.attributes.indices), tableKeys, table)
+        var isComplete = true
         for index in plans.stepIndices(plan) {
             let step = plans.step(index)
             if row.has(step.column) { continue }
             var value = convert(batch.attributes[attributesStart &+ Int(step.ordinal)], to: step.type, in: &batch)
-            if value.kind == .none { continue }
+            if value.kind == .none {
+                isComplete = false
+                continue
+            }
             value.rank = step.rank
             row.set(step.column, value)
         }
-        for word in hopefulRules.indices {
-            var bits = plans.ruleBits(plan, word: word) & hopefulRules[word]
-            while bits != 0 {
-                attempt(word << 6 | bits.trailingZeroBitCount, span, &batch)
-                bits &= bits &- 1
-            }
+        for index in plans.ruleIndices(plan, circumstances(of: span, isComplete: isComplete), table) {
+            attempt(plans.rule(index), span, &batch)
         }
         for (column, value) in resourceRows[Int(span.resource)] where !row.has(UInt8(truncatingIfNeeded: column)) {
             row.set(UInt8(truncatingIfNeeded: column), value)
         }
     }
 
-    private mutating func attempt(_ index: Int, _ span: SpanRecord, _ batch: inout SpanBatch) {
+    @inline(__always)
+    private func circumstances(of span: borrowing SpanRecord, isComplete: Bool) -> RuleCircumstances {
+        guard leavesRulesOut else { return .unknown }
+        var statusCode = 0
+        for index in table.statusCodes.indices where table.statusCodes[index] == span.statusCode { statusCode = index &+ 1 }
+        return RuleCircumstances(
+            isComplete: isComplete, hasEvents: span.events.count > 0, isInScope: scopeMasks[Int(span.scope)] != 0,
+            isRoot: !span.parentSpanID.isValid, statusCode: statusCode)
+    }
+
+    private mutating func attempt(_ index: Int, _ span: borrowing SpanRecord, _ batch: inout SpanBatch) {
+        guard hopefulRules[index] else { return }
         let needs = table.needs[index]
         // What is cheap to see goes first: most rules of most spans end here.
-        guard needs.rank < row.rank(needs.column), needs.statusCode < 0 || needs.statusCode == span.statusCode,
-            needs.scopes & ~scopeMasks[Int(span.scope)] == 0, needs.events == 0 || span.events.count > 0
+        let (statusCode, eventCount) = (span.statusCode, span.events.count)
+        guard needs.rank < row.rank(needs.column), needs.statusCode < 0 || needs.statusCode == statusCode,
+            needs.scopes & ~scopeMasks[Int(span.scope)] == 0, needs.events == 0 || eventCount > 0
         else { return }
-        guard table.others[index].conditions.isEmpty || holds(table.others[index].conditions, span, batch) else { return }
+        guard holds(table.others[index].conditions, span, batch) else { return }
         var value = evaluate(index, span, &batch)
         if value.kind == .none { return }
         value.rank = needs.rank
         row.set(needs.column, value)
     }
 
-    private func holds(_ conditions: [ColumnRule.Condition], _ span: SpanRecord, _ batch: SpanBatch) -> Bool {
+    private func holds(_ conditions: [ColumnRule.Condition], _ span: borrowing SpanRecord, _ batch: SpanBatch) -> Bool {
         for condition in conditions {
             switch condition {
             case .root:
                 if span.parentSpanID.isValid { return false }
             case .child:
                 if !span.parentSpanID.isValid { return false }
-            case .scope(let prefix):
-                if scopeMasks[Int(span.scope)] & 1 << prefix == 0 { return false }
-            case .attribute(let key, let value):
-                guard let record = record(key, batch), record.kind == .string, batch.equals(record.slice, value) else {
-                    return false
-                }
-            case .attributeSuffix(let key, let suffix):
-                guard let record = record(key, batch), record.kind == .string,
-                    batch.bytes(record.slice).reversed().starts(with: suffix.utf8.reversed())
-                else { return false }
-            case .column(let column, let value):
+            case .scope(let prefix, let isNegated):
+                if (scopeMasks[Int(span.scope)] & 1 << prefix != 0) == isNegated { return false }
+            case .attribute(let key, let values, let isNegated):
+                if isOne(of: values, record(key, batch), batch) == isNegated { return false }
+            case .attributeSuffix(let key, let suffix, let isNegated):
+                if endsSo(suffix, record(key, batch), batch) == isNegated { return false }
+            case .column(let column, let values, let isNegated):
                 let current = row[column]
-                guard current.kind == .text, batch.equals(current.slice, value) else { return false }
+                let isOne =
+                    current.kind == .text && values.contains(byteCount: Int(current.slice.count)) { batch.equals(current.slice, $0) }
+                if isOne == isNegated { return false }
+            case .filled(let column, let isNegated):
+                if (row[column].kind != .none) == isNegated { return false }
             }
         }
         return true
+    }
+
+    private func isOne(of values: ColumnTexts, _ record: AttributeRecord?, _ batch: SpanBatch) -> Bool {
+        guard let record, record.kind == .string else { return false }
+        return values.contains(byteCount: Int(record.slice.count)) { batch.equals(record.slice, $0) }
+    }
+
+    private func endsSo(_ suffix: String, _ record: AttributeRecord?, _ batch: SpanBatch) -> Bool {
+        guard let record, record.kind == .string else { return false }
+        return suffix.isEmpty || batch.bytes(record.slice).reversed().starts(with: suffix.utf8.reversed())
     }
 
     /// The current span's last attribute of that key.
@@ -198,7 +221,7 @@ package struct ColumnReader: Sendable {
     }
 
     /// The largest number that the span's keys with that prefix have.
-    func largestNumber(_ prefix: String, _ span: SpanRecord, _ batch: SpanBatch) -> Int? {
+    func largestNumber(_ prefix: String, _ span: borrowing SpanRecord, _ batch: SpanBatch) -> Int? {
         guard let wanted = table.numberedPrefixes.firstIndex(of: prefix) else { return nil }
         var largest: Int?
         for position in span.attributes.indices {

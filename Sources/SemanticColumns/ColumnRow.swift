@@ -22,7 +22,7 @@ public struct ColumnRow: Sendable {
 
     /// Whether the span has any of the facts.
     @inlinable
-    public var hasFacts: Bool { presence >> UInt64(Column.storedCount) != 0 }
+    public var hasFacts: Bool { presence >> UInt64(Column.shownCount) != 0 }
 
     /// Calls `body` with the number and the value of each stored column that has one.
     @inlinable

@@ -38,8 +38,8 @@ package struct ColumnTable: Sendable {
     private(set) var needs: [Needs] = []
     /// Names of events that some rule needs; at most 64.
     private(set) var eventNames: [String] = []
-    /// Bits of the rules in `others` that need no key.
-    private(set) var keylessRules: [UInt64] = []
+    /// Codes of a span's status that some rule needs; at most `RuleCircumstances.statusCodesMax`.
+    private(set) var statusCodes: [Int32] = []
     /// Columns that a resource's attributes may fill.
     private(set) var resourceColumns: Set<Column> = []
     /// The lists of the two above while the table is being read.
@@ -68,7 +68,7 @@ package struct ColumnTable: Sendable {
     /// Reads a table in the format that the head of `columns.txt` tells.
     package init(text: String) throws(ParseError) {
         var current: (column: Column, type: ColumnType)?
-        var rank: UInt16 = 0
+        var ranks = [UInt16](repeating: 0, count: Column.allCases.count)
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let words = Self.words(line)
             guard let first = words.first, !first.hasPrefix("#") else { continue }
@@ -77,7 +77,6 @@ package struct ColumnTable: Sendable {
                     let type = ColumnType(rawValue: words[2])
                 else { throw ParseError(line: index + 1, message: "no such column or type") }
                 current = (column, type)
-                rank = 0
                 if words.dropFirst(3).first == "resource" { resourceColumns.insert(column) }
                 continue
             }
@@ -85,9 +84,11 @@ package struct ColumnTable: Sendable {
             let split = words.firstIndex(of: "if") ?? words.endIndex
             guard let source = source(Array(words[..<split])), let conditions = conditions(Array(words[split...].dropFirst()))
             else { throw ParseError(line: index + 1, message: "not a source, or not a condition") }
-            try add(ColumnRule(column: current.column, type: current.type, rank: rank, source: source, conditions: conditions),
-                line: index + 1)
-            rank += 1
+            let rule = ColumnRule(
+                column: current.column, type: current.type, rank: ranks[current.column.rawValue], source: source,
+                conditions: conditions)
+            try add(rule, line: index + 1)
+            ranks[current.column.rawValue] += 1
         }
         direct = FlatLists(directLists)
         othersOfKey = FlatLists(otherLists)
@@ -98,31 +99,32 @@ package struct ColumnTable: Sendable {
             directLists[key].append(DirectRule(column: rule.column.rawValue, type: rule.type, rank: rule.rank))
             return
         }
-        let index = others.count
-        if index & 63 == 0 { keylessRules.append(0) }
-        if let key = rule.neededKey { otherLists[key].append(index) } else { keylessRules[index >> 6] |= 1 << (index & 63) }
+        if let key = rule.neededKey { otherLists[key].append(others.count) }
         needs.append(needs(of: rule))
         others.append(rule)
-        // Bits of one word.
-        guard scopePrefixes.count <= 64, eventNames.count <= 64 else {
-            throw ParseError(line: line, message: "more than 64 scopes or events")
+        // Bits of one word, and of circumstances.
+        guard scopePrefixes.count <= 64, eventNames.count <= 64, statusCodes.count <= RuleCircumstances.statusCodesMax else {
+            throw ParseError(line: line, message: "more than 64 scopes or events, or more than 3 status codes")
         }
     }
 
     private mutating func needs(of rule: ColumnRule) -> Needs {
         var needs = Needs(column: UInt8(truncatingIfNeeded: rule.column.rawValue), rank: rule.rank)
-        for case .scope(let prefix) in rule.conditions { needs.scopes |= 1 << prefix }
+        for case .scope(let prefix, false) in rule.conditions { needs.scopes |= 1 << prefix }
         if let event = rule.neededEvent {
             if !eventNames.contains(event) { eventNames.append(event) }
             needs.events = 1 << (eventNames.firstIndex(of: event) ?? 0)
         }
-        if case .status(let code, _) = rule.source { needs.statusCode = code }
+        if case .status(let code, _) = rule.source {
+            needs.statusCode = code
+            if !statusCodes.contains(code) { statusCodes.append(code) }
+        }
         if case .numbered = rule.source { needs.isNumbered = true }
         return needs
     }
 
     /// The number of a key, which is added when new.
-    private mutating func key(_ text: String) -> Int {
+    mutating func key(_ text: String) -> Int {
         let number = keys.insert(text)
         if number == directLists.count {
             directLists.append([])
@@ -131,108 +133,14 @@ package struct ColumnTable: Sendable {
         return number
     }
 
-    /// Words of a line, apart at spaces; a word in double quotes may hold spaces.
-    private static func words(_ line: Substring) -> [String] {
-        var words: [String] = []
-        var word = ""
-        var quoted = false
-        var started = false
-        for character in line {
-            if character == "\"" {
-                quoted.toggle()
-                started = true
-            } else if character == " " && !quoted {
-                if started { words.append(word) }
-                word = ""
-                started = false
-            } else {
-                word.append(character)
-                started = true
-            }
-        }
-        if started { words.append(word) }
-        return words
+    /// Puts the prefix of numbered keys among the table's, and gives it.
+    mutating func numberedPrefix(_ text: String) -> String {
+        numberedPrefixes.append(text)
+        return text
     }
 
-    private mutating func source(_ words: [String]) -> ColumnRule.Source? {
-        guard let kind = words.first else { return nil }
-        let arguments = Array(words.dropFirst())
-        switch (kind, arguments.count) {
-        case ("attribute", 1): return .attribute(key: key(arguments[0]))
-        case ("json", 2): return .json(key: key(arguments[0]), member: arguments[1])
-        case ("pair", 2): return .pair(first: key(arguments[0]), second: key(arguments[1]))
-        case ("jsonpair", 3): return .jsonPair(key: key(arguments[0]), first: arguments[1], second: arguments[2])
-        case ("path", 2): return .path(first: key(arguments[0]), second: key(arguments[1]))
-        case ("numbered", 1):
-            numberedPrefixes.append(arguments[0] + ".")
-            return .numbered(prefix: arguments[0] + ".")
-        case ("elements", 1): return .elements(key: key(arguments[0]))
-        case ("positive", 1): return .positive(key: key(arguments[0]))
-        case ("prefixed", 2): return .prefixed(text: arguments[0], key: key(arguments[1]))
-        case ("map", 2...):
-            var texts: [String: String] = [:]
-            for argument in arguments.dropFirst() {
-                let sides = argument.split(separator: "=", maxSplits: 1)
-                guard sides.count == 2 else { return nil }
-                texts[String(sides[0])] = String(sides[1])
-            }
-            return .map(key: key(arguments[0]), texts: texts)
-        case ("breakerError", 1): return .breakerError(key: key(arguments[0]))
-        case ("atLeast", 2):
-            guard let limit = Int64(arguments[0]) else { return nil }
-            return .atLeast(limit: limit, key: key(arguments[1]))
-        case ("name", 1) where arguments[0] == "whole": return .nameWhole
-        case ("name", 2):
-            switch arguments[0] {
-            case "after": return .nameAfter(text: Array(arguments[1].utf8))
-            case "until": return .nameUntil(text: Array(arguments[1].utf8))
-            case "head": return .nameHead(text: Array(arguments[1].utf8))
-            case "tail": return .nameTail(text: Array(arguments[1].utf8))
-            default: return nil
-            }
-        case ("event", 2): return .event(name: arguments[0], key: key(arguments[1]))
-        case ("eventElements", 2): return .eventElements(name: arguments[0], key: key(arguments[1]))
-        case ("eventValue", 2): return .eventValue(name: arguments[0], value: arguments[1])
-        case ("eventOffset", 1): return .eventOffset(name: arguments[0])
-        case ("sum", 2):
-            guard let first = Self.column(arguments[0]), let second = Self.column(arguments[1]) else { return nil }
-            return .sum(first: first, second: second)
-        case ("status", 2): return Int32(arguments[0]).map { .status(code: $0, value: arguments[1]) }
-        case ("present", 1): return .present(key: key(arguments[0]))
-        default: return nil
-        }
-    }
-
-    private static func column(_ name: String) -> Column? {
-        Column.allCases.first { $0.name == name }
-    }
-
-    private mutating func conditions(_ words: [String]) -> [ColumnRule.Condition]? {
-        var conditions: [ColumnRule.Condition] = []
-        for word in words {
-            if word == "root" {
-                conditions.append(.root)
-            } else if word == "child" {
-                conditions.append(.child)
-            } else if word.hasPrefix("scope:") {
-                conditions.append(.scope(prefix: scopePrefix(String(word.dropFirst("scope:".count)))))
-            } else if let range = word.firstRange(of: ":=") {
-                guard let column = Self.column(String(word[..<range.lowerBound])) else { return nil }
-                conditions.append(.column(column, value: String(word[range.upperBound...])))
-            } else if let range = word.firstRange(of: "=*") {
-                conditions.append(
-                    .attributeSuffix(key: key(String(word[..<range.lowerBound])), suffix: String(word[range.upperBound...])))
-            } else if let range = word.firstRange(of: "=") {
-                conditions.append(
-                    .attribute(key: key(String(word[..<range.lowerBound])), value: String(word[range.upperBound...])))
-            } else {
-                return nil
-            }
-        }
-        return conditions
-    }
-
-    private mutating func scopePrefix(_ text: String) -> Int {
+    /// The number of a prefix of scope names, which is added when new.
+    mutating func scopePrefix(_ text: String) -> Int {
         if let known = scopePrefixes.firstIndex(of: text) { return known }
         scopePrefixes.append(text)
         return scopePrefixes.count - 1

@@ -1,6 +1,12 @@
 /// Distinct byte strings, numbered from 0 in the order in which they first came: an open-addressing table that owns copies of its
 /// strings, so that it may outlive the request that they came in. A look-up allocates nothing.
+///
+/// A string that would lie more than `probesMax` slots behind its place makes the table take another seed: whatever strings come, they cost
+/// what random ones do.
 public struct ByteStringTable: Sendable {
+    /// Slots that a new string may lie behind the one that its hash says. Random strings in a table of millions come to about half of it.
+    public static let probesMax = 128
+
     /// All strings, one after the other.
     public private(set) var bytes: [UInt8] = []
     /// Where each string lies in `bytes`.
@@ -8,18 +14,31 @@ public struct ByteStringTable: Sendable {
     @usableFromInline var hashes: [UInt64] = []
     /// Number plus one of the string in each slot; 0 for an empty slot. A power of two of slots, at most half of them taken.
     @usableFromInline var slots: [UInt32]
+    private var seed: HashSeed
+    /// Strings from which on another seed may be taken, so that an unlucky one costs no more than growing does.
+    private var reseedingCount = 0
+    /// Slots that were passed over to place strings, all in all: what they cost beyond their bytes.
+    package private(set) var probeCount = 0
 
-    /// - Parameter slotCount: a power of two.
-    public init(slotCount: Int = 16) {
+    /// - Parameters:
+    ///   - slotCount: a power of two.
+    ///   - seed: another one than the process's for tests alone.
+    public init(slotCount: Int = 16, seed: HashSeed = .process) {
         precondition(slotCount > 0 && slotCount & (slotCount - 1) == 0)
         slots = [UInt32](repeating: 0, count: slotCount)
+        self.seed = seed
     }
 
     public var count: Int { ranges.count }
 
-    /// The number of a string; `nil` when it is not there. `hash` must be of the same function and seed for all calls.
+    /// The number of a string; `nil` when it is not there.
     @inline(__always)
-    public func find(_ range: WireRange, in source: RawSpan, hash: UInt64) -> Int? {
+    public func find(_ range: WireRange, in source: RawSpan) -> Int? {
+        find(range, source, ByteHash.hash(source, range, seed))
+    }
+
+    @inline(__always)
+    private func find(_ range: WireRange, _ source: RawSpan, _ hash: UInt64) -> Int? {
         let mask = slots.count &- 1
         var slot = Int(truncatingIfNeeded: hash) & mask
         while slots[slot] != 0 {
@@ -32,15 +51,16 @@ public struct ByteStringTable: Sendable {
 
     /// The number of a string, which is added when new.
     @inline(__always)
-    public mutating func insert(_ range: WireRange, in source: RawSpan, hash: UInt64) -> (index: Int, isNew: Bool) {
-        if let known = find(range, in: source, hash: hash) { return (known, false) }
+    public mutating func insert(_ range: WireRange, in source: RawSpan) -> (index: Int, isNew: Bool) {
+        let hash = ByteHash.hash(source, range, seed)
+        if let known = find(range, source, hash) { return (known, false) }
         return (add(range, source, hash), true)
     }
 
     public mutating func insert(_ text: String) -> Int {
         let utf8 = Array(text.utf8)
         let range = WireRange(offset: 0, count: utf8.count)
-        return insert(range, in: utf8.span.bytes, hash: ByteHash.hash(utf8.span.bytes, range)).index
+        return insert(range, in: utf8.span.bytes).index
     }
 
     private mutating func add(_ range: WireRange, _ source: RawSpan, _ hash: UInt64) -> Int {
@@ -48,20 +68,36 @@ public struct ByteStringTable: Sendable {
         ranges.append(ByteSlice(WireRange(offset: bytes.count, count: range.count)))
         hashes.append(hash)
         source.extracting(range.offset..<range.end).withUnsafeBytes { bytes.append(contentsOf: $0) }
-        if ranges.count * 2 > slots.count { grow() } else { place(index) }
+        let probes = ranges.count * 2 > slots.count ? placeAll(slotCount: slots.count * 2) : place(index)
+        if probes > Self.probesMax && ranges.count >= reseedingCount { reseed() }
         return index
     }
 
-    private mutating func grow() {
-        slots = [UInt32](repeating: 0, count: slots.count * 2)
-        for index in hashes.indices { place(index) }
+    private mutating func reseed() {
+        seed = .random()
+        for index in hashes.indices { hashes[index] = ByteHash.hash(bytes.span.bytes, ranges[index].range, seed) }
+        reseedingCount = ranges.count * 2
+        _ = placeAll(slotCount: slots.count)
     }
 
-    private mutating func place(_ index: Int) {
+    /// The longest way to a slot.
+    private mutating func placeAll(slotCount: Int) -> Int {
+        slots = [UInt32](repeating: 0, count: slotCount)
+        var longest = 0
+        for index in hashes.indices { longest = max(longest, place(index)) }
+        return longest
+    }
+
+    /// How many slots were passed over.
+    private mutating func place(_ index: Int) -> Int {
         let mask = slots.count - 1
-        var slot = Int(truncatingIfNeeded: hashes[index]) & mask
+        let first = Int(truncatingIfNeeded: hashes[index]) & mask
+        var slot = first
         while slots[slot] != 0 { slot = (slot + 1) & mask }
         slots[slot] = UInt32(truncatingIfNeeded: index) + 1
+        let probes = (slot - first) & mask
+        probeCount += probes
+        return probes
     }
 
     @inline(__always)
@@ -76,6 +112,7 @@ public struct ByteStringTable: Sendable {
         bytes.removeAll(keepingCapacity: true)
         ranges.removeAll(keepingCapacity: true)
         hashes.removeAll(keepingCapacity: true)
+        reseedingCount = 0
         for slot in slots.indices { slots[slot] = 0 }
     }
 }

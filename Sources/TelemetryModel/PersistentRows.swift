@@ -32,9 +32,9 @@ public struct CounterValue: Equatable, Sendable {
 
 /// A label value that was admitted under its cap, first come, never evicted.
 public struct LabelRow: Equatable, Sendable {
-    /// The label's name: `service_name`, `tool`, `workflow` or `model`.
+    /// The label's name: `service_name`, `tool`, `workflow`, `model` or `host`.
     public var label: String
-    /// The service that the value belongs to; empty for `service_name` itself.
+    /// The service that the value belongs to; empty for `service_name` itself and for `host`.
     public var scope: String
     public var value: String
     public var firstSeenUnixNano: Int64

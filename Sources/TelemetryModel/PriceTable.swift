@@ -17,6 +17,11 @@ package struct ModelPrice: Equatable, Sendable {
     package var output: Double
     package var source: String?
 
+    /// What the source of a price begins with that comes from a public list, built in or imported, and is not the user's own.
+    package static let listSource = "list price,"
+
+    package var isListPrice: Bool { source?.hasPrefix(Self.listSource) == true }
+
     package init(
         model: String, effectiveFromUnixNano: Int64 = 0, kind: Kind = .api, input: Double, cacheRead: Double, cacheWrite: Double,
         output: Double, source: String? = nil
@@ -43,13 +48,29 @@ package struct TokenCounts: Equatable, Sendable {
 
     package init() {}
 
-    package var total: Int64 { [input, cacheRead, cacheWrite, output, unspecified].reduce(0, Self.sum) }
+    /// The types of a call's tokens as its span tells them; negative counts are as 0.
+    ///
+    /// - Parameters:
+    ///   - total: counts only when neither `input` nor `output` is given.
+    ///   - input: with what was read from and written to a cache.
+    ///   - cacheWrite: a part of the input, and nothing without one.
+    package init(total: Int64?, input: Int64?, output: Int64?, cacheRead: Int64?, cacheWrite: Int64?) {
+        guard input != nil || output != nil else {
+            unspecified = max(0, total ?? 0)
+            return
+        }
+        self.cacheRead = max(0, cacheRead ?? 0)
+        self.cacheWrite = input == nil ? 0 : max(0, cacheWrite ?? 0)
+        self.output = max(0, output ?? 0)
+        // Differences of what is not negative do not overflow; two of them may, and 0 is the least then too.
+        let (rest, overflow) = (max(0, input ?? 0) - self.cacheRead).subtractingReportingOverflow(self.cacheWrite)
+        self.input = overflow ? 0 : max(0, rest)
+    }
+
+    package var total: Int64 { Self.sum(Self.sum(Self.sum(input, cacheRead), Self.sum(cacheWrite, output)), unspecified) }
 
     /// Counts are what clients send: a sum stops at the end of `Int64`.
-    package static func sum(_ left: Int64, _ right: Int64) -> Int64 {
-        let (result, overflow) = left.addingReportingOverflow(right)
-        return overflow ? .max : result
-    }
+    package static func sum(_ left: Int64, _ right: Int64) -> Int64 { left.addingSaturated(right) }
 
     /// Adds a call's tokens.
     package mutating func add(_ other: TokenCounts) {
@@ -64,6 +85,9 @@ package struct TokenCounts: Equatable, Sendable {
         (Double(input) * price.input + Double(cacheRead) * price.cacheRead + Double(cacheWrite) * price.cacheWrite
             + Double(output) * price.output + Double(unspecified) * price.output) / 1e6
     }
+
+    /// The same in whole nano-dollars, as counters keep them; 0 past `Int64`.
+    package func nanoDollars(at price: ModelPrice) -> Int64 { Int64(saturating: (dollars(at: price) * 1e9).rounded()) }
 }
 
 /// A rented machine.

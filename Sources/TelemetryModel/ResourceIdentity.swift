@@ -23,13 +23,13 @@ public struct ResourceIdentity: Hashable, Sendable {
             }
         }
         serviceName = name ?? "unknown_service"
-        if let instance {
-            instanceID = instance
-        } else if let host, let process {
-            instanceID = "\(host):\(process)"
-        } else {
-            instanceID = ""
-        }
+        instanceID = Self.instanceID(instance: instance ?? "", host: host ?? "", process: process ?? "")
+    }
+
+    /// The process by what its resource says of it; empty texts are what it does not say.
+    package static func instanceID(instance: String, host: String, process: String) -> String {
+        if !instance.isEmpty { return instance }
+        return host.isEmpty || process.isEmpty ? "" : "\(host):\(process)"
     }
 
     private static func text(_ attribute: AttributeRecord, _ batch: SpanBatch) -> String? {

@@ -158,6 +158,15 @@ public struct SpanRecord: Sendable {
 
     public init() {}
 
+    /// What tells it from every other span.
+    @inlinable
+    public var identity: SpanIdentity {
+        SpanIdentity(trace: traceID, span: spanID, isServerSide: kind == Self.serverKind)
+    }
+
+    /// `SPAN_KIND_SERVER`.
+    public static let serverKind: Int32 = 2
+
     /// End minus start; 0 when the clock ran backwards, `nil` when the client gave no end.
     @inlinable
     public var durationNanoseconds: Int64? {

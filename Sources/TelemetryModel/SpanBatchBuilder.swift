@@ -69,7 +69,7 @@ public struct SpanDescription: Equatable, Sendable {
 public struct SpanBatchBuilder: Sendable {
     /// What was built up to now.
     public private(set) var batch = SpanBatch(bytes: [])
-    private var keyIndices: [String: UInt32] = [:]
+    private var keyIndices: [ExactText: UInt32] = [:]
     private var hasScope = false
 
     public init() {}
@@ -185,10 +185,10 @@ public struct SpanBatchBuilder: Sendable {
     }
 
     private mutating func keyIndex(_ key: String) -> UInt32 {
-        if let index = keyIndices[key] { return index }
+        if let index = keyIndices[ExactText(key)] { return index }
         let index = UInt32(batch.keys.count)
         batch.keys.append(batch.append(key))
-        keyIndices[key] = index
+        keyIndices[ExactText(key)] = index
         return index
     }
 

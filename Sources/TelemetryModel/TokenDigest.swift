@@ -37,3 +37,13 @@ package struct TokenDigest: Equatable, Hashable, Sendable {
         return difference == 0
     }
 }
+
+/// A token that lets read one project alone.
+package struct ProjectToken: Equatable, Sendable {
+    package var project: String
+    package var digest: TokenDigest
+
+    package init(project: String, digest: TokenDigest) {
+        (self.project, self.digest) = (project, digest)
+    }
+}

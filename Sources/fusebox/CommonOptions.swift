@@ -21,7 +21,7 @@ struct CommonOptions: ParsableArguments {
         do throws(ConfigurationError) {
             var yaml: (text: String, path: String)?
             if let path = config ?? environment["FUSEBOX_CONFIG"] {
-                guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+                guard let text = try? InputFile.text(path) else {
                     throw ConfigurationError("cannot read the configuration file \(path)")
                 }
                 yaml = (text, path)
@@ -41,8 +41,13 @@ extension StoreError {
     /// The failure that a command ends with.
     var failure: CommandFailure {
         switch self {
-        case .segment: CommandFailure(.integrity, message)
-        case .database, .locked, .folder, .setting, .schemaVersion: CommandFailure(.failed, message)
+        case _ where isDamage: CommandFailure(.integrity, Self.damage(message))
+        case .segment, .database, .locked, .folder, .setting, .schemaVersion, .dataFile: CommandFailure(.failed, message)
         }
+    }
+
+    /// What to do about a damaged data file.
+    static func damage(_ message: String) -> String {
+        "the data file is damaged: \(message); `fusebox verify` says where, and a backup brings back what is lost"
     }
 }

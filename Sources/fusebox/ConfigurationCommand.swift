@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import FuseboxConfiguration
 
 /// `fusebox config`: what is configured, and whether it can be used.
@@ -16,6 +17,11 @@ struct ConfigurationCommand: ParsableCommand {
         mutating func run() throws {
             let configuration = try common.configuration()
             for warning in configuration.warnings { Terminal.error("warning: \(warning)") }
+            do throws(ConfigurationError) {
+                try configuration.gateway.checkPrograms(path: ProcessInfo.processInfo.environment["PATH"] ?? "")
+            } catch {
+                throw CommandFailure(.usage, error.message)
+            }
             Terminal.write("the configuration is good\n")
         }
     }

@@ -9,10 +9,11 @@ import TelemetryModel
 /// `fusebox cost`: what a window cost.
 struct Cost: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what a window cost: tokens, rent, egress, idle GPUs, dollars a million tokens.",
+        abstract: "Show what a window cost: tokens, rent, egress, idle GPUs, dollars per million tokens.",
         discussion: """
-            Prices come from prices.yaml in the data folder (docs/costs.md); none are built in. A model without a price shows – and
-            ends the command with 3, as a window without tokens does.
+            Prices come from prices.yaml in the data folder, then from an imported table, then from the public list prices that come with
+            the program (docs/costs.md). A model without a price makes the totals "at least", and ends the command with 3, as a window
+            without tokens does.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -56,29 +57,6 @@ struct Cost: ParsableCommand {
         let sides = text.split(separator: "=", maxSplits: 1)
         guard sides.count == 2, let bytes = Int64(sides[1]), bytes >= 0 else { return nil }
         return (String(sides[0]), bytes)
-    }
-}
-
-extension Configuration {
-    /// Hands `prices.yaml` to the data file when it says something else than the file holds. Without one nothing changes.
-    func loadPrices() throws {
-        guard let data = FileManager.default.contents(atPath: pricesPath) else {
-            if pricesFile != nil { throw CommandFailure(.usage, "cannot read the prices file \(pricesPath)") }
-            return
-        }
-        let table: PriceTable
-        do throws(ConfigurationError) {
-            table = try PriceFile.parse(String(decoding: data, as: UTF8.self), path: pricesPath)
-        } catch {
-            throw CommandFailure(.usage, error.message)
-        }
-        let folder = StoreFolder(path: dataFolder)
-        if folder.databaseExists, let reader = try? SQLReader(folder: folder),
-            let known = try? CostReport(ReportReader(reader)).prices(), known == table.sorted
-        {
-            return
-        }
-        try folder.handOver(.prices(table.sorted))
     }
 }
 

@@ -19,6 +19,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Base address of the collector (OTEL_EXPORTER_OTLP_ENDPOINT, http://127.0.0.1:4318).")
     var endpoint: String?
 
+    @Option(help: "A token for sending; or OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20….")
+    var token: String?
+
     @Option(help: "Another number makes other agents.")
     var seed: UInt64 = 1
 
@@ -26,13 +29,13 @@ struct DemoCommand: AsyncParsableCommand {
         let text = endpoint ?? ProcessInfo.processInfo.environment[Self.endpointVariable] ?? "http://127.0.0.1:4318"
         let address = try CollectorAddress(text)
         let workload = DemoWorkload(seed: seed, nowUnixNano: Clock.unixNano())
-        var client = TraceClient(address: address)
+        var client = TraceClient(address: address, headers: ExporterHeaders.with(token: token))
         var progress = ProgressLine("sent")
         var rejected: Int64 = 0
         var spans = 0
         do {
             for (index, batch) in workload.batches.enumerated() {
-                rejected += try await client.send(TraceRequestMessage.encode(batch))
+                rejected += try await client.send(TraceRequestMessage.encode(batch)).rejected
                 spans += batch.spans.count
                 progress.show("\(index + 1) of \(workload.batches.count) batches, \(spans) spans")
             }

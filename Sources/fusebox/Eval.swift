@@ -33,6 +33,9 @@ struct Eval: ParsableCommand {
         @Option(help: "Columns that are a metric each, with commas between; those that end in _score are anyway.")
         var scoreColumns: String?
 
+        @Option(help: "What was judged, for rows that do not say it.")
+        var name: String?
+
         @Option(help: "The run id of rows that have none.")
         var runID: String?
 
@@ -44,7 +47,7 @@ struct Eval: ParsableCommand {
 
         mutating func run() throws {
             let folder = StoreFolder(path: try common.configuration().dataFolder)
-            let parser = EvalReader(scoreColumns: scoreColumns?.split(separator: ",").map(String.init) ?? [])
+            let parser = EvalReader(scoreColumns: scoreColumns?.split(separator: ",").map(String.init) ?? [], name: name)
             var rows: [EvalRow] = []
             var problems = 0
             for path in files {
@@ -55,6 +58,9 @@ struct Eval: ParsableCommand {
             }
             guard problems == 0 || !strict else {
                 throw CommandFailure(.failed, "\(problems) lines are no evals, so with --strict nothing was imported")
+            }
+            guard !rows.isEmpty else {
+                throw CommandFailure(.failed, "no eval was found in \(files.joined(separator: ", ")), so nothing was imported; docs/evals.md lists the forms")
             }
             guard folder.databaseExists else {
                 throw CommandFailure(
@@ -88,14 +94,11 @@ struct Eval: ParsableCommand {
         }
 
         private static func content(_ path: String) throws -> [UInt8] {
-            if path == "-" { return [UInt8](FileHandle.standardInput.readDataToEndOfFile()) }
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw CommandFailure(.usage, "cannot read the file \(path)")
-            }
-            guard data.count <= EvalFile.Limits.bytesMax else {
+            let data = try InputFile.bytes(path)
+            guard path == "-" || data.count <= EvalFile.Limits.bytesMax else {
                 throw CommandFailure(.usage, "\(path) is larger than \(EvalFile.Limits.bytesMax >> 20) MiB; split it")
             }
-            return [UInt8](data)
+            return data
         }
 
         /// Problems that are printed of one file.

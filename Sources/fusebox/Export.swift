@@ -11,7 +11,8 @@ struct Export: AsyncParsableCommand {
         abstract: "Write the spans as OTLP JSON lines, or as plain tables into a new SQLite file.",
         discussion: """
             otlp-json: one export request a line, as OTLP files have it; `fusebox import` and OpenTelemetry collectors read it. Nothing of a
-            span is lost. sqlite: the tables spans, evals, breaker_transitions and costs, with the columns of docs/sql.md.
+            span is lost. sqlite: the tables spans, logs, evals, breaker_transitions, breaker_openings and costs, with the columns
+            of docs/sql.md.
 
             Examples:
               fusebox export --format sqlite spans.db
@@ -65,14 +66,25 @@ struct Export: AsyncParsableCommand {
                 progress.end()
                 Terminal.write("wrote \(spans) spans to \(target)\n")
             case .otlpJSON:
-                let output = try LineOutput(path: target)
-                let spans = try writeLines(of: reader.history, from...to, to: output, &progress)
-                try output.close()
+                let spans = try writeLines(of: reader.history, from...to, to: target, &progress)
                 progress.end()
                 if let target { Terminal.write("wrote \(spans) spans to \(target)\n") }
             }
         } catch let error as StoreError {
             throw error.failure
+        }
+    }
+
+    /// Writes the lines to a new file, which is there when it is whole, or to standard output.
+    private func writeLines(
+        of history: SpanHistory, _ times: ClosedRange<Int64>, to target: String?, _ progress: inout ProgressLine
+    ) throws -> Int {
+        guard let target else { return try writeLines(of: history, times, to: LineOutput(path: nil), &progress) }
+        return try NewFile.write(target) { partial in
+            let output = try LineOutput(path: partial)
+            let spans = try writeLines(of: history, times, to: output, &progress)
+            try output.close()
+            return spans
         }
     }
 
@@ -106,7 +118,7 @@ extension SpanBatch {
     }
 }
 
-/// Lines to a new file or to standard output. Used by one thread.
+/// Lines to a file that is empty or to standard output. Used by one thread.
 private final class LineOutput {
     private let file: FileHandle?
 
@@ -115,12 +127,7 @@ private final class LineOutput {
             file = nil
             return
         }
-        guard !FileManager.default.fileExists(atPath: path) else {
-            throw CommandFailure(.failed, "\(path) is there already; name a new file, or remove it first")
-        }
-        guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600]),
-            let handle = FileHandle(forWritingAtPath: path)
-        else { throw CommandFailure(.failed, "cannot write \(path)") }
+        guard let handle = FileHandle(forWritingAtPath: path) else { throw CommandFailure(.failed, "cannot write \(path)") }
         file = handle
     }
 
@@ -134,7 +141,10 @@ private final class LineOutput {
     }
 
     func close() throws {
-        try file?.synchronize()
-        try file?.close()
+        do {
+            try file?.close()
+        } catch {
+            throw CommandFailure(.failed, "the file could not be written: \(error.localizedDescription)")
+        }
     }
 }

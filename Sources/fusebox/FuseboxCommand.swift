@@ -7,17 +7,19 @@ struct FuseboxCommand: AsyncParsableCommand {
         commandName: "fusebox",
         abstract: "An OpenTelemetry collector and span store for AI agents.",
         discussion: """
-            Agents point their OTLP exporter at `fusebox serve`; every span that it acknowledged is on disk. `fusebox sql` asks about
-            them, `fusebox traces`, `trace` and `tail` show them, `fusebox tools` and `fuses` show timeouts and circuit breakers, and
-            /metrics tells Prometheus.
+            Agents point their OTLP exporter at `fusebox serve`, which has every acknowledged span on disk. `fusebox sql` queries spans;
+            `traces`, `trace`, `session` and `tail` show them; `tools` and `fuses` show timeouts and circuit breakers; `mcp` answers
+            agents. Prometheus reads /metrics.
 
             Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 insufficient data, 4 damaged data.
             """,
         version: BuildInfo.versionText,
         subcommands: [
-            Serve.self, SQL.self, Traces.self, Trace.self, Tail.self, Tools.self, Fuses.self, Eval.self, Cost.self, Gate.self,
-            Sweep.self, Compare.self, Soak.self, Stalls.self, ConfigurationCommand.self, TokenCommand.self, DemoCommand.self,
-            Verify.self, Backup.self, Export.self, Import.self, Prune.self, DDL.self,
+            Serve.self, SQL.self, Traces.self, Trace.self, Session.self, Tail.self, Tools.self, Fuses.self, Eval.self, Cost.self, Prices.self,
+            Gate.self, Sweep.self, Compare.self, Soak.self, Stalls.self, AgentCommand.self, GatewayCommand.self, ConfigurationCommand.self,
+            TokenCommand.self,
+            DemoCommand.self,
+            ForwardCommand.self, Verify.self, Backup.self, Export.self, Import.self, Prune.self, DDL.self,
         ])
 
     static func main() async {
@@ -34,6 +36,7 @@ struct FuseboxCommand: AsyncParsableCommand {
         } catch {
             // The parser's own messages: help and version go to standard output, mistakes to standard error.
             let code = exitCode(for: error)
+            if code == .success { return Terminal.write(fullMessage(for: error) + "\n") }
             guard code == .validationFailure else { exit(withError: error) }
             Terminal.write(fullMessage(for: error) + "\n", to: .standardError)
             exit(withError: ExitCode(CommandFailure.Code.usage.rawValue))

@@ -1,8 +1,6 @@
 import ArgumentParser
 import Derivations
 import FuseboxConfiguration
-import Ingest
-import SemanticColumns
 import SpanStore
 import TelemetryModel
 
@@ -40,18 +38,13 @@ struct Fuses: AsyncParsableCommand {
 
     private func show() throws {
         let configuration = try common.configuration()
-        let breakers: [BreakerView]
-        let told: FusePolicy?
+        let stored: StoredBreakers
         do {
-            let reader = try SQLReader(folder: StoreFolder(path: configuration.dataFolder))
-            // What another version wrote may not be readable; then the configuration is the best that is known.
-            told = try reader.note(.fusePolicy).flatMap { try? Configuration.policy(yaml: $0) }
-            let policy = told ?? configuration.policy
-            let restorer = DerivationRestorer(history: reader.history, policy: policy, table: .standard)
-            breakers = try restorer.restored().breakers(at: Clock.unixNano())
+            stored = try StoredBreakers(SQLReader(folder: StoreFolder(path: configuration.dataFolder)), configuration.policy)
         } catch {
             throw error.failure
         }
+        let (breakers, told) = (stored.breakers, stored.toldPolicy)
         if format == .table {
             let heading = told == nil ? "Fuses, as configured here: no server has told its own" : "Fuses of the server"
             Terminal.write(Self.table(of: told ?? configuration.policy, heading) + "\n")

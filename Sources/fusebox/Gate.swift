@@ -16,20 +16,32 @@ struct Gate: ParsableCommand {
     @OptionGroup var common: CommonOptions
     @OptionGroup var options: ReportOptions
 
-    @Option(help: "Most milliseconds of the p95 of whole runs (P95_LATENCY_MS_MAX).")
+    @Option(help: "Maximum p95 of whole runs, in milliseconds (P95_LATENCY_MS_MAX).")
     var p95LatencyMsMax: String?
 
-    @Option(help: "Most dollars a million tokens (COST_CAP_USD_PER_MTOK).")
+    @Option(help: "Maximum dollars per million tokens (COST_CAP_USD_PER_MTOK).")
     var costUsdPerMtokMax: String?
 
-    @Option(help: "Most timed-out attempts (TIMEOUTS_MAX).")
+    @Option(help: "Maximum timed-out attempts (TIMEOUTS_MAX).")
     var timeoutsMax: String?
 
-    @Option(help: "Most openings of breakers (BREAKER_OPENS_MAX).")
+    @Option(help: "Maximum breaker openings (BREAKER_OPENS_MAX).")
     var breakerOpensMax: String?
 
-    @Option(help: "Most stalls (STALLS_MAX).")
+    @Option(help: "Maximum stalls (STALLS_MAX).")
     var stallsMax: String?
+
+    @Option(help: "Maximum workflows at once in a process or on a host (WORKFLOW_MAX_CONCURRENCY); without one, what agents declare.")
+    var workflowConcurrencyMax: String?
+
+    @Option(help: "Maximum items of one retrieval (RETRIEVAL_BATCH_SIZE).")
+    var retrievalBatchMax: String?
+
+    @Option(help: "Maximum texts of one embedding call (EMBED_BATCH_SIZE).")
+    var embedBatchMax: String?
+
+    @Option(help: "Minimum part of a host's memory that stays free, 0 to 1 (MEMORY_HEADROOM_MIN).")
+    var memoryHeadroomMin: String?
 
     @Option(help: "Bytes that went over a link in the window, as link=bytes.")
     var egress: [String] = []
@@ -61,7 +73,7 @@ struct Gate: ParsableCommand {
             throw error.failure
         }
         switch format {
-        case .junit: Terminal.write(JUnit.text(gates, window: window))
+        case .junit: Terminal.write(JUnit.text(gates))
         case .table: document.write(.table, explains: options.explain)
         case .json: document.write(.json, explains: options.explain)
         case .markdown: document.write(.markdown, explains: options.explain)
@@ -76,6 +88,10 @@ struct Gate: ParsableCommand {
         flags["gates.timeouts_max"] = timeoutsMax
         flags["gates.breaker_opens_max"] = breakerOpensMax
         flags["gates.stalls_max"] = stallsMax
+        flags["gates.workflow_concurrency_max"] = workflowConcurrencyMax
+        flags["gates.retrieval_batch_max"] = retrievalBatchMax
+        flags["gates.embed_batch_max"] = embedBatchMax
+        flags["gates.memory_headroom_min"] = memoryHeadroomMin
         return flags
     }
 }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Derivations
 import FuseboxConfiguration
+import Ingest
+import SemanticColumns
 import SpanStore
 import TelemetryModel
 
@@ -9,15 +11,13 @@ struct Prune: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Delete the spans and log records from before a time, segment by segment; the server must be stopped.",
         discussion: """
-            Only whole segments go: a segment that holds one later span, or that came within the last minute, stays. Counters stay as they
-            are, and spans from before that time are refused from then on. Without --yes it only says what it would delete.
+            Only whole segments go: a segment that holds one later span, or that the breakers have not settled yet, stays.
+            Counters stay as they are, and spans from before that time are refused from then on. Without --yes it only says
+            what it would delete.
 
             Example:
               fusebox prune --before 30d --yes
             """)
-
-    /// What was received this long before the breakers' settle time stays: a start reads it again.
-    private static let settleMarginNanoseconds: Int64 = 30_000_000_000
 
     @OptionGroup var common: CommonOptions
 
@@ -36,19 +36,21 @@ struct Prune: AsyncParsableCommand {
         guard bound <= now else { throw CommandFailure(.usage, "\(time) is in the future") }
         do throws(StoreError) {
             guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
-            let settle = configuration.policy.breakerSettleNanoseconds + Self.settleMarginNanoseconds
+            let reader = try SQLReader(folder: folder)
+            // What the breakers have not settled stays: a start reads it again.
+            let unsettled = try DerivationRestorer(
+                history: reader.history, policy: configuration.policy, table: .standard
+            ).unsettledSpans()
             guard yes else {
-                let reader = try SQLReader(folder: folder)
-                let prunable = try reader.history.segments(
-                    endingAtOrBefore: bound, receivedAtOrBefore: now.subtractingReportingOverflow(settle).partialValue)
+                let prunable = try reader.history.segments(endingAtOrBefore: bound, unsettledSpans: unsettled)
                 let records = try reader.logRecords(endingAtOrBefore: bound)
                 let logs = records > 0 ? " and \(records) log records" : ""
                 return Terminal.write(
                     "\(prunable.spans) spans in \(prunable.segments) segments\(logs) ended before \(time); --yes deletes them\n")
             }
             let store = try SpanStore(folder: folder, gate: CommitGate())
-            let dropped = try SegmentRetention(store.maintenance())
-                .dropSegments(endedAtOrBefore: bound, nowUnixNano: now, settleNanoseconds: settle)
+            store.ledger.setUnsettledSpans(unsettled)
+            let dropped = try SegmentRetention(store.maintenance()).dropSegments(endedAtOrBefore: bound, nowUnixNano: now)
             store.emptyLog()
             Terminal.write(
                 "deleted \(dropped.spans) spans\(dropped.logRecords > 0 ? " and \(dropped.logRecords) log records" : "") "

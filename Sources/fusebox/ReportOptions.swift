@@ -56,7 +56,7 @@ extension ReportReader.Failure {
     var failure: CommandFailure {
         switch self {
         case .condition(let message): CommandFailure(.usage, message)
-        case .database(let error): CommandFailure(error.code == 11 ? .integrity : .failed, error.message)
+        case .database(let error): StoreError.database(error).failure
         }
     }
 }

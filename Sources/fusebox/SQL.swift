@@ -58,12 +58,7 @@ struct SQL: AsyncParsableCommand {
             throw CommandFailure(.usage, "give the query itself or a file with -f, not both: \(query)")
         }
         if let query { return query }
-        if let file {
-            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-                throw CommandFailure(.usage, "cannot read the file \(file)")
-            }
-            return text
-        }
+        if let file { return try InputFile.text(file) }
         if Terminal.inputIsTerminal { return nil }
         return String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
     }

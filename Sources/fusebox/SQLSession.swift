@@ -74,7 +74,7 @@ final class SQLSession {
         case SQLITE_AUTH, SQLITE_READONLY:
             CommandFailure(.failed, "\(error.message): `fusebox sql` only reads")
         case SQLITE_CORRUPT, SQLITE_NOTADB:
-            CommandFailure(.integrity, error.message)
+            StoreError.database(error).failure
         default: CommandFailure(.failed, hint(error.message))
         }
     }

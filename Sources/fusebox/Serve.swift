@@ -1,16 +1,15 @@
 import ArgumentParser
+import Forwarding
 import Foundation
 import FuseboxConfiguration
 import FuseboxGRPC
 import FuseboxHTTP
-import Hummingbird
 import Ingest
 import Logging
 import PrometheusText
 import Reports
-import ServiceLifecycle
 import SpanStore
-import UnixSignals
+import Synchronization
 
 /// `fusebox serve`: the collector.
 struct Serve: AsyncParsableCommand {
@@ -50,29 +49,94 @@ struct Serve: AsyncParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         try configuration.loadPrices()
         let metrics = IngestMetrics()
+        let log = logger
         let writer: IngestWriter
         do {
             writer = try IngestWriter(
                 folder: StoreFolder(path: configuration.dataFolder), policy: configuration.policy, metrics: metrics,
                 retention: Self.retention(configuration), policyText: configuration.policyYAML,
-                stallGapNanoseconds: configuration.gates.stallGapNanoseconds, clock: { Clock.unixNano() })
+                stallGapNanoseconds: configuration.gates.stallGapNanoseconds, clock: { Clock.unixNano() },
+                report: { log.warning("\($0)") })
         } catch {
             throw error.failure
         }
         defer { writer.stop() }
+        let forwarder = Self.forwarder(configuration, writer, metrics, log)
+        defer { forwarder?.stop() }
         if let loss = writer.lostCommits { Terminal.error("warning: \(loss.message)") }
         do {
-            var group = ServiceGroupConfiguration(
-                services: try Transports(configuration, writer: writer, metrics: metrics, pageFolder: pageFolder, logger: logger)
-                    .services.map {
-                    .init(service: $0)
-                }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-            group.maximumGracefulShutdownDuration = Self.shutdownMax
-            try await ServiceGroup(configuration: group).run()
+            let interrupt = Interrupt()
+            let transports = try Transports(
+                configuration, writer: writer, metrics: metrics, pageFolder: pageFolder,
+                takesProcesses: { interrupt.wasSent }, logger: logger)
+            try await Self.run(transports.services, interrupt)
         } catch let error as TLSError {
             throw CommandFailure(.usage, error.message)
         } catch {
             throw CommandFailure(.failed, Self.explain(error, configuration))
+        }
+    }
+
+    /// What sends stored spans on; `nil` when there is no target.
+    private static func forwarder(
+        _ configuration: Configuration, _ writer: IngestWriter, _ metrics: IngestMetrics, _ log: Logger
+    ) -> Forwarder? {
+        let plan = configuration.forward.plan
+        guard !plan.targets.isEmpty else {
+            do throws(StoreError) {
+                try Forwarder.end(source: writer.forwardSource, nowUnixNano: Clock.unixNano())
+            } catch {
+                log.warning("forward: it could not be noted that there are no targets any more: \(error.message)")
+            }
+            return nil
+        }
+        let start = ContinuousClock.now
+        return Forwarder(
+            plan, source: writer.forwardSource, turns: writer.turns, registry: metrics.registry,
+            retention: retention(configuration),
+            sources: ForwardSources(
+                unixNano: { Clock.unixNano() },
+                steadyNano: {
+                    let passed = (ContinuousClock.now - start).components
+                    return passed.seconds * 1_000_000_000 + passed.attoseconds / 1_000_000_000
+                }, chance: { Double.random(in: 0..<1) }),
+            report: { log.warning("\($0)") })
+    }
+
+    /// Runs the servers until a signal asks them to stop, or one of them fails.
+    private static func run(_ services: [Transports.Service], _ interrupt: Interrupt) async throws {
+        let stop = ServerStop()
+        let signals = StopSignals([SIGTERM, SIGINT]) { number in
+            interrupt.note(number)
+            stop.stop()
+        }
+        defer { signals.cancel() }
+        try await withThrowingTaskGroup(of: Bool.self) { tasks in
+            for service in services {
+                tasks.addTask {
+                    try await service(stop)
+                    return true
+                }
+            }
+            tasks.addTask {
+                await stop.whenStopping()
+                try? await Task.sleep(for: shutdownMax)  // Cancelled when all have ended before.
+                return false
+            }
+            // A server that fails ends the others too.
+            defer {
+                stop.cutOff()
+                tasks.cancelAll()
+            }
+            var running = services.count
+            while running > 0, let hasEnded = try await tasks.next() {
+                if hasEnded {
+                    running -= 1
+                } else {
+                    stop.cutOff()
+                    tasks.cancelAll()
+                }
+            }
         }
     }
 
@@ -105,8 +169,22 @@ struct Serve: AsyncParsableCommand {
             return "the server ended: \(text)"
         }
         let grpc = configuration.grpcPort.map { " or \($0)" } ?? ""
-        return "port \(configuration.httpPort)\(grpc) is taken, perhaps by another collector; stop it, or choose others with "
-            + "--http-port and --grpc-port"
+        let gateway = configuration.gateway.isConfigured ? " or \(configuration.gateway.port)" : ""
+        return "port \(configuration.httpPort)\(grpc)\(gateway) is taken, perhaps by another collector; stop it, or choose others with "
+            + "--http-port and --grpc-port" + (gateway.isEmpty ? "" : " and gateway.port")
+    }
+}
+
+/// Whether somebody at a terminal stopped the program (SIGINT), who takes what it started along; a service manager's SIGTERM may be the
+/// first half of a restart.
+private final class Interrupt: Sendable {
+    private let isSet = Mutex(false)
+
+    var wasSent: Bool { isSet.withLock { $0 } }
+
+    /// Notes a signal.
+    func note(_ number: Int32) {
+        if number == SIGINT { isSet.withLock { $0 = true } }
     }
 }
 

@@ -174,24 +174,28 @@ struct Soak: ParsableCommand {
         @Argument(help: "The packet's folder.")
         var packet: String
 
-        @Flag(help: "Compare the packet's spans with those of the data file, too.")
+        @Flag(help: "Compare the packet's spans with those of the data file, and its figures with what they give.")
         var spans = false
 
         mutating func run() throws {
             guard let names = try? FileManager.default.contentsOfDirectory(atPath: packet) else {
                 throw CommandFailure(.usage, "there is no folder \(packet)")
             }
-            let base = URL(fileURLWithPath: packet)
-            var found = SoakPacket.verify(names: names) { name in
-                // A name leads nowhere else.
-                guard !name.contains("/"), name != ".." else { return nil }
-                return FileManager.default.contents(atPath: base.appendingPathComponent(name).path).map { [UInt8]($0) }
-            }
+            var found = SoakPacket.verify(names: names, read: Self.reader(of: packet))
             if spans && found.faults.isEmpty { try compareSpans(&found) }
             guard found.faults.isEmpty, let verdict = found.verdict else {
                 throw CommandFailure(.integrity, found.faults.map { Terminal.escaped($0) }.joined(separator: "\n"))
             }
             Terminal.write("\(found.filesChecked) files are as they were packed; verdict: \(verdict.word)\n")
+        }
+
+        private static func reader(of packet: String) -> (String) -> [UInt8]? {
+            let base = URL(fileURLWithPath: packet)
+            return { name in
+                // A name leads nowhere else.
+                guard !name.contains("/"), name != ".." else { return nil }
+                return FileManager.default.contents(atPath: base.appendingPathComponent(name).path).map { [UInt8]($0) }
+            }
         }
 
         private func compareSpans(_ found: inout SoakPacket.Verification) throws {
@@ -201,7 +205,10 @@ struct Soak: ParsableCommand {
                 let digest = try SpansDigest(reader, window)
                 if digest.sha256 != found.spansSHA256 {
                     found.faults.append("\(SoakPacket.manifestName): its spans are not those of the data file (\(digest.count) spans there)")
+                    return
                 }
+                let gates = try GateReport(reader, settings: GateReport.Settings()).makeGates(window).gates
+                found.faults += SoakPacket.judgeAgain(gates, read: Self.reader(of: packet))
             } catch {
                 throw error.failure
             }

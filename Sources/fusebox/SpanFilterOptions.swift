@@ -2,6 +2,7 @@ import ArgumentParser
 import FuseboxConfiguration
 import Queries
 import SpanStore
+import TelemetryModel
 
 /// Which spans, for the commands that list them.
 struct SpanFilterOptions: ParsableArguments {
@@ -26,18 +27,45 @@ struct SpanFilterOptions: ParsableArguments {
     @Option(help: "Only spans of this session.")
     var session: String?
 
+    @Option(help: "Only spans of this user.")
+    var user: String?
+
+    @Option(help: "Only spans of this name.")
+    var name: String?
+
+    @Option(help: "Only spans with this attribute: key=value, or key!=value for those without; may be given more than once.")
+    var attribute: [String] = []
+
     @Option(name: .shortAndLong, help: "Text in a span's name, status message or attributes.")
     var query: String?
 
     var criteria: SpanCriteria {
+        get throws {
+            var criteria = plain
+            guard attribute.count <= SpanCriteria.attributesMax else {
+                throw CommandFailure(.usage, "at most \(SpanCriteria.attributesMax) conditions on attributes")
+            }
+            for text in attribute {
+                guard let condition = SpanCriteria.Attribute(text) else {
+                    throw CommandFailure(.usage, "--attribute takes key=value or key!=value, not '\(Terminal.escaped(text))'")
+                }
+                criteria.attributes.append(condition)
+            }
+            return criteria
+        }
+    }
+
+    private var plain: SpanCriteria {
         var criteria = SpanCriteria()
         criteria.service = service
+        criteria.name = name
         criteria.workflow = workflow
         criteria.tool = tool
         criteria.model = model
         criteria.outcome = outcome
         criteria.status = status
         criteria.session = session
+        criteria.user = user
         criteria.text = query
         return criteria
     }
@@ -63,22 +91,9 @@ struct StoreQuestions {
         } catch let error as QueryError {
             switch error {
             case .store(let error): throw error.failure
-            case .invalid, .notFound, .tooLong, .tooLarge, .busy: throw CommandFailure(.failed, error.message)
+            case .invalid, .notFound, .tooLong, .tooLarge, .forbidden, .busy: throw CommandFailure(.failed, error.message)
             }
         }
-    }
-}
-
-/// A time before now, such as `15m` or `7d`.
-struct Age: ExpressibleByArgument {
-    let nanoseconds: Int64
-
-    init?(argument: String) {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
-        guard let unit = argument.last.flatMap({ units[$0] }), let count = Int64(argument.dropLast()),
-            (1...1_000_000).contains(count)
-        else { return nil }
-        nanoseconds = count * unit * 1_000_000_000
     }
 }
 

@@ -27,7 +27,7 @@ struct Tail: AsyncParsableCommand {
 
     mutating func run() async throws {
         let questions = try StoreQuestions(common)
-        let condition = filter.criteria.condition
+        let condition = try filter.criteria.condition
         var cursor = try questions.ask { try TailReading.end($0) }
         var left = count ?? .max
         let isTerminal = Terminal.isTerminal(.standardOutput)
@@ -61,7 +61,7 @@ struct Tail: AsyncParsableCommand {
         }
         let time = TimeText.iso8601(unixNano: row[7].integer ?? 0).dropFirst(11)
         let mark = row[5].text.flatMap { $0 == "ok" ? nil : $0 } ?? (row[6].integer == 2 ? "error" : "")
-        let took = DurationText.short(row[4].integer ?? 0)
+        let took = row[4].integer.map(DurationText.short) ?? "not ended"
         let hasID = width >= lineWidth - 14
         let name = min(32, max(12, 32 - (hasID ? lineWidth : shortLineWidth) + width))
         let line =

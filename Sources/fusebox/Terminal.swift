@@ -26,7 +26,8 @@ enum Terminal {
 
     static var inputIsTerminal: Bool { isatty(0) == 1 }
 
-    /// Writes all of it; a closed pipe ends the process quietly, as other tools do.
+    /// Writes all of it. A closed pipe ends the process quietly, as other tools do; an output that takes no more for another
+    /// reason, such as a full disk, ends it with a message and 1. What cannot be said on standard error is not said.
     static func write(_ text: String, to stream: Stream = .standardOutput) {
         var text = text
         text.withUTF8 { bytes in
@@ -36,7 +37,11 @@ enum Terminal {
                 let count = Foundationless.write(stream.rawValue, start + offset, bytes.count - offset)
                 if count < 0 {
                     if errno == EINTR { continue }
-                    exit(errno == EPIPE ? 0 : 1)
+                    let code = errno
+                    if stream == .standardError { return }
+                    if code == EPIPE { exit(0) }
+                    error("the output could not be written: \(String(cString: strerror(code)))")
+                    exit(1)
                 }
                 offset += count
             }

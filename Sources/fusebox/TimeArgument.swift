@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TelemetryModel
 
 /// A moment on the command line: `2026-11-21`, `2026-11-21T10:00:00Z`, nanoseconds since 1970, or an age such as `30d`.
 struct TimeArgument: ExpressibleByArgument, Equatable {
@@ -11,13 +12,15 @@ struct TimeArgument: ExpressibleByArgument, Equatable {
     private static let second: Int64 = 1_000_000_000
     /// Ages past a thousand years are mistakes.
     private static let ageSecondsMax: Int64 = 1000 * 366 * 86400
+    /// Smaller numbers, within 17 minutes of 1970, are ages whose unit was forgotten.
+    private static let unixNanoMin: Int64 = 1_000_000_000_000
 
     private var moment: Moment
 
     init?(argument: String) {
         if let age = Self.age(argument) {
             moment = .age(nanoseconds: age)
-        } else if let nanoseconds = Int64(argument), nanoseconds >= 0 {
+        } else if let nanoseconds = Int64(argument), nanoseconds == 0 || nanoseconds >= Self.unixNanoMin {
             moment = .unixNano(nanoseconds)
         } else if let date = Self.date(argument) {
             let seconds = date.timeIntervalSince1970
@@ -32,7 +35,7 @@ struct TimeArgument: ExpressibleByArgument, Equatable {
     func unixNano(nowUnixNano: Int64) -> Int64 {
         switch moment {
         case .unixNano(let time): time
-        case .age(let nanoseconds): nowUnixNano - nanoseconds
+        case .age(let nanoseconds): nowUnixNano.subtractingSaturated(nanoseconds)
         }
     }
 
@@ -40,7 +43,7 @@ struct TimeArgument: ExpressibleByArgument, Equatable {
         let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400]
         guard let last = text.last, let unit = units[last], let count = Int64(text.dropLast()), count >= 0 else { return nil }
         let (seconds, overflow) = count.multipliedReportingOverflow(by: unit)
-        return overflow || seconds > ageSecondsMax ? nil : seconds * second
+        return overflow || seconds > ageSecondsMax ? nil : seconds.multipliedSaturated(by: second)
     }
 
     private static func date(_ text: String) -> Date? {

@@ -9,8 +9,11 @@ struct Tools: AsyncParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    @Option(help: "Only what began in the last 15m, 6h, 7d, …")
-    var since: Age?
+    @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.")
+    var since: TimeArgument?
+
+    @Option(help: "Only what began before: an age or a time.")
+    var until: TimeArgument?
 
     @Option(help: "Only tools of this service.")
     var service: String?
@@ -19,8 +22,9 @@ struct Tools: AsyncParsableCommand {
     var format: SQLFormat = .table
 
     mutating func run() async throws {
-        let window = TimeWindow(from: since.map { Clock.unixNano() - $0.nanoseconds } ?? .min)
-        let found = try StoreQuestions(common).ask { try $0.rows(Boards.tools, Boards.toolValues(window, service: service)) }
+        let now = Clock.unixNano()
+        let window = TimeWindow(from: since?.unixNano(nowUnixNano: now) ?? .min, to: until?.unixNano(nowUnixNano: now) ?? .max)
+        let found = try StoreQuestions(common).ask { try ToolBoard.rows(window, service: service, $0) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),
             columns: [
@@ -28,12 +32,13 @@ struct Tools: AsyncParsableCommand {
                 "max_ms", "last",
             ],
             fit: .terminal(optional: ["last", "ok", "max_ms", "rejected", "stage"]))
-        for row in found {
+        for row in found.prefix(Boards.rowsMax) {
             var values = row.prefix(8).map(\.sqlValue)
             for column in 8...10 { values.append(row[column].integer.map { .double(Double($0 / 1000) / 1000) } ?? .null) }
             values.append(row[11].integer.map { .text(TimeText.iso8601(unixNano: $0)) } ?? .null)
             rows.write(values)
         }
         rows.finish()
+        if found.count > Boards.rowsMax { Terminal.error("there are more tools than the \(Boards.rowsMax) shown; --service shows one's") }
     }
 }

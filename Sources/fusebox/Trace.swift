@@ -20,15 +20,20 @@ struct Trace: AsyncParsableCommand {
     @Flag(help: "The trace as JSON, with all attributes.")
     var json = false
 
+    @Flag(help: "What models were told and said, as messages.")
+    var messages = false
+
     func validate() throws {
         if let width, !(40...1000).contains(width) { throw ValidationError("--width takes 40 to 1000") }
     }
 
     mutating func run() async throws {
-        guard let trace = TraceReading.traceID(id) else {
-            throw CommandFailure(.usage, "'\(Terminal.escaped(id))' is no trace id: 32 hexadecimal digits")
-        }
         let questions = try StoreQuestions(common)
+        let trace = try Self.find(id, questions)
+        if messages {
+            let conversation = try questions.ask { try ConversationReading.conversation(ofTrace: trace, $0) }
+            return Terminal.write(ConversationLines(width: width ?? Terminal.columns ?? 100).text(conversation))
+        }
         if json {
             let bytes = try questions.ask { reader in
                 var writer = JSONWriter()
@@ -38,18 +43,36 @@ struct Trace: AsyncParsableCommand {
             let text = String(decoding: bytes, as: UTF8.self)
             return Terminal.write((Terminal.isTerminal(.standardOutput) ? Terminal.escapedJSON(text) : text) + "\n")
         }
-        let rows = try questions.ask { reader in
-            try reader.rows(
+        let (rows, count) = try questions.ask { reader in
+            let rows = try reader.rows(
                 """
                 SELECT span_id, parent_span_id, name, start_time_unix_nano, end_time_unix_nano, duration_ns, stage, outcome,
-                    status_code, tokens, service_name, tool_name
-                FROM spans WHERE trace_id = ?1 ORDER BY start_time_unix_nano, span_id LIMIT \(TraceReading.spansMax)
+                    status_code, tokens, service_name, tool_name, kind
+                FROM spans WHERE trace_id = ?1 ORDER BY start_time_unix_nano, rowid LIMIT \(TraceReading.spansMax)
                 """, [.text(trace.hexadecimal)])
+            return (rows, try TraceReading.count(trace, reader))
         }
         guard !rows.isEmpty else { throw CommandFailure(.failed, TraceReading.notFound(trace).message) }
         let hasColours = Terminal.isTerminal(.standardOutput) && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
         let drawing = WaterfallText(
-            rows.map(WaterfallText.Span.init), width: width ?? Terminal.columns ?? 100, hasColours: hasColours)
+            rows.map(WaterfallText.Span.init), of: count, width: width ?? Terminal.columns ?? 100, hasColours: hasColours)
         Terminal.write(drawing.text(traceID: trace.hexadecimal))
+    }
+
+    /// The trace that is meant: by its id, by how it begins, or by the id of one of its spans.
+    private static func find(_ text: String, _ questions: StoreQuestions) throws -> TraceID {
+        guard let digits = IdentityFind.digits(text) else {
+            throw CommandFailure(
+                .usage, "'\(Terminal.escaped(text))' is no id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
+        }
+        let found = try questions.ask { try IdentityFind.find(digits, $0) }
+        let ids = Set(found.map(\.traceID))
+        guard ids.count < 2 else {
+            throw CommandFailure(.usage, "\(ids.count) traces begin with '\(digits)': \(ids.sorted().prefix(5).joined(separator: ", "))")
+        }
+        guard let id = ids.first.flatMap({ TraceID(hexadecimal: $0) }) else {
+            throw CommandFailure(.failed, "no trace or span begins with '\(digits)'; it may have been pruned, or not arrived yet")
+        }
+        return id
     }
 }

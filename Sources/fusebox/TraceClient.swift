@@ -43,7 +43,9 @@ enum SendError: Error {
         case .unreachable(let reason):
             "nothing takes spans at \(address.text) (\(reason)); start `fusebox serve`, or say where it is with --endpoint"
         case .brokenOff(let reason): "the connection to \(address.text) broke off (\(reason)); is the collector still running?"
-        case .refused(404, _): "\(address.text) has no /v1/traces; is it the address of a collector?"
+        case .refused(404, _): "\(address.text) takes no OTLP at /v1/…; is it the address of a collector?"
+        case .refused(401, _):
+            "\(address.text) asks for a token: give it with OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer …' or --token"
         case .refused(let status, let message):
             "the collector refused a batch with \(status)\(message.isEmpty ? "" : ": \(Terminal.escaped(message))")"
         case .busy(let status, let tries):
@@ -59,20 +61,25 @@ struct TraceClient {
     private static let requestTimeout = TimeAmount.seconds(30)
 
     let address: CollectorAddress
+    /// Sent with every request, such as a token.
+    private let headers: [(name: String, value: String)]
     private var connection: (any Channel)?
 
-    init(address: CollectorAddress) {
+    init(address: CollectorAddress, headers: [(name: String, value: String)] = ExporterHeaders.environment) {
         self.address = address
+        self.headers = headers
     }
 
-    /// How many spans the collector rejected.
-    mutating func send(_ body: [UInt8]) async throws(SendError) -> Int64 {
+    /// Sends a request; gives how many of its spans or log records the collector rejected, and why.
+    mutating func send(
+        _ body: [UInt8], to path: String = "/v1/traces"
+    ) async throws(SendError) -> (rejected: Int64, reason: String) {
         var status: UInt = 0
         for _ in 0..<Self.triesMax {
-            let response = try await exchangeAnew(body)
+            let response = try await exchangeAnew(body, path)
             status = response.head.status.code
             switch status {
-            case 200..<300: return Self.rejectedSpans(response.body)
+            case 200..<300: return Self.partialSuccess(response.body)
             case 429, 502, 503, 504:
                 let seconds = response.head.headers.first(name: "Retry-After").flatMap { Int($0) } ?? 1
                 // Only cancellation ends the sleep early, and then the next exchange fails.
@@ -88,21 +95,22 @@ struct TraceClient {
     }
 
     /// A collector that restarts, or has grown tired of a connection, gets the batch once more; it counts no span twice.
-    private mutating func exchangeAnew(_ body: [UInt8]) async throws(SendError) -> NIOHTTPClientResponseFull {
+    private mutating func exchangeAnew(_ body: [UInt8], _ path: String) async throws(SendError) -> NIOHTTPClientResponseFull {
         do {
-            return try await exchange(body)
+            return try await exchange(body, path)
         } catch .brokenOff {
-            return try await exchange(body)
+            return try await exchange(body, path)
         }
     }
 
-    private mutating func exchange(_ body: [UInt8]) async throws(SendError) -> NIOHTTPClientResponseFull {
+    private mutating func exchange(_ body: [UInt8], _ path: String) async throws(SendError) -> NIOHTTPClientResponseFull {
         let channel = try await connected()
-        var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "\(address.prefix)/v1/traces")
+        var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: address.prefix + path)
         head.headers = [
             "Host": address.authority, "Content-Type": "application/x-protobuf", "Content-Length": "\(body.count)",
             "User-Agent": "fusebox",
         ]
+        for header in headers { head.headers.replaceOrAdd(name: header.name, value: header.value) }
         let answer = channel.eventLoop.makePromise(of: NIOHTTPClientResponseFull.self)
         let deadline = channel.eventLoop.scheduleTask(in: Self.requestTimeout) { channel.close(promise: nil) }
         defer { deadline.cancel() }
@@ -143,9 +151,10 @@ struct TraceClient {
         return "the host \(failure.host) is not known"
     }
 
-    /// `partial_success.rejected_spans` of an `ExportTraceServiceResponse`: field 1 of field 1.
-    private static func rejectedSpans(_ body: ByteBuffer?) -> Int64 {
-        field(1, of: field(1, of: Array(body?.readableBytesView ?? ByteBuffer().readableBytesView)).bytes).number
+    /// `partial_success` of an export response: of its field 1 the fields 1 and 2.
+    private static func partialSuccess(_ body: ByteBuffer?) -> (rejected: Int64, reason: String) {
+        let partial = field(1, of: Array(body?.readableBytesView ?? ByteBuffer().readableBytesView)).bytes
+        return (field(1, of: partial).number, String(decoding: field(2, of: partial).bytes, as: UTF8.self))
     }
 
     /// `message` of a `google.rpc.Status`: field 2.

@@ -16,11 +16,20 @@ struct Traces: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
     @OptionGroup var filter: SpanFilterOptions
 
-    @Option(help: "Only what began in the last 15m, 6h, 7d, …")
-    var since: Age?
+    @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.")
+    var since: TimeArgument?
 
-    @Option(help: "Only traces that took at least this many milliseconds.")
+    @Option(help: "Only what began before: an age or a time.")
+    var until: TimeArgument?
+
+    @Option(help: "Minimum duration of the trace, in milliseconds.")
     var minMs: Double?
+
+    @Option(help: "Maximum duration of the trace, in milliseconds.")
+    var maxMs: Double?
+
+    @Flag(help: "Only what still runs: a span that has not ended, or a root that is not stored.")
+    var running = false
 
     @Option(name: .shortAndLong, help: "Traces at most.")
     var limit = 20
@@ -30,30 +39,42 @@ struct Traces: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit takes 1 to 10000") }
-        if let minMs, !(0...1e12).contains(minMs) { throw ValidationError("--min-ms takes a number of milliseconds") }
+        for (name, value) in [("--min-ms", minMs), ("--max-ms", maxMs)] {
+            if let value, TraceSearch.nanoseconds(milliseconds: value) == nil { throw ValidationError("\(name) takes a number of milliseconds") }
+        }
     }
 
     mutating func run() async throws {
         var search = TraceSearch()
-        search.criteria = filter.criteria
+        search.criteria = try filter.criteria
+        search.isRunning = running
         search.limit = limit
         search.scanSpansMax = .max
-        if let since { search.from = Clock.unixNano() - since.nanoseconds }
-        search.durationMinimum = minMs.map { Int64($0 * 1e6) }
+        let now = Clock.unixNano()
+        if let since { search.from = since.unixNano(nowUnixNano: now) }
+        if let until { search.to = until.unixNano(nowUnixNano: now) }
+        search.durationMinimum = minMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
+        search.durationMaximum = maxMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
         let answer = try StoreQuestions(common).ask { try search.run($0) }
         guard format == .table else { return writeAll(answer.traces) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),
-            columns: ["began", "trace_id", "name", "service", "took", "spans", "timeouts", "errors", "tokens"],
-            fit: .terminal(optional: ["tokens", "spans", "errors", "service", "timeouts"], whole: ["began", "trace_id", "took"]))
+            columns: ["start", "trace_id", "name", "service", "duration", "state", "spans", "timeouts", "errors", "tokens", "usd"],
+            fit: .terminal(
+                optional: ["service", "spans", "tokens", "usd", "errors", "timeouts", "state"], whole: ["start", "trace_id", "duration"]))
         for trace in answer.traces {
             rows.write([
-                .text(Self.began(trace.startUnixNano)), .text(trace.traceID), .text(trace.name),
-                .text(trace.service), .text(DurationText.short(trace.durationNanoseconds)), .integer(trace.spanCount),
-                .integer(trace.timeoutCount), .integer(trace.errorCount), trace.tokens.map { .integer($0) } ?? .null,
+                .text(Self.began(trace.startUnixNano)), .text(Self.shortID(trace.traceID)), .text(trace.name),
+                .text(trace.service), .text(DurationText.short(trace.durationNanoseconds)), .text(Self.state(trace)), .integer(trace.spanCount),
+                .integer(trace.timeoutCount), .integer(trace.errorCount), trace.spending.tokens.map { .integer($0) } ?? .null,
+                trace.spending.dollarsText.map { .text($0) } ?? .null,
             ])
         }
         rows.finish()
+    }
+
+    private static func state(_ trace: TraceSummary) -> String {
+        trace.openSpanCount > 0 ? "running" : !trace.hasRoot ? "no root" : trace.rootStatusCode == 2 ? "failed" : "ok"
     }
 
     /// A narrower terminal shows `11-28 01:33:58` instead of the whole time.
@@ -65,11 +86,14 @@ struct Traces: AsyncParsableCommand {
         return String(text.dropFirst(5).prefix(14)).replacing("T", with: " ")
     }
 
+    /// The first digits, which `fusebox trace` takes, where the whole would leave no room for the name.
+    private static func shortID(_ id: String) -> String {
+        guard let columns = Terminal.columns, columns < 150 else { return id }
+        return String(id.prefix(12))
+    }
+
     private func writeAll(_ traces: [TraceSummary]) {
-        let names = [
-            "trace_id", "start_time_unix_nano", "end_time_unix_nano", "duration_ns", "service_name", "workflow_name", "name",
-            "has_root", "root_status_code", "span_count", "error_count", "timeout_count", "tokens", "session_id", "eval_id",
-        ]
+        let names = TraceSummary.names
         var rows = SQLRowWriter(format: format, escapes: Terminal.isTerminal(.standardOutput), columns: names)
         for trace in traces { rows.write(trace.fields.map(\.1.sqlValue)) }
         rows.finish()

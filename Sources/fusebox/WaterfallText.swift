@@ -16,6 +16,7 @@ struct WaterfallText {
         var isError: Bool
         var tokens: Int64?
         var service: String
+        var kind: Int64?
 
         /// From a row of the query in `Trace`.
         init(_ row: [QueryValue]) {
@@ -30,8 +31,11 @@ struct WaterfallText {
             isError = row[8].integer == 2
             tokens = row[9].integer
             service = row[10].text ?? ""
+            kind = row[12].integer
             if let tool = row[11].text, stage == "other", !tool.isEmpty { stage = "http_tool" }
         }
+
+        var node: TraceTree.Node { TraceTree.Node(spanID: id, parentSpanID: parent, service: service, kind: kind) }
 
         var mark: String {
             if outcome == "timeout" || outcome == "rejected" { return outcome }
@@ -45,6 +49,7 @@ struct WaterfallText {
     }
 
     private let lines: [Line]
+    private let spanCount: Int64
     private let start: Int64
     private let length: Int64
     private let width: Int
@@ -53,53 +58,38 @@ struct WaterfallText {
     /// Levels that are drawn indented; deeper spans stand at the last.
     private static let levelsMax = 20
 
-    init(_ spans: [Span], width: Int, hasColours: Bool) {
+    /// - Parameter spanCount: spans of the whole trace.
+    init(_ spans: [Span], of spanCount: Int64, width: Int, hasColours: Bool) {
         self.width = width
+        self.spanCount = spanCount
         self.hasColours = hasColours
         start = spans.map(\.start).min() ?? 0
         let end = spans.map(\.end).max() ?? 0
-        length = max(1, end.subtractingReportingOverflow(start).partialValue)
+        length = max(1, end.subtractingSaturated(start))
         lines = Self.tree(spans)
     }
 
-    /// Depth first, children by start. Spans without a stored parent, or in a ring of parents, are roots.
+    /// The spans in the order of reading, with the branches that lead to them.
     private static func tree(_ spans: [Span]) -> [Line] {
-        let known = Set(spans.map(\.id))
-        var children: [String: [Int]] = [:]
-        var roots: [Int] = []
-        for (index, span) in spans.enumerated() {
-            if let parent = span.parent, parent != span.id, known.contains(parent) {
-                children[parent, default: []].append(index)
-            } else {
-                roots.append(index)
+        var branches: [String] = []
+        var deepest = ""
+        return TraceTree.places(spans.map(\.node)).map { place in
+            let span = spans[place.index]
+            guard place.depth > 0 else {
+                branches = [""]
+                return Line(prefix: "", span: span)
             }
+            guard place.depth <= levelsMax else { return Line(prefix: deepest, span: span) }
+            let above = branches[place.depth - 1]
+            branches.removeSubrange(place.depth...)
+            branches.append(above + (place.isLast ? "  " : "│ "))
+            deepest = above + (place.isLast ? "└ " : "├ ")
+            return Line(prefix: deepest, span: span)
         }
-        var lines: [Line] = []
-        var seen = Set<Int>()
-        func walk(_ root: Int) {
-            var stack: [(index: Int, own: String, below: String, depth: Int)] = [(root, "", "", 0)]
-            while let top = stack.popLast() {
-                guard seen.insert(top.index).inserted else { continue }
-                lines.append(Line(prefix: top.own, span: spans[top.index]))
-                let below = children[spans[top.index].id] ?? []
-                for (place, child) in below.enumerated().reversed() {
-                    let isLast = place == below.count - 1
-                    let isDeep = top.depth >= levelsMax
-                    stack.append(
-                        (
-                            child, isDeep ? top.own : top.below + (isLast ? "└ " : "├ "),
-                            isDeep ? top.below : top.below + (isLast ? "  " : "│ "), top.depth + 1
-                        ))
-                }
-            }
-        }
-        roots.forEach(walk)
-        for index in spans.indices where !seen.contains(index) { walk(index) }
-        return lines
     }
 
     func text(traceID: String) -> String {
-        let marks = lines.map { DurationText.short($0.span.duration ?? 0) + ($0.span.mark.isEmpty ? "" : " " + $0.span.mark) }
+        let marks = lines.map { ($0.span.duration.map(DurationText.short) ?? "not ended") + ($0.span.mark.isEmpty ? "" : " " + $0.span.mark) }
         let right = min(20, marks.map(\.count).max() ?? 0)
         let longest = lines.map { $0.prefix.count + Terminal.escaped($0.span.name).count }.max() ?? 0
         let left = min(longest, max(8, (width - right - 4) * 2 / 5))
@@ -113,11 +103,15 @@ struct WaterfallText {
         return text
     }
 
+    private var spansText: String {
+        spanCount > Int64(lines.count) ? "the first \(lines.count) of \(spanCount) spans" : "\(lines.count) spans"
+    }
+
     private func header(_ traceID: String) -> String {
         let errors = lines.count { $0.span.isError }
         let timeouts = lines.count { $0.span.outcome == "timeout" }
         let services = Set(lines.map(\.span.service)).sorted().prefix(3).map(Terminal.escaped).joined(separator: ", ")
-        var parts = [traceID, TimeText.iso8601(unixNano: start), DurationText.short(length), "\(lines.count) spans"]
+        var parts = [traceID, TimeText.iso8601(unixNano: start), DurationText.short(length), spansText]
         if timeouts > 0 { parts.append("\(timeouts) timeout\(timeouts == 1 ? "" : "s")") }
         if errors > 0 { parts.append("\(errors) error\(errors == 1 ? "" : "s")") }
         parts.append(services)
@@ -128,8 +122,9 @@ struct WaterfallText {
     private func bar(_ span: Span, _ columns: Int) -> String {
         let eighths = columns * 8
         let scale = Double(eighths) / Double(length)
-        let from = min(eighths - 1, max(0, Int(Double(span.start - start) * scale)))
-        let to = min(eighths, max(from + 1, Int((Double(span.start - start + (span.duration ?? 0)) * scale).rounded(.up))))
+        let offset = span.start.subtractingSaturated(start)
+        let from = min(eighths - 1, max(0, Int(Double(offset) * scale)))
+        let to = min(eighths, max(from + 1, Int((Double(offset.addingSaturated(span.duration ?? 0)) * scale).rounded(.up))))
         let first = from / 8
         var text = String(repeating: " ", count: first)
         let whole = max(1, (to + 7) / 8 - first)

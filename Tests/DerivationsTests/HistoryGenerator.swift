@@ -1,4 +1,5 @@
 import TelemetryModel
+import TelemetryTesting
 
 @testable import Derivations
 
@@ -14,10 +15,10 @@ struct HistoryGenerator {
 
     /// 2026-01-01T00:00:00Z.
     static let epoch: Int64 = 1_767_225_600 * 1_000_000_000
-    private static let second: Int64 = 1_000_000_000
+    static let second: Int64 = 1_000_000_000
 
     var generator: SplitMix64
-    private var number: UInt64 = 0
+    var number: UInt64 = 0
 
     init(seed: UInt64) { generator = SplitMix64(seed: seed) }
 
@@ -38,13 +39,13 @@ struct HistoryGenerator {
         return policy
     }
 
-    /// Spans in order of their ends, at most `gap` nanoseconds between their starts.
+    /// Spans in order of their ends, and for every fourth some that tell of one call; at most `gap` nanoseconds between their starts.
     mutating func spans(_ count: Int, gap: Int64 = 6_000_000_000) -> [ObservedSpan] {
         var start = Self.epoch
-        return (0..<count).map { _ in
+        return (0..<count).flatMap { number in
             start += Int64.random(in: 0...gap, using: &generator)
-            return span(start)
-        }.sorted { $0.endTimeUnixNano < $1.endTimeUnixNano }
+            return number % 4 == 3 ? family(start) : [span(start)]
+        }.sorted { ($0.endTimeUnixNano, $0.spanID.value) < ($1.endTimeUnixNano, $1.spanID.value) }
     }
 
     /// The spans received up to `lag` nanoseconds after their end, and up to a `pause` after that; with duplicates, restarts and
@@ -79,7 +80,8 @@ struct HistoryGenerator {
         number += 1
         var span = ObservedSpan(
             traceID: TraceID(high: 7, low: UInt64.random(in: 1...4, using: &generator)), spanID: SpanID(number))
-        span.parentSpanID = SpanID(UInt64.random(in: 0...2, using: &generator))
+        // Parents that are not stored: what tells of one call stands in `family`.
+        span.parentSpanID = SpanID(generator.pick([0, 1 << 40, 1 << 41], or: 0))
         span.service = generator.pick(["svc", "svc", "other"], or: "svc")
         span.instance = generator.pick(["a", "b"], or: "a")
         span.workflow = generator.pick(["w1", "w2", "unknown", nil], or: nil)

@@ -1,4 +1,5 @@
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @testable import Derivations

@@ -75,7 +75,8 @@ import Testing
             case "agent_llm_prefill_breaches_total": labels["service_name"] = nil
             // What the reference model leaves out.
             case _ where family.hasPrefix("agent_workflow_") || family.hasPrefix("agent_llm_time_to_first_token_"): continue
-            case "agent_silent_retries_total", "agent_subprocess_exits_total": continue
+            case _ where family.hasPrefix("agent_host_"): continue
+            case "agent_silent_retries_total", "agent_subprocess_exits_total", "fusebox_arrivals_total": continue
             default: break
             }
             values[name(family, labels), default: 0] += value

@@ -23,6 +23,15 @@ extension ObservedSpan {
 
     static func time(_ seconds: Double) -> Int64 { epoch + Int64((seconds * 1e9).rounded()) }
 
+    /// The span as a client gives it whose clock is wrong by so much.
+    func moved(by nanoseconds: Int64) -> ObservedSpan {
+        with { span in
+            if span.startTimeUnixNano != 0 { span.startTimeUnixNano += nanoseconds }
+            if span.endTimeUnixNano != 0 { span.endTimeUnixNano += nanoseconds }
+            for index in span.events.indices { span.events[index].timeUnixNano += nanoseconds }
+        }
+    }
+
     func with(_ change: (inout ObservedSpan) -> Void) -> ObservedSpan {
         var span = self
         change(&span)

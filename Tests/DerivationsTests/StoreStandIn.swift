@@ -13,6 +13,15 @@ struct StoreStandIn {
     private(set) var conflicts = 0
     private(set) var tooOld = 0
     private(set) var received = 0
+    /// How far the server's wall clock is ahead of the times that are given here.
+    private(set) var clockError: Int64 = 0
+    var pendingMax = SpanDerivations.Limits.pendingMax {
+        didSet { derivations.pendingMax = pendingMax }
+    }
+    /// How many decisions are remembered.
+    var decisionsMax = SpanDerivations.Limits.decisionsMax {
+        didSet { derivations.decisions = DecisionMemo(capacity: decisionsMax) }
+    }
     private var stored: [SpanIdentity: ObservedSpan] = [:]
     private var arrivals: [SpanIdentity] = []
     private var floor: Int64?
@@ -32,11 +41,18 @@ struct StoreStandIn {
 
     var storedCount: Int { stored.count }
 
+    private func moment(_ time: Int64) -> Moment {
+        Moment(unixNano: time.addingSaturated(clockError), elapsed: time)
+    }
+
+    /// The wall clock jumps, for good or until it jumps back.
+    mutating func jump(by nanoseconds: Int64) { clockError += nanoseconds }
+
     mutating func ingest(_ spans: [ObservedSpan], at time: Int64) {
-        derivations.advance(to: time)
+        derivations.advance(to: moment(time))
         for var span in spans {
             received += 1
-            span.receivedTimeUnixNano = time
+            span.receivedTimeUnixNano = moment(time).unixNano
             let identity = SpanIdentity(traceID: span.traceID, spanID: span.spanID)
             if let floor, span.endTimeUnixNano <= floor {
                 tooOld += 1
@@ -52,14 +68,14 @@ struct StoreStandIn {
         commit()
     }
 
-    mutating func advance(to time: Int64) { derivations.advance(to: time) }
+    mutating func advance(to time: Int64) { derivations.advance(to: moment(time)) }
 
     /// Deletes what ended at or before `cut`, but for spans that a restart would miss.
     mutating func retain(after cut: Int64) {
         floor = max(cut, floor ?? cut)
-        let kept = derivations.restoreFromUnixNano
-        for (identity, span) in stored where span.endTimeUnixNano <= cut && span.receivedTimeUnixNano <= kept {
-            stored[identity] = nil
+        let wanted = derivations.arrivals - derivations.firstWanted
+        for identity in arrivals.dropLast(Int(wanted)) {
+            if let span = stored[identity], span.endTimeUnixNano <= cut { stored[identity] = nil }
         }
         arrivals.removeAll { stored[$0] == nil }
     }
@@ -87,10 +103,12 @@ struct StoreStandIn {
             snapshot: DerivationSnapshot(
                 counters: counters.values.shuffled(), labels: labels, states: states.values.shuffled()))
         precondition(derivations.unreadableStates == 0)
-        let from = derivations.restoreFromUnixNano
-        for identity in arrivals {
-            guard let span = stored[identity], span.receivedTimeUnixNano > from else { continue }
-            derivations.restore(span)
+        derivations.pendingMax = pendingMax
+        derivations.decisions = DecisionMemo(capacity: decisionsMax)
+        for (place, identity) in arrivals.enumerated() {
+            let ordinal = derivations.arrivals - Int64(arrivals.count - place)
+            guard let span = stored[identity], ordinal >= derivations.firstWanted else { continue }
+            derivations.restore(span, ordinal: ordinal)
         }
         return derivations
     }
@@ -115,6 +133,12 @@ struct StoreStandIn {
 }
 
 extension SpanDerivations {
+    /// Observes a span at the moment of its receipt, by a clock that never jumps.
+    mutating func take(_ span: ObservedSpan) {
+        advance(to: Moment(steady: span.receivedTimeUnixNano))
+        observe(span)
+    }
+
     /// The exposition without exemplars, which only OpenMetrics shows and a restart loses: a line a sample.
     func plainExposition(at now: Int64) -> [String] {
         collect(at: now).flatMap { family in family.samples.map { "\(family.name){\($0.labels)} \($0.value)" } }
@@ -123,7 +147,7 @@ extension SpanDerivations {
     /// The sum of a counter family's samples, or of a histogram family's counts, that have all these label pairs.
     func total(_ name: String, _ pairs: String...) -> Int64 {
         var total: Int64 = 0
-        for family in collect(at: clockUnixNano) where family.name == name {
+        for family in collect(at: time.wall(clock)) where family.name == name {
             for sample in family.samples where pairs.allSatisfy(sample.labels.contains) {
                 switch sample.value {
                 case .integer(let value): total += value

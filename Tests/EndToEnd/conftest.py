@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from browser import chromium, tab  # noqa: F401  one browser for all files
 from server import Fusebox
 from stalling import CASES, Staller
 
@@ -16,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 # The files that take longest, longest first.
-LONG = ["durability", "page", "captures", "http", "table", "storage_faults", "api", "power_loss", "security", "bit_flips"]
+LONG = ["gateway_processes", "gateway_llama", "gateway", "durability", "page", "edges", "doors", "captures", "http", "table", "storage_faults", "api", "power_loss", "security", "bit_flips"]
 
 
 def pytest_collection_modifyitems(items):

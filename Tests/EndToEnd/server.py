@@ -55,7 +55,7 @@ class Fusebox:
         self.folder = pathlib.Path(folder)
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "LC_ALL": "C.UTF-8",
-            "SWIFT_BACKTRACE": "enable=no", **(environment or {}),
+            "SWIFT_BACKTRACE": os.environ.get("SWIFT_BACKTRACE", "enable=no"), **(environment or {}),
         }
         self.arguments = list(arguments)
         self.process = None
@@ -71,6 +71,7 @@ class Fusebox:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment)
         self._stderr = []
         self.grpc_port = None
+        self.gateway_port = None
         urls = queue.Queue()
         threading.Thread(target=self._read_output, args=(self.process.stdout, urls), daemon=True).start()
         self._error_reader = threading.Thread(target=self._read_errors, args=(self.process.stderr,), daemon=True)
@@ -140,6 +141,9 @@ class Fusebox:
             grpc = re.search(rb"^OTLP over gRPC: port (\d+)", line)
             if grpc:
                 self.grpc_port = int(grpc[1])
+            gateway = re.search(rb"^gateway: .*:(\d+)/v1", line)
+            if gateway:
+                self.gateway_port = int(gateway[1])
             found = re.search(rb"listens on (https?://\S+)", line)
             if found:
                 urls.put(found[1].decode())
@@ -175,11 +179,11 @@ class Fusebox:
         return Metrics(answer.body.decode())
 
     def settled(self, seconds=20):
-        """The metrics once no breaker observation waits."""
+        """The metrics once no breaker observation waits, as of all that is committed: beside a commit that hangs they are older ones."""
         def attempt():
             metrics = self.metrics()
             (name,) = [name for name in metrics.types if name.endswith("pending_observations")]
-            return metrics if metrics.value(name) == 0 else None
+            return metrics if metrics.value(name) == 0 and metrics.value("fusebox_snapshot_age_seconds") == 0 else None
         return poll("pending observations at 0", attempt, seconds)
 
     # The command line

@@ -40,8 +40,8 @@ def post_sql(server, query, path="/api/sql", **headers):
     return server.request("POST", path, body=query.encode(), headers={"Content-Type": "application/sql", **headers})
 
 
-@pytest.mark.parametrize("path", ["/api/status", "/api/overview", "/api/services", "/api/values?column=tool_name", "/api/tools", "/api/breakers", "/api/traces",
-                                  "/api/sessions", "/api/session?id=s-1", "/api/evals", "/api/costs", "/api/compare", "/api/gates", "/api/stalls", "/api/schema"])
+@pytest.mark.parametrize("path", ["/api/status", "/api/overview", "/api/services", "/api/values?column=tool_name", "/api/tools", "/api/breakers", "/api/gateway", "/api/traces",
+                                  "/api/sessions", "/api/session?id=s-1", "/api/users", "/api/workflows", "/api/evals", "/api/costs", "/api/compare", "/api/gates", "/api/stalls", "/api/schema"])
 def test_every_path_answers(agents, path):
     answer = agents.get(path)
     assert answer.status == 200, answer

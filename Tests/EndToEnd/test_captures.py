@@ -18,7 +18,7 @@ def stored_identities(fusebox):
 def test_every_span_is_stored_once(name, fusebox):
     captures.replay(fusebox, captures.posts(name))
     assert stored_identities(fusebox) == sorted(captures.spans(name))
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     assert metrics.value("fusebox_spans_accepted_total") == len(captures.spans(name))
     assert metrics.value("fusebox_stored_spans") == len(captures.spans(name))
     assert metrics.value("fusebox_ingest_requests_total", code="200") == len(captures.posts(name))
@@ -39,7 +39,7 @@ def test_other_signals_are_taken(fusebox):
     signals = {post.path.rsplit("/", 1)[1] for post in posts}
     assert signals == {"traces", "metrics", "logs"}
     captures.replay(fusebox, posts)
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     assert metrics.value("fusebox_log_records_accepted_total") == fusebox.scalar("SELECT count(*) FROM logs") > 0
     assert metrics.value("fusebox_client_points_total") > 0
 

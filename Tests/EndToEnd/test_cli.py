@@ -552,7 +552,7 @@ def test_fuses_agree_with_the_metrics(filled):
     done = filled.run("fuses", "--data-dir", str(filled.folder), "--format", "json")
     assert (done.returncode, done.stderr) == (OK, b"")
     reported = {row["tool"]: row for row in json.loads(done.stdout) if row["machine"] == "reported"}
-    metrics = filled.metrics()
+    metrics = filled.settled()
     for tool, want in captures.expected("handmade").items():
         row = reported[tool]
         assert {key: row[key] for key in ("opens", "half_opens", "closes")} == {key: want[key] for key in ("opens", "half_opens", "closes")}

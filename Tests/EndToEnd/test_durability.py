@@ -3,12 +3,14 @@
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 
 from server import poll
 from wire import Bare, batch, data, number, post_head, span, span_id, trace_id
 
+SETTLE_SECONDS = "0.5"
 KILL_ROUNDS = int(os.environ.get("FUSEBOX_KILL_ROUNDS", "5"))
 KILLS_PER_FOLDER = 10
 TERM_ROUNDS = int(os.environ.get("FUSEBOX_TERM_ROUNDS", "3"))
@@ -125,7 +127,7 @@ def check_store(fusebox, acknowledged, unanswered):
 
 
 def check_counters(fusebox):
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     (want,) = fusebox.sql(
         "SELECT count(*) AS spans, sum(outcome IS NOT NULL) AS calls, sum(outcome = 'ok') AS ok, sum(outcome = 'timeout') AS timeouts, "
         "coalesce(sum(tokens), 0) AS tokens, sum(parent_span_id IS NULL) AS runs FROM spans")
@@ -148,8 +150,8 @@ def test_kill_under_load(launch, capsys):
     rounds = 0
     traces = spans = unanswered_traces = stored_spans = 0
     while rounds < KILL_ROUNDS:
-        # A new folder now and then: everything that it holds is checked after each kill.
-        fusebox = launch()
+        # A new folder now and then: everything that it holds is checked after each kill, and the counters when all has settled.
+        fusebox = launch({"BREAKER_SETTLE_S": SETTLE_SECONDS})
         acknowledged, unanswered = {}, {}
         for _ in range(min(KILLS_PER_FOLDER, KILL_ROUNDS - rounds)):
             load = Load(fusebox.port, rounds)
@@ -176,7 +178,7 @@ def test_kill_under_load(launch, capsys):
 
 
 def test_sigterm_under_load(launch):
-    fusebox = launch()
+    fusebox = launch({"BREAKER_SETTLE_S": SETTLE_SECONDS})
     for round_number in range(TERM_ROUNDS):
         before = fusebox.scalar("SELECT count(*) FROM spans")
         load = Load(fusebox.port, f"term {round_number}")
@@ -258,3 +260,21 @@ def test_sql_beside_a_busy_server(launch):
         seen = row["n"]
     load.finish()
     assert fusebox.scalar("SELECT count(*) FROM spans") == load.acknowledged_spans
+
+
+def test_a_sigterm_at_the_moment_of_listening_ends_the_server(binary, tmp_path):
+    """It was lost now and then: signals were ignored some moments before anybody listened for them."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    for number in range(20):
+        process = subprocess.Popen([str(binary), "serve", "--data-dir", str(tmp_path / f"data{number}"), "--http-port", "0"],
+                                   env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for line in process.stdout:
+            if b"listens on" in line:
+                break
+        process.terminate()
+        process.stdout.close()
+        try:
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()
+            process.wait()

@@ -10,6 +10,9 @@ import sys
 
 import pytest
 
+import model_server as does
+from test_gateway import backend, gateway  # noqa: F401
+
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 PYTHON = os.environ.get("FUSEBOX_EXAMPLES_PYTHON", sys.executable)
 
@@ -54,3 +57,21 @@ def test_haystack(fusebox):
     assert fusebox.scalar("SELECT workflow_name FROM spans WHERE parent_span_id IS NULL") == "forecast"
     assert {row["step_id"] for row in fusebox.sql("SELECT step_id FROM spans WHERE step_id IS NOT NULL")} >= {"retriever", "weather"}
     assert outcomes(fusebox, "weather") == ["ok"]
+
+
+def test_through_the_gateway(gateway, backend):  # noqa: F811
+    backend.behave(does.status(503, {"error": {"message": "Loading model"}}), does.stream(count=4))
+    stand = gateway()
+    environment = {**stand.fusebox.environment, "OPENAI_BASE_URL": f"http://127.0.0.1:{stand.port}/v1", "MODEL": "m"}
+    done = subprocess.run([sys.executable, EXAMPLES / "gateway_agent.py"], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.returncode, done.stdout) == (0, "0123\n"), done.stderr
+    (call,) = stand.calls(1)
+    assert (call["workflow_name"], call["step_id"], call["output_tokens"]) == ("forecast", "ask", 4)
+
+
+def test_an_agent_that_mends_itself_by_its_own_traces(fusebox):
+    """It meets a tool that is down, reads in its spans that it timed out, and goes around it."""
+    said = run(fusebox, "self_repair_agent.py", "mcp").splitlines()
+    assert said == ["live_weather: 1 × timeout, no answer within 20 ms", "12 °C"]
+    assert outcomes(fusebox, "live_weather") == ["timeout"]
+    assert outcomes(fusebox, "archived_weather") == ["ok"]

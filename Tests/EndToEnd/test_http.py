@@ -121,6 +121,18 @@ def test_other_paths(shared, path):
     assert stored(shared, trace) == []
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/", "/api/status", "/nothing"])
+def test_an_answer_to_head_is_a_head_alone(shared, path):
+    """A client that keeps its connection would take a body for the next answer."""
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as connection:
+        for method, more in ("HEAD", ""), ("GET", "Connection: close\r\n"):
+            connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n".encode())
+        received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    first, _, rest = received.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 ") and rest.startswith(b"HTTP/1.1 "), rest[:100]
+    assert first.split(b"\r\n")[0] == rest.split(b"\r\n")[0]
+
+
 def test_query_in_path(shared):
     trace, body = good()
     check_taken(shared.post(body, "/v1/traces?tenant=blue"))
@@ -403,7 +415,7 @@ def test_same_batch_twice(shared):
 
 def test_same_span_twice_in_one_batch(shared):
     trace, identity = trace_id(), span_id()
-    take(shared, span(trace, identity), span(trace, identity), span(trace, identity, name="another"))
+    take(shared, span(trace, identity), span(trace, identity), span(trace, identity, name="another"), rejected=1)
     assert [row["name"] for row in stored(shared, trace)] == ["work"]
 
 

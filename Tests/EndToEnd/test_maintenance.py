@@ -88,7 +88,7 @@ def test_verify_names_the_damaged_segment_and_its_times(filled, tmp_path):
     ("UPDATE segment SET span_count = span_count + 1 WHERE id = 1", "counts"),
     ("UPDATE segment SET start_max = start_max + 1 WHERE id = 1", "its times are not those of its spans"),
     ("UPDATE segment SET trace_filter = zeroblob(4) WHERE id = 1", "trace filter"),
-    ("DELETE FROM segment_stream WHERE id = 4097", "streams"),
+    ("DELETE FROM segment_stream WHERE id = 4096", "streams"),
     ("DELETE FROM segment WHERE id = 1", "belong to no segment"),
     ("INSERT INTO segment_stream VALUES (1 << 40, x'00')", "belong to no segment"),
     ("UPDATE label_value SET first_seen_unix_nano = 1", "rows of the table label_value are damaged"),
@@ -151,7 +151,7 @@ def test_a_backup_is_served_again(filled, launch, tmp_path):
     assert filled.run("backup", "--data-dir", str(filled.folder), str(tmp_path / "fusebox.db")).returncode == OK
     restored = launch(folder=tmp_path)
     assert content(restored) == content(filled)
-    assert restored.metrics().total("agent_tool_calls_total") == filled.metrics().total("agent_tool_calls_total")
+    assert restored.settled().total("agent_tool_calls_total") == filled.settled().total("agent_tool_calls_total")
 
 
 def test_a_backup_overwrites_nothing(filled, tmp_path):
@@ -228,7 +228,9 @@ def test_what_is_exported_comes_in_again_whole(filled, launch, tmp_path, how):
     assert done.stdout.startswith(f"{count} spans taken in".encode())
     if how != "endpoint":
         again = target.run("import", *folder, str(lines))
-        assert again.stdout == f"0 spans taken in, {count} were there before\n".encode()
+        assert again.stdout.startswith(f"0 spans taken in, {count} were there before".encode())
+        # Lines have the attributes in another order than the requests that the backup holds: other bytes, and said so.
+        assert again.stdout.endswith(b"the first ones stay)\n" if how == "backup" else b"before\n")
         target.start()
     assert content(target) == content(filled)
     if how == "folder":
@@ -302,16 +304,15 @@ def test_prune(launch):
     bound = str(BASE_TIME - 30 * day)
     done = fusebox.run("prune", *folder, "--before", bound, "--yes")
     assert done.returncode == FAILED and b"in use" in done.stderr
-    calls = fusebox.settled().total("agent_tool_calls_total")
     fusebox.stop()
-    # What came a moment ago is still needed by the breakers, and stays.
+    # What the breakers have not settled is read again at the next start, and stays.
     done = fusebox.run("prune", *folder, "--before", bound)
     assert done.returncode == OK and done.stdout.startswith(b"0 spans in 0 segments")
     done = fusebox.run("prune", *folder, "--before", bound, "--yes")
     assert done.returncode == OK and done.stdout.startswith(b"deleted 0 spans in 0 segments"), done
-    with sqlite3.connect(fusebox.folder / "fusebox.db") as connection:
-        connection.execute(f"UPDATE segment SET received_max = received_max - {60 * 10**9} WHERE id = (SELECT min(id) FROM segment)")
-    connection.close()
+    fusebox.start()
+    calls = fusebox.settled().total("agent_tool_calls_total")
+    fusebox.stop()
     done = fusebox.run("prune", *folder, "--before", bound)
     assert done.returncode == OK and done.stdout.startswith(b"5 spans in 1 segments")
     assert fusebox.scalar("SELECT count(*) FROM spans") == 8

@@ -54,12 +54,13 @@ def test_every_panel_s_query_is_promql():
 
 
 def scrape(tmp_path, server, port):
-    """A Prometheus that scrapes a server every second with our rules."""
+    """A Prometheus that scrapes a server as we say, but every second, with our rules."""
     rules = tmp_path / "rules.yml"
     rules.write_text((DEPLOY / "prometheus/fusebox.rules.yml").read_text().replace("interval: 30s", "interval: 1s"))
-    configuration = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(rules)],
-        "scrape_configs": [{"job_name": "fusebox", "static_configs": [{"targets": [f"127.0.0.1:{server.port}"]}]}]}
+    configuration = yaml.safe_load((DEPLOY / "prometheus/fusebox.scrape.yml").read_text())
+    (job,) = configuration["scrape_configs"]
+    job.update(scrape_interval="1s", static_configs=[{"targets": [f"127.0.0.1:{server.port}"]}])
+    configuration.update({"global": {"evaluation_interval": "1s"}, "rule_files": [str(rules)]})
     path = tmp_path / "prometheus.yml"
     path.write_text(yaml.safe_dump(configuration))
     return subprocess.Popen(
@@ -224,3 +225,56 @@ def test_grafana_s_files_are_yaml_and_name_our_addresses():
     urls = {source["type"]: source["url"] for source in sources}
     assert urls["tempo"].endswith(":4318/tempo") and urls["jaeger"].endswith(":4318/jaeger")
     assert yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/fusebox.yml").read_text())["providers"]
+
+
+def test_an_alert_names_its_trace(fusebox):
+    """The webhook of examples/, called as Alertmanager calls it by our route."""
+    attributes = [("tool_name", "weather_api"), ("stage", "http_tool"), ("error.type", "timeout")]
+    trace = wire.trace_id()
+    assert fusebox.post(wire.batch(wire.span(trace=trace, attributes=attributes))).status == 200
+    route = yaml.safe_load((DEPLOY / "prometheus/alertmanager.yml").read_text())
+    assert {own["receiver"] for own in [route["route"], *route["route"]["routes"]]} == {own["name"] for own in route["receivers"]}
+    receiver = subprocess.Popen(
+        [sys.executable, ROOT / "examples/alert_webhook.py", "0"], stdout=subprocess.PIPE, text=True,
+        env={"PATH": os.environ["PATH"], "FUSEBOX_URL": fusebox.url})
+    try:
+        port = receiver.stdout.readline().split(":")[1].strip()
+        alerts = [
+            {"status": "firing", "labels": {"alertname": "AgentToolTimeouts", "tool": "weather_api"}, "annotations": {"summary": "weather_api: 3 timeouts in 5m"}},
+            {"status": "resolved", "labels": {"alertname": "AgentToolTimeouts", "tool": "weather_api"}, "annotations": {"summary": "over"}},
+            {"status": "firing", "labels": {"alertname": "AgentToolTimeouts", "tool": "another"}, "annotations": {"summary": "unknown"}},
+        ]
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/", json.dumps({"alerts": alerts}).encode())
+        assert urllib.request.urlopen(request, timeout=20).status == 200
+        assert receiver.stdout.readline() == f"firing AgentToolTimeouts: weather_api: 3 timeouts in 5m  {fusebox.url}/#/trace/{trace.hex()}\n"
+        assert receiver.stdout.readline() == "resolved AgentToolTimeouts: over\n"
+        assert receiver.stdout.readline() == "firing AgentToolTimeouts: unknown\n"
+    finally:
+        receiver.kill()
+        receiver.wait()
+
+
+def test_no_tile_shows_zero_where_nothing_is_known():
+    """Each tile of the first row by promtool: nothing on an empty Prometheus, 0 where calls and breakers are known, births counted; no recording rule."""
+    panels = json.loads((ROOT / "dashboards/fusebox.json").read_text())["panels"]
+    tiles = {panel["title"]: panel["targets"][0]["expr"] for panel in panels if panel["type"] == "stat"}
+    assert len(tiles) == 6 and not any("agent:" in query or "vector(" in query for query in tiles.values())
+    filled = {title: query.replace("$service", ".*") for title, query in tiles.items()}
+    counted = ["Timeouts, last hour", "Breaker opens, last hour", "Cooldown minutes, last hour"]
+    known = [
+        {"series": 'up{job="fusebox",instance="x"}', "values": "1x300"},
+        {"series": 'agent_tool_calls_total{job="fusebox",instance="x",service_name="s",outcome="ok"}', "values": "0+1x300"},
+        {"series": 'agent_breaker_instances{job="fusebox",instance="x",service_name="s",state="open"}', "values": "0x300"},
+    ]
+    born = [
+        {"series": f'{family}{{job="fusebox",instance="x",service_name="s"}}', "values": "_x150 120x150"}
+        for family in ["agent_tool_timeouts_total", "agent_breaker_opens_total", "agent_breaker_cooldown_seconds_total"]
+    ]
+    def expect(series, values):
+        return {"interval": "30s", "input_series": series, "promql_expr_test": [
+            {"expr": filled[title], "eval_time": "90m", "exp_samples": [] if value is None else [{"labels": "{}", "value": value}]}
+            for title, value in zip(counted, values)]}
+    tests = {"rule_files": [], "evaluation_interval": "30s", "tests": [
+        expect([], [None] * 3), expect(known, [0, 0, 0]), expect(known + born, [120, 120, 2])]}
+    done = subprocess.run([need("promtool"), "test", "rules", "/dev/stdin"], input=json.dumps(tests), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -8,28 +8,33 @@ import pytest
 
 import captures
 import wire
-from browser import chromium, tab  # noqa: F401
 from server import Fusebox, poll
 
 ACCESSIBILITY = (pathlib.Path(__file__).parent / "accessibility.js").read_text()
 PLACES = {
     "overview": "#/overview?range=all",
     "fuses": "#/fuses?range=all",
+    "gateway": "#/gateway",
     "traces": "#/traces?range=all",
     "sessions": "#/sessions?range=all",
     "session": "#/session?id=s-4",
+    "users": "#/users?range=all",
     "evals": "#/evals",
     "compare": "#/compare?a.span=all&b.span=all",
+    "gates": "#/gates?range=all",
     "sql": "#/sql?q=" + urllib.parse.quote("SELECT tool_name, calls, timeouts FROM tools ORDER BY calls DESC"),
 }
 SHOWS = {
-    "overview": ["Timeouts", "Breaker opens", "Cooldown", "Workflow p95", "weather_api"],
+    "overview": ["Timeouts", "Breaker opens", "Cooldown", "Workflow p95", "weather_api", "Loop contract"],
     "fuses": ["weather_api", "web_search", "Reported", "Derived", "The fuse table"],
+    "gateway": ["No gateway yet"],
     "traces": ["workflow trip_planner", "support_triage"],
     "sessions": ["s-1", "s-4"],
     "session": ["weather? run 4", "mock answer", "weather_api"],
+    "users": ["No users", "user.id"],
     "evals": ["No evals joined yet", "fusebox eval import"],
     "compare": ["weather_api", "Workflows"],
+    "gates": ["p95_latency_ms", "timeouts"],
     "sql": ["rows in", "weather_api", "Tables"],
 }
 # The tests' own server is older than an hour of data in no case that matters: captures lie in the past.
@@ -94,7 +99,7 @@ def test_the_page_comes_from_the_binary_alone_and_forbids_inline_code(agents):
     assert "unsafe-inline" not in policy and "unsafe-eval" not in policy
     assert agents.request("GET", "/", headers={"If-None-Match": answer.headers["ETag"]}).status == 304
     files = [path for path in (pathlib.Path(__file__).resolve().parents[2] / "Sources/WebPage/Files").iterdir()]
-    assert sum(path.stat().st_size for path in files) < 300_000
+    assert sum(path.stat().st_size for path in files) < 400_000
     for path in files:
         served = agents.get("/" if path.name == "index.html" else f"/{path.name}")
         assert served.status == 200 and served.body == path.read_bytes(), path.name
@@ -123,6 +128,24 @@ def test_bars_of_the_waterfall_are_the_spans_times(agents, tab):
         pixel = 1 / bar["lane"]
         assert abs(bar["left"] - bar["start"] / length) < pixel
         assert abs(bar["width"] - max(bar["duration"] / length, 2 * pixel)) < 1.5 * pixel
+    page.check()
+
+
+def test_both_sides_of_a_call_that_share_an_id_are_drawn(launch, tab):
+    """The called side is a row of its own under the calling one, with a detail of its own."""
+    fusebox = launch()
+    trace, shared = wire.trace_id(), wire.span_id()
+    sides = [wire.span(trace, shared, name="called", start=wire.BASE_TIME + 1_000_000, extra=wire.number(6, 2)),
+             wire.span(trace, shared, name="calls", start=wire.BASE_TIME, extra=wire.number(6, 3)),
+             wire.span(trace, wire.span_id(), name="inside", parent=shared, start=wire.BASE_TIME + 2_000_000)]
+    assert fusebox.post(wire.batch(*sides)).status == 200
+    page = tab(fusebox).open(f"#/trace/{trace.hex()}")
+    rows = page.tab.evaluate("""() => [...document.querySelectorAll('[role=treeitem]')].map(
+        (row) => [row.querySelector('.text').textContent.trim(), Number(row.getAttribute('aria-level')), row.id])""")
+    assert [row[:2] for row in rows] == [["calls", 1], ["called", 2], ["inside", 3]], rows
+    assert len({row[2] for row in rows}) == 3
+    page.tab.locator('[role=treeitem]').nth(1).click()
+    page.tab.wait_for_function("document.querySelector('h2').textContent.trim() === 'called'")
     page.check()
 
 
@@ -257,6 +280,16 @@ def test_sql_shows_the_rows_and_a_chart(agents, tab):
     assert "only read" in page.text("[role=alert]")
 
 
+def test_the_loop_contract_says_what_sql_says(agents, tab):
+    rows = agents.sql("SELECT service_name, instance_id, runs, workflows_at_once, host_workflows_at_once FROM contract")
+    page = tab(agents).open("#/overview?range=all")
+    card = page.tab.get_by_role("region", name="The loop contract of each process")
+    card.wait_for()
+    shown = [line.split("\t") for line in card.locator("tbody").inner_text().replace("\n\t", "\t").split("\n") if "\t" in line]
+    assert len(shown) == len(rows) > 5
+    assert [[int(cell) for cell in line[-9:-6]] for line in shown] == [[row["runs"], row["workflows_at_once"], row["host_workflows_at_once"]] for row in rows]
+
+
 def test_the_overview_says_what_sql_and_metrics_say(agents, tab):
     data = json.loads(agents.get("/api/overview").body)
     totals = data["totals"]
@@ -316,7 +349,7 @@ def test_200_payloads_through_8_fields_execute_nothing(agents, tab):
     found = lambda: page.tab.evaluate("window.broken")
     foreign = lambda: page.tab.evaluate(
         "[...document.querySelectorAll('#main script, #main iframe, #main object, #main img, #main video, #main marquee, #main style, "
-        "#main form, #main template, #main math')].map((one) => one.outerHTML).concat([...document.querySelectorAll('*')]"
+        "#main form:not(.judge, .own-range), #main template, #main math')].map((one) => one.outerHTML).concat([...document.querySelectorAll('*')]"
         ".filter((one) => [...one.attributes].some((attribute) => attribute.name.startsWith('on') || /^\\s*javascript:/i.test(attribute.value) && attribute.name === 'href')).map((one) => one.outerHTML))")
 
     def check():

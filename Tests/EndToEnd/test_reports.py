@@ -52,7 +52,7 @@ def test_evals_of_a_real_agent_join_its_spans(fusebox):
         expected = truth["evals"]["by_evaluator"][row["name"]]
         assert row["count"] == expected["count"] and abs(row["mean"] - expected["mean"]) < 1e-6
     assert fusebox.scalar("SELECT count(*) FROM span_evals") == 52
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     assert metrics.value("agent_eval_score", eval_id="ev-22-0039", metric="faithfulness") == 0.3924
 
 
@@ -84,7 +84,7 @@ def test_imports_beside_a_server_under_load_lose_no_span_and_fail_no_commit(fuse
     assert "evals: 5000 (5000 new" in expect(imports[0])
     assert fusebox.scalar("SELECT count(*) FROM spans") == sent
     assert fusebox.scalar("SELECT count(*) FROM evals") == rows
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     assert metrics.value("fusebox_commits_total", result="busy") == 0
     assert metrics.value("fusebox_commits_total", result="error") == 0
 
@@ -237,11 +237,11 @@ def test_dollars_are_counted_at_the_price_that_holds(launch, tmp_path):
     other = span(name="chat n", attributes=[
         ("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "n"), ("gen_ai.usage.input_tokens", 7)])
     assert server.post(batch(call, other)).status == 200
-    metrics = server.metrics()
+    metrics = server.settled()
     labels = dict(service_name="wire", workflow="unknown", model="m")
     assert metrics.value("agent_api_cost_dollars_total", **labels) == 10.25
     assert metrics.value("agent_unpriced_tokens_total", model="n") == 7
     assert server.scalar("SELECT dollars FROM costs WHERE model = 'm'") == 10.25
     assert server.scalar("SELECT dollars FROM costs WHERE model = 'n'") is None
     server.restart()
-    assert server.metrics().value("agent_api_cost_dollars_total", **labels) == 10.25
+    assert server.settled().value("agent_api_cost_dollars_total", **labels) == 10.25

@@ -97,7 +97,7 @@ def test_exports(fusebox, clean_log, compression):
     agent.finish()
     assert len(agent.recorder.spans) == 1200
     agent.check_stored(fusebox)
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     assert metrics.value("agent_workflow_runs_total", workflow="triage", outcome="ok") == 300
     assert metrics.value("agent_tool_timeouts_total", tool="crm", reason="exception") == 300
     assert metrics.total("agent_tool_calls_total", tool="web_search", outcome="ok") == 300
@@ -114,7 +114,7 @@ def test_batch_whose_answer_was_lost_counts_once(fusebox, clean_log):
     assert len(proxy.bodies) == 2 and proxy.bodies[0] == proxy.bodies[1]
     assert proxy.statuses == [200, 200]
     agent.check_stored(fusebox)
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     assert metrics.value("fusebox_spans_duplicate_total", kind="identical") == 80
     assert metrics.value("fusebox_spans_received_total") == 160
     assert metrics.value("fusebox_spans_accepted_total") == 80
@@ -181,7 +181,7 @@ def test_exports_over_grpc(fusebox, clean_log):
         stored = fusebox.sql("SELECT count(*) AS spans FROM spans")[0]["spans"]
         assert stored % 1200 == 0
     assert stored == 2400
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     assert metrics.total("fusebox_ingest_requests_total", transport="grpc", code="0") >= 2
     assert metrics.value("agent_workflow_runs_total", workflow="triage", outcome="ok") == 600
 
@@ -219,7 +219,7 @@ def test_zero_code(fusebox, protocol):
     assert complaints == []
     assert fusebox.sql("SELECT service_name, name, tool_name FROM spans") == [
         {"service_name": "zero-code", "name": "once", "tool_name": "t"}]
-    metrics = fusebox.metrics()
+    metrics = fusebox.settled()
     transport = "http" if protocol == "http/protobuf" else "grpc"
     assert metrics.total("fusebox_ingest_requests_total", transport=transport) >= 2
     assert metrics.value("program_turns_total", kind="chat", job="zero-code") == 3

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import json
 import random
 import shutil
 import socket
@@ -42,6 +43,46 @@ class Secured(Fusebox):
         return super().request(method, path, body, headers, timeout)
 
 
+# A proxy that signs in
+
+
+def test_a_proxys_user_counts_only_from_a_trusted_address(launch):
+    plain = launch()
+    (read, digest), (judge, judge_digest) = made_token(plain), made_token(plain)
+    settings = {"FUSEBOX_READ_TOKENS": digest, "FUSEBOX_PROXY_USER_HEADER": "X-Forwarded-User"}
+    ask = lambda server, path="/api/status", headers=None, method="GET", body=None: server.request(method, path, body, headers or {})
+    named = {"X-Forwarded-User": "ann@example.com"}
+    trusting = launch({**settings, "FUSEBOX_TRUSTED_PROXIES": "192.0.2.1,127.0.0.0/8"})
+    answer = ask(trusting, headers=named)
+    assert answer.status == 200 and json.loads(answer.body)["user"] == "ann@example.com"
+    assert ask(trusting, headers={**named, "Host": "fusebox.example.com"}).status == 200
+    assert ask(trusting).status == ask(trusting, headers={"X-Forwarded-User": ""}).status == 401
+    assert json.loads(ask(trusting, headers={"Authorization": f"Bearer {read}"}).body)["user"] is None
+    assert ask(trusting, "/metrics", headers=named).status == 200
+    # A page of elsewhere cannot use the user's name either.
+    assert ask(trusting, headers={**named, "Origin": "https://evil.example"}).status == 403
+    trace = trace_id()
+    assert trusting.post(batch(span(trace))).status == 200
+    judgement = json.dumps([{"name": "quality", "trace_id": trace.hex(), "score": 1}]).encode()
+    sent = ask(trusting, "/api/evals", {**named, "Content-Type": "application/json"}, "POST", judgement)
+    assert sent.status == 200 and trusting.sql("SELECT annotator FROM evals") == [{"annotator": "ann@example.com"}]
+    wary = launch({**settings, "FUSEBOX_TRUSTED_PROXIES": "192.0.2.1", "FUSEBOX_JUDGE_TOKENS": judge_digest})
+    for headers in [named, {**named, "Authorization": f"Bearer {read}"}, {"x-forwarded-user": ""}]:
+        for path in ["/api/status", "/metrics", "/", "/tempo/api/echo", "/api/nothing"]:
+            assert ask(wary, path, headers).status == 403, (path, headers)
+    assert ask(wary, headers={"Authorization": f"Bearer {read}"}).status == 200
+    judging = launch({**settings, "FUSEBOX_TRUSTED_PROXIES": "127.0.0.1", "FUSEBOX_JUDGE_TOKENS": judge_digest})
+    assert ask(judging, "/api/evals", {**named, "Content-Type": "application/json"}, "POST", judgement).status == 401
+    assert ask(judging, "/api/evals", {**named, "Content-Type": "application/json", "Authorization": f"Bearer {judge}"}, "POST", judgement).status == 200
+
+
+@pytest.mark.parametrize("settings", [{"FUSEBOX_PROXY_USER_HEADER": "X-User"}, {"FUSEBOX_TRUSTED_PROXIES": "127.0.0.1"}, {"FUSEBOX_PROXY_USER_HEADER": "a b", "FUSEBOX_TRUSTED_PROXIES": "127.0.0.1"},
+                                      {"FUSEBOX_PROXY_USER_HEADER": "Authorization", "FUSEBOX_TRUSTED_PROXIES": "127.0.0.1"}, {"FUSEBOX_PROXY_USER_HEADER": "X-User", "FUSEBOX_TRUSTED_PROXIES": "proxy.local"}])
+def test_a_proxy_without_an_address_or_a_name_is_refused(binary, tmp_path, settings):
+    done = Fusebox(binary, tmp_path / "data", settings).run("serve", "--data-dir", str(tmp_path / "data"), "--http-port", "0", timeout=20)
+    assert done.returncode != 0 and b"auth." in done.stderr, done
+
+
 # Tokens
 
 
@@ -60,7 +101,9 @@ def test_roles(launch):
         return server.request(method, path, body, headers).status
     for path in "/v1/traces", "/v1/metrics", "/v1/logs":
         assert [status("POST", path, token, b"") for token in (ingest, read, "wrong", None)] == [200, 403, 401, 401]
-    for path in "/metrics", "/":
+    # The page's files are for everybody: a browser needs them to ask for a token, and they tell nothing.
+    assert [status("GET", "/", token) for token in (ingest, read, "wrong", None)] == [200, 200, 200, 200]
+    for path in "/metrics", "/api/status":
         assert [status("GET", path, token) for token in (ingest, read, "wrong", None)] == [403, 200, 401, 401]
     for path in "/-/healthy", "/-/ready":
         assert status("GET", path, None) == 200

@@ -1,6 +1,7 @@
 """Disks that fail: each row of docs/storage.md, "When the disk fails", with the answer that it promises."""
 
 import errno
+import json
 import os
 import pathlib
 import random
@@ -9,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -123,9 +125,22 @@ def test_a_reserve_is_kept_for_making_room(launch, tmp_path):
         filler = folder / "other"
         filler.write_bytes(bytes(40 << 20))
         assert "MiB left" in refused(fusebox)
-        assert reads_work(fusebox, [first]).value("fusebox_disk_free_bytes") < 64 << 20
+        # The door, readiness, the status, the metrics and the log give one account of it.
+        poll("readiness says no", lambda: fusebox.get("/-/ready").status == 503, 5)
+        assert json.loads(fusebox.get("/api/status").body)["taking_spans"] is False
+        for _ in range(5):
+            refused(fusebox)
+        metrics = reads_work(fusebox, [first])
+        assert metrics.value("fusebox_disk_free_bytes") < 64 << 20
+        assert metrics.value("fusebox_refusing_spans", reason="disk_full") == 1
+        assert metrics.value("fusebox_commits_total", result="full") >= 1
+        poll("the log says so", lambda: "spans are refused (disk_full)" in fusebox.stderr, 5)
         filler.unlink()
         second = takes_again(fusebox)
+        poll("readiness says yes", lambda: fusebox.get("/-/ready").status == 200, 5)
+        assert fusebox.metrics().total("fusebox_refusing_spans") == 0
+        poll("the log says so", lambda: "spans are stored again" in fusebox.stderr, 5)
+        assert fusebox.stderr.count("spans are refused") == 1
         # To the brim, in spite of the reserve.
         with open(filler, "wb", buffering=0) as brim:
             try:
@@ -462,8 +477,70 @@ def test_a_reader_that_stays_bounds_the_log(launch):
             return answer.status == 503
         poll("the log is at its bound", fill, 120)
         assert "write-ahead log" in refused(fusebox)
+        poll("the reason says for how long", lambda: " s; end long queries" in refused(fusebox), 10)
+        poll("readiness says no", lambda: fusebox.get("/-/ready").status == 503, 5)
+        assert fusebox.metrics().value("fusebox_refusing_spans", reason="log_full") == 1
         assert log.stat().st_size < (256 << 20) + (64 << 20)
         assert fusebox.metrics().value("fusebox_wal_size_bytes") > 256 << 20
         assert first in stored(fusebox)
     takes_again(fusebox)
     assert log.stat().st_size < 256 << 20
+
+
+class OverlappingReaders:
+    """Reads for ever: each transaction begins before the one before it ends, so there is none of SQLite's moments without a reader."""
+
+    def __init__(self, path):
+        self.path = path
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        connections = [sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None) for _ in range(2)]
+        while not self.stopping.is_set():
+            for connection, other in (connections, reversed(connections)):
+                connection.execute("BEGIN")
+                connection.execute("SELECT count(*) FROM segment").fetchone()
+                if other.in_transaction:
+                    other.execute("COMMIT")
+                self.stopping.wait(0.5)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+
+
+def test_readers_that_overlap_for_ever_starve_nothing(launch):
+    """No reader stays for long, and there is always one: the log stays short, and every export is answered 200."""
+    fusebox = launch()
+    log = fusebox.folder / LOG
+    answers, stopping = [], threading.Event()
+
+    def send(seed):
+        filling = random.Random(seed)
+        while not stopping.is_set():
+            answers.append(post(fusebox, 1, attributes=[("filling", filling.randbytes(500_000).hex())])[1].status)
+
+    def started_over():
+        longest.append(log.stat().st_size)
+        fusebox.get("/api/services")
+        return fusebox.metrics().total("fusebox_checkpoints_total", mode="restart", result="ok") >= 2
+
+    longest = []
+    senders = [threading.Thread(target=send, args=[seed]) for seed in range(2)]
+    with OverlappingReaders(fusebox.folder / FILE):
+        for sender in senders:
+            sender.start()
+        try:
+            poll("the log starts over twice", started_over, 240)
+        finally:
+            stopping.set()
+            for sender in senders:
+                sender.join()
+    assert max(longest) < 128 << 20
+    assert set(answers) == {200}
+    assert fusebox.metrics().value("fusebox_checkpoint_hold_max_seconds") < 4

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import socket
 import threading
 import zlib
@@ -610,7 +611,8 @@ def _(at):
     size = max(path.stat().st_size for path in at.fusebox.folder.iterdir() if path.is_file())
     limits = resource.prlimit(at.fusebox.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(at.fusebox.process.pid, resource.RLIMIT_FSIZE, (size, limits[1]))
-    outcomes = [at.door.send_batch(batch(span(trace, attributes=[("filler", trace_id().hex() * 20_000)]))) for _ in range(3)]
+    # Nothing that compresses, and more of it than the log has room for.
+    outcomes = [at.door.send_batch(batch(span(trace, attributes=[("filler", os.urandom(400_000).hex())]))) for _ in range(6)]
     assert outcomes[-1].status == 503 and outcomes[-1].retry_after == "1", outcomes
     resource.prlimit(at.fusebox.process.pid, resource.RLIMIT_FSIZE, limits)
     taken = sum(outcome.status == 200 for outcome in outcomes)

@@ -71,8 +71,8 @@ def test_a_waterfall_does_not_let_spans_steer_the_terminal(agents):
 
 
 def test_an_unknown_trace_is_no_success(agents):
-    done = agents.run("trace", "bad", "--data-dir", str(agents.folder))
-    assert done.returncode == 1 and b"no span of trace" in done.stderr
+    done = agents.run("trace", "bad0bad0", "--data-dir", str(agents.folder))
+    assert done.returncode == 1 and b"no trace or span begins with" in done.stderr
     done = agents.run("trace", "no id", "--data-dir", str(agents.folder))
     assert done.returncode == 2
 
@@ -118,10 +118,13 @@ def test_a_table_fits_its_terminal(agents, command, columns):
         lines = terminal.text.splitlines()
     rows = lines[[index for index, line in enumerate(lines) if line.startswith("──")][0] - 1:]
     assert len(rows) > 4
-    # An id is left whole, so that it can be copied: beside it there must be room for ten characters of a name.
+    # Beside an id there must be room for ten characters of a name.
     assert all(len(line) <= max(columns, 73) for line in rows), max(rows, key=len)
     if command == "traces":
-        assert all(re.search(r"\b[0-9a-f]{32}\b", line) for line in rows[2:])
+        # Whole where there is room, else the first twelve digits, by which the trace is found.
+        ids = [re.search(r"\b[0-9a-f]{12}(?:[0-9a-f]{20})?\b", line) for line in rows[2:]]
+        assert all(ids)
+        assert agents.run("trace", ids[0][0], "--data-dir", str(agents.folder)).returncode == 0
     # Nobody cuts what goes to a file.
     assert "…" not in lines_of(agents, command)
 

@@ -31,6 +31,44 @@ import Testing
         #expect(row.metadata == #"{"dataset":"qa","git_revision":"abc"}"#)
     }
 
+    @Test func readsDeepEvalsLatestTestRun() {
+        let found = file(
+            #"{"testRunData": {"testCases": [{"name": "case_0", "id": "e-1", "input": "q", "metricsData": [{"name": "Answer Relevancy", "score": 0.9, "success": true, "reason": "fits"}]}]}}"#)
+        #expect(found.rows.map(\.name) == ["Answer Relevancy"] && found.rows.first?.score == 0.9)
+    }
+
+    @Test func readsPhoenixSpansWithTheirEvals() {
+        let rows = file(
+            """
+            context.span_id,name,eval.Hallucination.score,eval.Hallucination.label,eval.QA.score
+            \(span),llm,0.25,factual,1
+            """
+        ).rows
+        #expect(rows.map(\.name) == ["Hallucination", "QA"] && rows.map(\.score) == [0.25, 1] && rows.first?.label == "factual")
+    }
+
+    @Test func readsMetricsWithSettingsAndNewerNamesOfRagas() {
+        let rows = file(
+            """
+            trace_id,llm_context_precision_with_reference,factual_correctness(mode=f1)
+            \(trace),0.5,0.75
+            """
+        ).rows
+        #expect(rows.map(\.score) == [0.5, 0.75])
+        #expect(rows.last?.name == "factual_correctness(mode=f1)")
+    }
+
+    @Test func aCategoryIsALabelAndNoNumber() {
+        let rows = file(#"{"name":"tone","traceId":"\#(trace)","value":0,"stringValue":"friendly","dataType":"CATEGORICAL"}"#).rows
+        #expect(rows.first?.label == "friendly" && rows.first?.score == nil)
+    }
+
+    @Test func aNameMayBeGivenForRowsWithoutOne() {
+        let text = "context.span_id,label,score\n\(span),relevant,1\n"
+        #expect(file(text).rows.isEmpty)
+        #expect(EvalFile(Array(text.utf8), reader: EvalReader(name: "relevance")).rows.map(\.name) == ["relevance"])
+    }
+
     @Test func reportsBadLinesWithTheirNumberAndKeepsTheOthers() {
         let found = file(
             """

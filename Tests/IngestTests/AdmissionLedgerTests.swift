@@ -93,4 +93,36 @@ struct AdmissionLedgerTests {
         for (name, bytes) in held { ledger.leave(name, bytes: bytes, hasStarted: true) }
         #expect(ledger.requests == 0 && ledger.bytes == 0 && ledger.clientCount == 0)
     }
+
+    @Test func anAccountIsThereForAsLongAsItsClientOrARequestOfIt() {
+        var ledger = ledger()
+        let first = ledger.register("a")
+        #expect(ledger.register("a") == first)
+        #expect(ledger.enter(first, announced: 1) == nil)
+        ledger.unregister(first)
+        ledger.unregister(first)
+        #expect(ledger.hold(first, 10, own: 0) == nil)
+        #expect(ledger.bytes == 10 && ledger.clientCount == 1)
+        ledger.leave(first, bytes: 10, hasStarted: false)
+        #expect(ledger.bytes == 0 && ledger.clientCount == 0)
+        // Its place is free for whoever comes next.
+        #expect(ledger.register("b") == first)
+    }
+}
+
+/// Clients by their names, registered for good.
+extension AdmissionLedger {
+    fileprivate mutating func enter(_ name: String, announced: Int) -> AdmissionRefusal? {
+        enter(register(name), announced: announced)
+    }
+
+    fileprivate mutating func hold(_ name: String, _ more: Int, own: Int) -> AdmissionRefusal? {
+        hold(register(name), more, own: own)
+    }
+
+    fileprivate mutating func start(_ name: String) -> AdmissionRefusal? { start(register(name)) }
+
+    fileprivate mutating func leave(_ name: String, bytes: Int, hasStarted: Bool) {
+        leave(register(name), bytes: bytes, hasStarted: hasStarted)
+    }
 }

@@ -40,18 +40,18 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
         let store = try SpanStore(folder: folder, gate: CommitGate())
         let lane = DirectLane(store)
-        let state = try WriterState(presence: SpanPresence(store), lane: lane, policy: FusePolicy(), table: .standard)
+        let state = try WriterState(store, lane: lane, policy: FusePolicy())
         let (kept, failed, behind) = (Answer(), Answer(), Answer())
-        state.store(kept.request(batch(1)), nowUnixNano: now)
+        state.store(kept.request(batch(1)), now: Moment(steady: now))
         state.drain()
         #expect(try kept.result?.get().accepted == 10)
 
         lane.isHolding = true
         lane.failure = .setting("the disk is gone")
-        state.store(failed.request(batch(100)), nowUnixNano: now)
+        state.store(failed.request(batch(100)), now: Moment(steady: now))
         state.handOverIfFree()
         #expect(failed.result == nil)
-        state.store(behind.request(batch(200)), nowUnixNano: now)
+        state.store(behind.request(batch(200)), now: Moment(steady: now))
         state.handOverIfFree()
         #expect(behind.result == nil)
         state.drain()
@@ -67,7 +67,7 @@ import Testing
         lane.failure = nil
         lane.isHolding = false
         let again = Answer()
-        state.store(again.request(batch(100)), nowUnixNano: now)
+        state.store(again.request(batch(100)), now: Moment(steady: now))
         state.drain()
         #expect(try again.result?.get().accepted == 10)
         #expect(calls(state) == "20")
@@ -79,11 +79,11 @@ import Testing
         let store = try SpanStore(folder: folder, gate: CommitGate())
         let lane = DirectLane(store)
         lane.isHolding = true
-        let state = try WriterState(presence: SpanPresence(store), lane: lane, policy: FusePolicy(), table: .standard)
+        let state = try WriterState(store, lane: lane, policy: FusePolicy())
         let (first, second) = (Answer(), Answer())
-        state.store(first.request(batch(1)), nowUnixNano: now)
+        state.store(first.request(batch(1)), now: Moment(steady: now))
         state.handOverIfFree()
-        state.store(second.request(batch(6)), nowUnixNano: now)
+        state.store(second.request(batch(6)), now: Moment(steady: now))
         state.drain()
         #expect(try first.result?.get().accepted == 10)
         let result = try #require(try second.result?.get())

@@ -1,3 +1,5 @@
+import Derivations
+import SemanticColumns
 import SpanStore
 import Synchronization
 import TelemetryModel
@@ -16,8 +18,8 @@ final class DirectLane: CommitLane {
     /// The next commits fail with this.
     var failure: StoreError?
 
-    init(_ store: SpanStore) {
-        committer = GroupCommitter(store: store, metrics: IngestMetrics(), clock: { 0 })
+    init(_ store: SpanStore, board: SnapshotBoard? = nil) {
+        committer = GroupCommitter(store: store, board: board, metrics: IngestMetrics(), clock: { 0 })
     }
 
     func submit(_ commit: PendingCommit) {
@@ -36,6 +38,18 @@ final class DirectLane: CommitLane {
         let result = failure.map { .failure($0) } ?? committer.commit(commit)
         outcome = result
         GroupCommitter.answer(commit, result)
+    }
+}
+
+extension WriterState {
+    /// The state over a store, as it is at a start.
+    convenience init(_ store: SpanStore, lane: any CommitLane, policy: FusePolicy, board: SnapshotBoard? = nil) throws {
+        let presence = try SpanPresence(store)
+        let restorer = DerivationRestorer(history: presence.history, policy: policy, table: .standard)
+        let restored = try restorer.restored(prices: try presence.prices())
+        try self.init(
+            presence: presence, lane: lane, restorer: restorer, restored: restored, board: board ?? SnapshotBoard(restored),
+            table: .standard)
     }
 }
 

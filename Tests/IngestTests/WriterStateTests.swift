@@ -52,7 +52,7 @@ import Testing
             let store = try SpanStore(folder: folder, gate: CommitGate())
             let lane = DirectLane(store)
             self.lane = lane
-            state = try WriterState(presence: SpanPresence(store), lane: lane, policy: policy, table: .standard)
+            state = try WriterState(store, lane: lane, policy: policy)
         }
 
         func restart() throws {
@@ -66,7 +66,7 @@ import Testing
             now += 100_000_000
             let state = try #require(state)
             let answer = Answer()
-            state.store(answer.request(batch), nowUnixNano: now)
+            state.store(answer.request(batch), now: Moment(steady: now))
             state.drain()
             return try #require(answer.result).get()
         }
@@ -75,7 +75,7 @@ import Testing
         func exposition() throws -> String {
             now += 60_000_000_000
             let state = try #require(state)
-            state.tick(nowUnixNano: now)
+            state.tick(now: Moment(steady: now))
             state.drain()
             return String(decoding: ExpositionEncoder.encode(state.derivations.collect(at: now), as: .text004), as: UTF8.self)
         }
@@ -139,7 +139,7 @@ import Testing
         let state = try #require(server.state)
         for _ in 0..<20 {
             server.now += 1_000_000_000
-            state.tick(nowUnixNano: server.now)
+            state.tick(now: Moment(steady: server.now))
             state.drain()
         }
         #expect(try reader.connection.integer("PRAGMA data_version") == before)
@@ -151,15 +151,15 @@ import Testing
         let state = try #require(server.state)
         let lane = try #require(server.lane)
         server.now += 1_000_000_000
-        state.tick(nowUnixNano: server.now)
+        state.tick(now: Moment(steady: server.now))
         let before = lane.submissions
         for _ in 0..<10 {
             server.now += 1_000
-            state.tick(nowUnixNano: server.now)
+            state.tick(now: Moment(steady: server.now))
         }
         #expect(lane.submissions == before)
         server.now += 1_000_000_000
-        state.tick(nowUnixNano: server.now)
+        state.tick(now: Moment(steady: server.now))
         #expect(lane.submissions == before + 1)
     }
 

@@ -136,6 +136,20 @@ static void append_tool(struct buffer *span, struct chance *chance) {
     append_message(span, 15, &status);
 }
 
+size_t payload_prompt_bytes = 0;
+
+/* A conversation so far, as text that compresses like one. */
+static void append_prompt(struct buffer *span, struct chance *chance) {
+    static const char *const words[] = {"the ", "invoice ", "of ", "last ", "month ", "was ", "not ", "paid ", "please ", "look ", "into ", "it ", "and ", "answer ", "briefly. "};
+    if (payload_prompt_bytes == 0) return;
+    char *text = malloc(payload_prompt_bytes + 16);
+    if (!text) exit(1);
+    size_t count = 0;
+    while (count < payload_prompt_bytes) count += (size_t)sprintf(text + count, "%s", PICK(chance, words));
+    attribute_text(span, 9, "gen_ai.input.messages", text);
+    free(text);
+}
+
 static void append_model(struct buffer *span, struct chance *chance) {
     uint64_t input = 100 + below(chance, 8000), output = 10 + below(chance, 800);
     attribute_text(span, 9, "gen_ai.operation.name", "chat");
@@ -144,6 +158,7 @@ static void append_model(struct buffer *span, struct chance *chance) {
     attribute_integer(span, 9, "gen_ai.usage.input_tokens", input);
     attribute_integer(span, 9, "gen_ai.usage.output_tokens", output);
     attribute_integer(span, 9, "tokens", input + output);
+    append_prompt(span, chance);
 }
 
 struct run {

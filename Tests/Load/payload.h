@@ -39,6 +39,9 @@ struct payload {
 /* A request of `span_count` spans. Ends the process when memory is short. */
 struct payload payload_make(struct chance *chance, size_t span_count);
 
+/* Bytes of the prompt that each model call carries; none by default. To be set before payloads are made. */
+extern size_t payload_prompt_bytes;
+
 /* Gives every span fresh ids, and times from `start_unix_nano` on. */
 void payload_refresh(struct payload *payload, struct chance *chance, uint64_t start_unix_nano);
 

@@ -10,6 +10,7 @@ import TelemetryModel
 ///   then mended.
 /// - Ours leaves out spans with invalid ids or times past 2262, and links with ids of wrong length (counting them); an invalid
 ///   parent, or a span that is its own parent, is none.
+/// - Of the attributes of a span with one key ours keeps the last and counts the others as dropped.
 /// - A status, scope or resource that is not there is an empty one; so is a value that is not there, or is an index into the
 ///   string table that only profiles have.
 struct ComparableSpan: Equatable {
@@ -92,6 +93,7 @@ extension ComparableRequest {
         let isParent = span.parentSpanID.count == 8 && span.parentSpanID != span.spanID
         if !isParent || span.parentSpanID.allSatisfy({ $0 == 0 }) { span.parentSpanID = [] }
         span.attributes = span.attributes.map(even)
+        leaveOutRepetitions(&span)
         span.events = span.events.map { event in
             var event = event
             event.name = even(event.name)
@@ -107,6 +109,20 @@ extension ComparableRequest {
         status.message = even(status.message)
         span.status = status
         return span
+    }
+
+    private static func leaveOutRepetitions(_ span: inout OracleRequest.Span) {
+        var kept: [OracleRequest.Attribute] = []
+        for attribute in span.attributes {
+            if let place = kept.firstIndex(where: { $0.key == attribute.key }) {
+                kept[place] = attribute
+                let dropped = span.droppedAttributesCount.addingReportingOverflow(1)
+                span.droppedAttributesCount = dropped.overflow ? .max : dropped.partialValue
+            } else {
+                kept.append(attribute)
+            }
+        }
+        span.attributes = kept
     }
 
     static func even(_ link: OracleRequest.Link) -> OracleRequest.Link {

@@ -119,7 +119,7 @@ struct LogsDecoderTests {
     /// As of spans.
     private static func mayBeOursAlone(_ error: OTLPDecodingError) -> Bool {
         switch error {
-        case .malformed(.wrongWireType(field: 2)), .malformed(.varintTooLong), .malformed(.invalidTag), .valueTooDeep: true
+        case .malformed(.wrongWireType(field: 2)), .malformed(.varintTooLong), .malformed(.invalidTag), .valueTooDeep, .tooManyKeys: true
         case .malformed: false
         }
     }

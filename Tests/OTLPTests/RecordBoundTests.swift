@@ -27,7 +27,7 @@ struct RecordBoundTests {
             resource.message(2) { scope in
                 for number in 1...4 {
                     scope.smallestSpan(number) { span in
-                        span.flood(9, 500)
+                        for key in 0..<500 { span.message(9) { $0.lengthDelimited(1, Array("\(key)".utf8)) } }
                         span.flood(11, 500)
                     }
                 }
@@ -39,6 +39,72 @@ struct RecordBoundTests {
         #expect(batch.events.count == 1_200)
         #expect(batch.spans.map(\.droppedAttributesCount) == [0, 0, 0, 500])
         #expect(batch.spans.map(\.droppedEventsCount) == [0, 0, 300, 500])
+    }
+
+    @Test func envelopesWithoutSpansLeaveNoAttributesBehind() throws {
+        var request = WireWriter()
+        request.message(1) { $0.message(1) { $0.flood(1, 1_000) } }
+        request.message(1) { envelope in
+            envelope.message(1) { $0.flood(1, 2) }
+            envelope.message(2) { $0.smallestSpan(1) { $0.flood(9, 1) } }
+        }
+        // Its only span has no ids.
+        request.message(1) { envelope in
+            envelope.message(1) { $0.flood(1, 5) }
+            envelope.message(2) { $0.message(2) { $0.flood(9, 7) } }
+        }
+        request.spans(1) { $0.message(9) { $0.lengthDelimited(1, Array("own".utf8)) } }
+        let batch = try TraceDecoder().decode(request.bytes)
+        #expect(batch.spans.count == 2 && batch.rejections.invalidIDs == 1)
+        #expect(batch.attributes.count == 4)
+        #expect(batch.resources.map(\.attributes.count) == [2, 0])
+        let keys = batch.spans.map { batch.attributes[$0.attributes.indices].map { batch.string(batch.keys[Int($0.key)]) } }
+        #expect(keys == [[""], ["own"]])
+    }
+
+    /// What a column cannot hold is counted: nothing of a span vanishes in silence.
+    @Test func ofAttributesWithOneKeyASpanKeepsTheLastAndCountsTheOthers() throws {
+        func attribute(_ key: String, _ value: Int64) -> ArraySlice<UInt8> {
+            var writer = WireWriter()
+            writer.lengthDelimited(1, key.utf8)
+            writer.message(2) { $0.anyValue(.int(value)) }
+            return writer.bytes[...]
+        }
+        var request = WireWriter()
+        // The first span is refused and must not be taken for part of the next.
+        request.message(1) { $0.message(2) { $0.message(2) { $0.lengthDelimited(9, attribute("a", 9)) } } }
+        request.spans(2) { span in
+            for (key, value) in [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("a", 5), ("b", 6)] as [(String, Int64)] {
+                span.lengthDelimited(9, attribute(key, value))
+            }
+            span.varint(10, 7)
+        }
+        let batch = try TraceDecoder().decode(request.bytes)
+        for span in batch.spans {
+            let found = batch.attributes[span.attributes.indices].map { "\(batch.string(batch.keys[Int($0.key)]))=\($0.payload)" }
+            #expect(found == ["a=5", "b=6", "c=4"])
+            #expect(span.droppedAttributesCount == 3 + 7)
+        }
+    }
+
+    @Test func distinctKeysOfOneRequestHaveALimitThatItsAnswerNames() throws {
+        func request(keys: Int) -> [UInt8] {
+            var request = WireWriter()
+            request.spans((keys + 999) / 1_000) { _ in }
+            for start in stride(from: 0, to: keys, by: 1_000) {
+                request.spans(1) { span in
+                    for key in start..<min(start + 1_000, keys) {
+                        span.message(9) { $0.lengthDelimited(1, Array("key \(key)".utf8)) }
+                    }
+                }
+            }
+            return request.bytes
+        }
+        let limit = TraceDecoder.Limits().keysMax
+        #expect(try TraceDecoder().decode(request(keys: limit)).keys.count == limit)
+        let error = #expect(throws: OTLPDecodingError.self) { try TraceDecoder().decode(request(keys: limit + 1)) }
+        #expect(error == .tooManyKeys(limit: limit))
+        #expect(error?.message.contains("\(limit)") == true)
     }
 
     private static func recordBytes(_ batch: SpanBatch) -> Int {

@@ -1,4 +1,5 @@
 import PrometheusText
+import TelemetryTesting
 import Testing
 
 struct ExpositionEncoderTests {
@@ -159,6 +160,46 @@ struct ExpositionEncoderTests {
                 name: "x_total", help: "", kind: .counter, samples: [.init(value: .integer(1), exemplar: exemplar)])
             #expect(text([family], .openMetrics100).contains("trace_id") == isShown)
         }
+    }
+
+    @Test(arguments: ExpositionFormat.allCases)
+    func ofFamiliesThatClaimOneNameTheFirstIsWritten(format: ExpositionFormat) throws {
+        let histogram = MetricFamily.Value.histogram(.init(bounds: [], counts: [1], sum: 0))
+        func family(_ name: String, _ kind: MetricFamily.Kind, _ value: MetricFamily.Value = .integer(1)) -> MetricFamily {
+            MetricFamily(name: name, help: "", kind: kind, samples: [.init(value: value)])
+        }
+        let families = [
+            family("x_total", .counter), family("x", .gauge), family("x_created", .gauge), family("x", .histogram, histogram),
+            family("h", .histogram, histogram), family("h_count", .gauge), family("h_total", .counter), family("b_info", .info),
+            family("b", .gauge), family("c", .gauge),
+        ]
+        let samples = try ExpositionCheck.samples(
+            ExpositionEncoder.encode(families, as: format), isOpenMetrics: format == .openMetrics100)
+        #expect(samples.map(\.name) == ["b_info", "c", "h_bucket", "h_sum", "h_count", "x_total"])
+    }
+
+    @Test(arguments: ExpositionFormat.allCases)
+    func aStrictReaderTakesEveryKind(format: ExpositionFormat) throws {
+        _ = try ExpositionCheck.samples(
+            ExpositionEncoder.encode(ExpositionSample.families, as: format), isOpenMetrics: format == .openMetrics100)
+    }
+
+    @Test func piecesMakeTheWholeAndAreBounded() {
+        let samples = (0..<5000).map { MetricFamily.Sample(labels: "a=\"\($0)\"", value: .integer(1)) }
+        let families = ["x", "y", "z"].map { MetricFamily(name: $0, help: "Help.", kind: .gauge, samples: samples) }
+        let pieces = Array(ExpositionChunks(families, as: .openMetrics100))
+        #expect(pieces.count > 2)
+        #expect(pieces.dropLast().allSatisfy { (1 << 16)..<(1 << 16) + 100 ~= $0.count })
+        #expect(pieces.flatMap { $0 } == ExpositionEncoder.encode(families, as: .openMetrics100))
+        #expect(Array(ExpositionChunks([], as: .text004)).isEmpty)
+    }
+
+    @Test func bucketsPastTheLargestCountStayThere() {
+        let family = MetricFamily(
+            name: "h", help: "", kind: .histogram,
+            samples: [.init(value: .histogram(.init(bounds: [1], counts: [.max, .max], sum: nil)))])
+        #expect(text([family], .text004).hasSuffix("le=\"+Inf\"} 9223372036854775807\nh_count 9223372036854775807\n"))
+        #expect(text([family], .openMetrics100).hasSuffix("le=\"+Inf\"} 9223372036854775807\n# EOF\n"))
     }
 
     @Test func unitIsSaidOnlyWhenTheNameEndsInIt() {

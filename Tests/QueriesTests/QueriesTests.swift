@@ -23,6 +23,19 @@ import Testing
         #expect(json(.blob([0, 255])) == "\"AP8=\"")
     }
 
+    @Test(arguments: [
+        (#"{"a":9007199254740992}"#, #"{"a":9007199254740992}"#),
+        (#"{"a":9007199254740993,"b":[-9223372036854775808,1.5,1e300,12345678901234567890123]}"#,
+            #"{"a":"9007199254740993","b":["-9223372036854775808",1.5,1e300,"12345678901234567890123"]}"#),
+        (#"{"a":"9007199254740993 \"9007199254740993","9007199254740993":1}"#, #"{"a":"9007199254740993 \"9007199254740993","9007199254740993":1}"#),
+        ("", ""), ("9007199254740993", #""9007199254740993""#), (#""\"#, #""\"#),
+    ])
+    func integersBeyondADoubleAreStringsInAttributesToo(text: String, exact: String) {
+        var writer = JSONWriter()
+        writer.exact(text)
+        #expect(String(decoding: writer.bytes, as: UTF8.self) == exact)
+    }
+
     @Test func textIsSearchedAsItStands() {
         var criteria = SpanCriteria()
         criteria.text = #"100%_\"#

@@ -53,6 +53,24 @@ import Testing
         #expect(enough.document.verdict == .failed)
     }
 
+    @Test func aWindowInWhichNothingRanPassesNoGate() async throws {
+        let empty = ReportFixture(now: window.untilUnixNano)
+        try await empty.store([])
+        try empty.watch(from: window.fromUnixNano, until: window.untilUnixNano)
+        for requiresSoak in [false, true] {
+            let made = try gates(empty) {
+                $0.limits.timeouts = 0
+                $0.limits.soakHoursMin = 1
+                $0.requiresSoak = requiresSoak
+            }
+            #expect(made.gates["timeouts"]?.outcome == .pass)
+            #expect(made.gates["runs"]?.outcome == .insufficient)
+            #expect(made.document.verdict == .insufficient)
+        }
+        let one = try gates(await fixture(runs: 1)) { $0.limits.timeouts = 0 }
+        #expect(one.document.verdict == .passed)
+    }
+
     @Test func integrityBeatsInsufficientDataBeatsFailure() {
         #expect(ReportDocument.Verdict.worst([.failed, .insufficient, .integrity, .passed]) == .integrity)
         #expect(ReportDocument.Verdict.worst([.failed, .insufficient, .passed]) == .insufficient)
@@ -135,9 +153,10 @@ import Testing
         settings.limits.p95LatencyNanoseconds = 1
         settings.limits.timeouts = 0
         let made = try GateReport(fixture.reader(), settings: settings).make(window)
-        let text = JUnit.text(made.gates, window: window)
-        #expect(text.hasPrefix(#"<?xml version="1.0" encoding="UTF-8"?>"# + "\n" + #"<testsuites tests="9" failures="0" errors="1" skipped="6">"#))
+        let text = JUnit.text(made.gates)
+        #expect(text.hasPrefix(#"<?xml version="1.0" encoding="UTF-8"?>"# + "\n" + #"<testsuites tests="14" failures="0" errors="1" skipped="10">"#))
         #expect(text.contains(#"<testcase classname="fusebox.gate" name="p95_latency_ms" time="0"><error message="58 runs; a p95 needs 59"#))
+        #expect(!text.contains("3600"))
         #expect(text.contains("name=\"timeouts\" time=\"0\"><system-out>timeouts is 0, limit 0: pass</system-out>"))
     }
 }
@@ -158,6 +177,20 @@ import Testing
         let packet = SoakPacket(
             document: document, digest: try SpansDigest(reader, window), others: [("config.yaml", Array("a: 1\n".utf8))], facts: [])
         return Dictionary(uniqueKeysWithValues: packet.files.map { ($0.name, $0.content) })
+    }
+
+    @Test func aForgedFigureWithSumsMadeAnewIsFoundByTheSpans() async throws {
+        var files = try await packet()
+        let gates = [
+            GateReport.Gate(name: "p95_latency_ms", value: .milliseconds(1_000_000_000), limit: .none, count: 60, outcome: .pass),
+            GateReport.Gate(name: "timeouts", value: .count(0), limit: .none, outcome: .pass),
+        ]
+        #expect(SoakPacket.judgeAgain(gates) { files[$0] } == [])
+        let forged = [GateReport.Gate(name: "p95_latency_ms", value: .milliseconds(2_750_000_000), limit: .none, outcome: .pass)]
+        #expect(SoakPacket.judgeAgain(forged) { files[$0] }.first?.hasPrefix("report.json: its p95_latency_ms is") == true)
+        let markdown = String(decoding: files["report.md"] ?? [], as: UTF8.self)
+        files["report.md"] = Array(markdown.replacingOccurrences(of: "| p95_latency_ms | 1000", with: "| p95_latency_ms | 50").utf8)
+        #expect(SoakPacket.judgeAgain(gates) { files[$0] } == ["report.md: its p95_latency_ms is not that of report.json"])
     }
 
     private func verify(_ files: [String: [UInt8]]) -> SoakPacket.Verification {

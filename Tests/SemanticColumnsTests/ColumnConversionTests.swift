@@ -97,7 +97,8 @@ struct ColumnConversionTests {
     @Test func tokensAreTheSumOfWhatIsThere() {
         #expect(ReadColumns.of(["gen_ai.usage.input_tokens": 3, "gen_ai.usage.output_tokens": 4])["tokens"] == "7")
         #expect(ReadColumns.of(["gen_ai.usage.input_tokens": 3])["tokens"] == "3")
-        #expect(ReadColumns.of(["gen_ai.usage.input_tokens": .int(.max), "output_tokens": 1])["tokens"] == nil)
+        // A sum stops where counting ends: calls of so many tokens are counted like all others.
+        #expect(ReadColumns.of(["gen_ai.usage.input_tokens": .int(.max), "output_tokens": 1])["tokens"] == "9223372036854775807")
         #expect(ReadColumns.of([:])["tokens"] == nil)
     }
 

@@ -17,6 +17,35 @@ struct ColumnRuleTests {
         #expect(ReadColumns.of(["mlflow.chat.tokenUsage": #"{"total_tokens":-5}"#])["tokens"] == nil)
     }
 
+    @Test func usersAreReadByTheNamesOfTheField() {
+        let keys = [
+            "user_id", "user.id", "enduser.id", "enduser.pseudo.id", "langfuse.user.id", "traceloop.association.properties.user_id",
+            "langsmith.metadata.user_id", "ai.telemetry.metadata.userId", "confident.trace.user_id",
+        ]
+        for key in keys {
+            var list = AttributeList()
+            list.append(key, "u-1")
+            #expect(ReadColumns.of(list)["user_id"] == "u-1", "\(key)")
+        }
+        #expect(ReadColumns.of(["mlflow.trace.user": #""u-1""#])["user_id"] == "u-1")
+        #expect(ReadColumns.of(["metadata": #"{"user_id":7}"#])["user_id"] == "7")
+        #expect(ReadColumns.of(["user.id": "a", "enduser.id": "b"], resource: ["user.id": "c"])["user_id"] == "a")
+        #expect(ReadColumns.of([:], resource: ["user.id": "c"])["user_id"] == "c")
+        #expect(ReadColumns.of(["user.id": " ", "user.name": "x"])["user_id"] == nil)
+    }
+
+    @Test func reasoningIsAPartOfTheOutput() {
+        #expect(ReadColumns.of(["gen_ai.usage.reasoning.output_tokens": 5])["reasoning_tokens"] == "5")
+        #expect(ReadColumns.of(["gen_ai.usage.details.reasoning_tokens": 5])["reasoning_tokens"] == "5")
+        #expect(ReadColumns.of(["llm.token_count.completion_details.reasoning": 5])["reasoning_tokens"] == "5")
+        #expect(ReadColumns.of(["gen_ai.usage.reasoning.output_tokens": -5])["reasoning_tokens"] == nil)
+        let details = { (json: String) in ReadColumns.of(["langfuse.observation.usage_details": .string(json)]) }
+        let apart = details(#"{"input": 5, "output": 2, "output_reasoning": 7}"#)
+        #expect(apart["output_tokens"] == "9" && apart["reasoning_tokens"] == "7" && apart["tokens"] == "14")
+        let whole = details(#"{"prompt_tokens": 5, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}"#)
+        #expect(whole["output_tokens"] == "9" && whole["reasoning_tokens"] == "7")
+    }
+
     @Test func nodesAndStepsOfAGraphAreJoined() {
         let node = "traceloop.association.properties.langgraph_node"
         let step = "traceloop.association.properties.langgraph_step"
@@ -177,5 +206,150 @@ struct ColumnRuleTests {
             "timeout_flag": "1", "breaker_rejected": "1", "breaker_id": "7", "retry_attempt": "2", "watchdog": "1",
         ]
         #expect(columns == expected)
+    }
+}
+
+/// Rules that hold for what frameworks send in words of their own.
+struct FrameworkRuleTests {
+    @Test func operationsHaveOneNameEach() {
+        let operation = { (attributes: AttributeList) in ReadColumns.of(attributes)["operation"] }
+        for name in ["acompletion", "completion", "aresponses", "anthropic_messages", "chat.streaming_completions"] {
+            #expect(operation(["gen_ai.operation.name": .string(name)]) == "chat", "\(name)")
+        }
+        #expect(operation(["gen_ai.operation.name": "aembedding"]) == "embeddings")
+        #expect(operation(["gen_ai.operation.name": "something.else"]) == "something.else")
+        #expect(operation(["langsmith.span.kind": "prompt", "gen_ai.operation.name": "chat"]) == "prompt")
+        #expect(operation(["langfuse.observation.type": "generation"]) == "chat")
+        #expect(operation(["mlflow.spanType": "\"CHAT_MODEL\""]) == "chat")
+        #expect(operation(["mlflow.spanType": "TOOL"]) == "execute_tool")
+        #expect(operation(["ai.operationId": "ai.toolCall"]) == "execute_tool")
+        #expect(operation(["span.type": "llm_request"]) == "chat")
+        #expect(operation(["llm.request.type": "chat"]) == "chat")
+        #expect(operation(["logfire.msg_template": "Function: {name}", "name": "t"]) == "execute_tool")
+    }
+
+    @Test func theUnknownIsAModelCallWhenItHasTokensAndAModelOrFailedToAskOne() {
+        let usage: AttributeList = ["model": "m", "gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 1]
+        let with = { (key: String) in
+            var attributes = usage
+            attributes.append(key, "x")
+            return ReadColumns.of(attributes)["operation"]
+        }
+        #expect(ReadColumns.of(usage)["operation"] == "chat")
+        #expect(with("tool_name") == nil && with("gen_ai.agent.name") == nil && with("agent.name") == nil)
+        #expect(ReadColumns.of(["gen_ai.usage.input_tokens": 5])["operation"] == nil)
+        #expect(ReadColumns.of(["model": "m"])["operation"] == nil)
+        #expect(ReadColumns.of(["gen_ai.request.model": "m"])["operation"] == nil)
+        #expect(ReadColumns.of(["gen_ai.request.model": "m"], status: .error(""))["operation"] == "chat")
+        #expect(ReadColumns.of(["gen_ai.request.model": "m", "tool.name": "t"], status: .error(""))["operation"] == nil)
+    }
+
+    @Test func aToolIsNamedOnlyByWhatCallsIt() {
+        let tool = { (attributes: AttributeList, scope: String, name: String) in
+            ReadColumns.of(attributes, scope: scope, name: name)["tool_name"]
+        }
+        #expect(tool(["gen_ai.operation.name": "chat", "gen_ai.tool.name": "t"], "", "chat") == nil)
+        #expect(tool(["gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "t"], "", "") == "t")
+        #expect(tool(["gen_ai.tool.name": "t"], "", "") == "t")
+        #expect(
+            tool(["gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "(merged tools)"], "", "execute_tool (merged)")
+                == nil)
+        #expect(tool(["openinference.span.kind": "TOOL"], "", "get_weather.__call__") == "get_weather")
+        #expect(tool(["openinference.span.kind": "TOOL"], "openinference.instrumentation.openai_agents", "handoff to b") == nil)
+        #expect(tool(["mlflow.spanType": "\"TOOL\"", "mlflow.spanFunctionName": "\"t\""], "", "t_1") == "t")
+        #expect(tool(["langfuse.observation.type": "tool"], "", "t") == "t")
+    }
+
+    @Test func stepsAreNodesAndIdsOfCallsAreOnlyShown() {
+        let step = { (attributes: AttributeList) in ReadColumns.of(attributes)["step_id"] }
+        #expect(step(["graph.node.id": "5f3a", "graph.node.name": "plan"]) == "plan")
+        #expect(step(["executor.id": "writer"]) == "writer")
+        #expect(step(["langsmith.metadata.langgraph_node": "n", "langsmith.metadata.langgraph_step": 2]) == "n#2")
+        #expect(step(["gen_ai.tool.call.id": "call_1", "executor.id": "writer"]) == "writer")
+        #expect(step(["gen_ai.tool.call.id": "call_1"]) == "call_1")
+        #expect(step(["gen_ai.tool.call.id": "<not specified>"]) == nil)
+        #expect(step(["gen_ai.tool.call.id": "call_1", "gen_ai.operation.name": "chat"]) == nil)
+    }
+
+    @Test func workflowsAreNamedByTheirRoots() {
+        let workflow = { (attributes: AttributeList, name: String) in
+            ReadColumns.of(attributes, name: name, isRoot: true)["workflow_name"]
+        }
+        #expect(workflow(["openinference.span.kind": "CHAIN"], "weather_crew.kickoff") == "weather_crew")
+        #expect(workflow(["openinference.span.kind": "CHAIN"], "ReAct.forward") == "ReAct")
+        #expect(workflow(["openinference.span.kind": "AGENT"], "researcher.run") == "researcher")
+        #expect(workflow(["openinference.span.kind": "AGENT"], "weather workflow") == "weather workflow")
+        #expect(workflow(["gen_ai.operation.name": "invoke_graph"], "invoke_graph") == "invoke_graph")
+        #expect(workflow(["gen_ai.operation.name": "create_agent", "gen_ai.agent.name": "a"], "create_agent a") == nil)
+        #expect(workflow(["gen_ai.operation.name": "chat"], "chat m") == nil)
+        #expect(ReadColumns.of(["openinference.span.kind": "CHAIN"], name: "Step 1")["workflow_name"] == nil)
+    }
+
+    @Test func inputIsWithTheCacheHoweverTheClientTellsIt() {
+        let claude = ReadColumns.of([
+            "span.type": "llm_request", "input_tokens": 2, "cache_read_tokens": 80, "cache_creation_tokens": 7,
+            "output_tokens": 5,
+        ])
+        #expect(claude["input_tokens"] == "89" && claude["cached_tokens"] == "80" && claude["cache_write_tokens"] == "7")
+        #expect(claude["tokens"] == "94" && claude["cache_hit"] == "1")
+        #expect(ReadColumns.of(["input_tokens": 2, "cache_read_tokens": 80])["input_tokens"] == "2")
+        let details = { (json: String) in ReadColumns.of(["langfuse.observation.usage_details": .string(json)]) }
+        let openAI = details(#"{"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}"#)
+        #expect(openAI["input_tokens"] == "9" && openAI["cached_tokens"] == "4" && openAI["output_tokens"] == "2")
+        let apart = details(#"{"input": 5, "output": 2, "input_cache_read": 4, "input_cache_creation": 1}"#)
+        #expect(apart["input_tokens"] == "10" && apart["cached_tokens"] == "4" && apart["cache_write_tokens"] == "1")
+        #expect(details(#"{"input_cache_read": 4}"#)["input_tokens"] == nil)
+        let huge = #"{"input": 9223372036854775807, "input_cache_read": 9223372036854775807}"#
+        #expect(details(huge)["input_tokens"] == nil)
+    }
+
+    @Test func modelsAndProvidersAreThoseOfTheModel() {
+        let model = { (attributes: AttributeList) in ReadColumns.of(attributes)["model"] }
+        #expect(model(["mlflow.spanType": "\"LLM\"", "model": "\"m\""]) == "m")
+        #expect(model(["model": "\"m\"", "gen_ai.response.model": "r"]) == "r")
+        #expect(model(["mlflow.llm.model": #""a\"b""#]) == "a\"b")
+        #expect(model(["mlflow.llm.model": "null", "model": "m"]) == "m")
+        let provider = { (attributes: AttributeList) in ReadColumns.of(attributes)["provider"] }
+        #expect(provider(["gen_ai.system": "langchain"]) == nil)
+        #expect(provider(["gen_ai.system": "langchain", "langsmith.metadata.ls_provider": "openai"]) == "openai")
+        #expect(provider(["gen_ai.provider.name": "OpenAI"]) == "openai")
+        #expect(provider(["gen_ai.provider.name": "strands-agents", "gen_ai.system": "aws.bedrock"]) == "aws.bedrock")
+    }
+
+    @Test func firstTokensComeInSecondsMillisecondsAndTimes() {
+        let first = { (attributes: AttributeList, scope: String) in
+            ReadColumns.of(attributes, scope: scope)["first_token_seconds"]
+        }
+        #expect(first(["gen_ai.client.operation.time_to_first_chunk": 0.5], "") == "500000000")
+        #expect(first(["gen_ai.server.time_to_first_token": 0.5], "openlit") == "500000000")
+        #expect(first(["gen_ai.server.time_to_first_token": 500], "strands.telemetry.tracer") == "500000000")
+        #expect(first(["ai.response.msToFirstChunk": 120.5], "") == "120500000")
+        #expect(first(["ttft_ms": 400], "") == "400000000")
+        #expect(first(["langfuse.observation.completion_start_time": "\"1970-01-01T00:00:01.25Z\""], "") == "250000000")
+        #expect(first(["langfuse.observation.completion_start_time": "\"1970-01-01T00:00:00Z\""], "") == nil)
+        #expect(first(["ttft_ms": -1], "") == nil && first(["ttft_ms": "soon"], "") == nil)
+    }
+
+    @Test func documentsAreCountedInWhatARetrievalGave() {
+        let batch = { (attributes: AttributeList) in ReadColumns.of(attributes)["retrieval_batch"] }
+        #expect(batch(["langfuse.observation.type": "retriever", "langfuse.observation.output": "[1, 2, 3]"]) == "3")
+        #expect(batch(["langfuse.observation.type": "tool", "langfuse.observation.output": "[1, 2, 3]"]) == nil)
+        #expect(batch(["mlflow.spanType": "\"RETRIEVER\"", "mlflow.spanOutputs": "[{}, {}]"]) == "2")
+        #expect(batch(["langsmith.span.kind": "retriever", "gen_ai.completion": #"{"documents": [{}]}"#]) == "1")
+    }
+
+    @Test func answersHaveIdsAndMCPTimeoutsATypeAndLangSmithFailsByExceptions() {
+        let chat: AttributeList = ["openinference.span.kind": "LLM", "output.value": #"{"id": "msg_1", "content": []}"#]
+        #expect(ReadColumns.of(chat)["response_id"] == "msg_1")
+        var late = "{\"text\": \"" + String(repeating: "x", count: 600)
+        late += "\", \"id\": \"msg_1\"}"
+        #expect(ReadColumns.of(["openinference.span.kind": "LLM", "output.value": .string(late)])["response_id"] == nil)
+        #expect(
+            ReadColumns.of(["error.type": "-32001", "mcp.method.name": "tools/call"])["raw_error_type"] == "mcp_request_timeout")
+        #expect(ReadColumns.of(["error.type": "-32001", "mcp.method.name": "tools/call"])["error_type"] == "-32001")
+        #expect(ReadColumns.of(["error.type": "-32001"])["raw_error_type"] == "-32001")
+        let exception = SpanDescription.Event("exception", timeUnixNano: 2)
+        #expect(ReadColumns.of([:], scope: "langsmith", events: [exception])["exception_fails"] == "1")
+        #expect(ReadColumns.of([:], scope: "other", events: [exception])["exception_fails"] == nil)
     }
 }

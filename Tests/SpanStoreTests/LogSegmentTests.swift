@@ -161,7 +161,9 @@ extension StoreFixture {
 
     @Test func aRunIsMergedWhenItsLikesComeToMoreThanEach() {
         func entry(_ id: Int64, _ bytes: Int64) -> LogLedger.Entry {
-            .init(id: id, recordCount: 10, contentBytes: bytes, storedBytes: bytes, timeMaximum: 0, receivedMaximum: 0)
+            .init(
+                id: id, firstOrdinal: id * 10, recordCount: 10, contentBytes: bytes, storedBytes: bytes, timeMaximum: 0,
+                receivedMaximum: 0)
         }
         let tiny = (1...7).map { entry(Int64($0), 1000) }
         #expect(LogMergePlan.next(tiny).isEmpty)
@@ -272,7 +274,7 @@ extension StoreFixture {
         var limits = RetentionLimits()
         limits.bytes = nil
         limits.age = 3_000
-        try retention.run(limits, nowUnixNano: start + 5_000, settleNanoseconds: 0)
+        try retention.run(limits, nowUnixNano: start + 5_000)
         #expect(retention.removed.logRecords == 3)
         #expect(try fixture.sql("SELECT time_unix_nano FROM logs") == [["4"], ["5"]])
         #expect(try fixture.sql("SELECT count(*) FROM log_stream") == [["4"]])
@@ -280,18 +282,18 @@ extension StoreFixture {
         #expect(try StoreVerification.run(folder: fixture.folder).isSound)
         limits.age = nil
         limits.bytes = 1
-        try retention.run(limits, nowUnixNano: start + 5_000, settleNanoseconds: 0)
+        try retention.run(limits, nowUnixNano: start + 5_000)
         #expect(try fixture.sql("SELECT count(*) FROM logs") == [["0"]])
         #expect(try StoreVerification.run(folder: fixture.folder).isSound)
     }
 
     @Test func forWantOfRoomWhateverCameFirstGoes() {
         func log(_ id: Int64, _ received: Int64) -> LogLedger.Entry {
-            .init(id: id, recordCount: 1, contentBytes: 10, storedBytes: 10, timeMaximum: 0, receivedMaximum: received)
+            .init(id: id, firstOrdinal: id, recordCount: 1, contentBytes: 10, storedBytes: 10, timeMaximum: 0, receivedMaximum: received)
         }
         func spans(_ id: Int64, _ received: Int64) -> SegmentLedger.Entry {
             .init(
-                id: id, streamSet: id, spanCount: 1, storedBytes: 100, endMaximum: 0, receivedMaximum: received,
+                id: id, streamSet: id, firstOrdinal: id, spanCount: 1, storedBytes: 100, endMaximum: 0, receivedMaximum: received,
                 filter: TraceFilter([]))
         }
         let logs = [log(1, 10), log(2, 30), log(3, 50)]

@@ -35,7 +35,7 @@ import Testing
 
     @Test func aDamagedStreamIsFoundWithTheTimesOfItsSpans() throws {
         let fixture = try Self.filled(segments: 3)
-        try Self.change(fixture, "UPDATE segment_stream SET data = zeroblob(30) WHERE id = 2 * 4096 + 1")
+        try Self.change(fixture, "UPDATE segment_stream SET data = zeroblob(30) WHERE id = 2 * 4096")
         let report = try StoreVerification.run(folder: fixture.folder)
         #expect(report.findingCount == 1)
         #expect(report.findings.first?.segmentID == 2)
@@ -92,7 +92,7 @@ import Testing
 
     private static func drop(_ fixture: StoreFixture, _ bound: Int64) throws -> SegmentRetention.Removed {
         try SegmentRetention(#require(fixture.store).maintenance())
-            .dropSegments(endedAtOrBefore: bound, nowUnixNano: .max, settleNanoseconds: 0)
+            .dropSegments(endedAtOrBefore: bound, nowUnixNano: .max)
     }
 
     @Test func droppedSegmentsAreGoneAndTheirSpansRefused() throws {

@@ -4,7 +4,11 @@ import Testing
 
 @Suite struct MergePlanTests {
     private func candidates(_ counts: [Int]) -> [MergePlan.Candidate] {
-        counts.enumerated().map { MergePlan.Candidate(id: Int64($0.offset), spanCount: $0.element, storedBytes: $0.element * 40) }
+        var next: Int64 = 0
+        return counts.enumerated().map { id, count in
+            defer { next += Int64(count) }
+            return MergePlan.Candidate(id: Int64(id), firstOrdinal: next, spanCount: count, storedBytes: count * 40)
+        }
     }
 
     @Test func fewSmallSegmentsStayAsTheyAre() {
@@ -29,6 +33,18 @@ import Testing
         #expect(MergePlan.choose(candidates([400, 300, 20_000])) == 0..<2)
     }
 
+    @Test func whatLiesOnTwoSidesOfADeletionIsNotPutTogether() {
+        var parted = candidates(Array(repeating: 400, count: 40))
+        parted.removeSubrange(20..<22)
+        #expect(MergePlan.choose(parted) == 0..<20)
+        // Behind the gap it goes on as ever; before it no neighbours will come.
+        parted.removeSubrange(1..<20)
+        #expect(MergePlan.choose(parted) == 1..<19)
+        var few = candidates([400, 300, 200, 400, 300])
+        few.remove(at: 2)
+        #expect(MergePlan.choose(few) == 0..<2)
+    }
+
     /// Whatever sizes come, the number of segments and the writing stay bounded.
     @Test(arguments: [1, 2, 3])
     func segmentsAndWritingStayBounded(seed: UInt64) {
@@ -39,14 +55,19 @@ import Testing
         for id in 0..<6_000 {
             let count = Int.random(in: 1...(Int.random(in: 0..<20, using: &random) == 0 ? 5_000 : 400), using: &random)
             came += count
-            held.append(MergePlan.Candidate(id: Int64(id), spanCount: count, storedBytes: count * 40))
+            held.append(
+                MergePlan.Candidate(id: Int64(id), firstOrdinal: Int64(came - count), spanCount: count, storedBytes: count * 40))
             while let chosen = MergePlan.choose(held) {
                 let total = held[chosen].reduce(0) { $0 + $1.spanCount }
                 #expect(total <= MergeLimits.spansMax && chosen.count > 1)
                 written += total
                 held.replaceSubrange(
                     chosen,
-                    with: [MergePlan.Candidate(id: held[chosen.upperBound - 1].id, spanCount: total, storedBytes: total * 40)])
+                    with: [
+                        MergePlan.Candidate(
+                            id: held[chosen.upperBound - 1].id, firstOrdinal: held[chosen.lowerBound].firstOrdinal,
+                            spanCount: total, storedBytes: total * 40)
+                    ])
             }
         }
         #expect(held.reduce(0) { $0 + $1.spanCount } == came)

@@ -23,6 +23,32 @@ import Testing
         return arrivals
     }
 
+    /// "é" as one letter, and as an e with an accent behind it.
+    @Test func keysThatShowAlikeAndAreNotTheSameStayTwoAttributes() throws {
+        let (one, other) = ("caf\u{e9}", "cafe\u{301}")
+        let fixture = try StoreFixture()
+        let asked = """
+            SELECT attr(attributes, '\(one)'), attr(attributes, '\(other)') FROM spans WHERE attr(attributes, '\(other)') IS NOT NULL
+            """
+        for number: UInt64 in 1...4 {
+            try fixture.ingest(Batches.of([Batches.span(number, number, [one: "letter", other: "accent"])]))
+        }
+        for _ in 0..<2 {
+            let shown = [[String]](repeating: ["letter", "accent"], count: 4)
+            #expect(try fixture.sql(asked) == shown)
+            #expect(try fixture.sql(asked, rewriting: true) == shown)
+            #expect(try StoreVerification.run(folder: fixture.folder).isSound)
+            try fixture.merge()
+        }
+        let history = try SQLReader(folder: fixture.folder).history
+        for segment in try history.segmentsNewestFirst() {
+            let batch = try history.batch(ofSegment: segment.id).batch
+            #expect(batch.spans.allSatisfy { $0.attributes.count == 2 })
+            let keys = batch.spans.flatMap { batch.attributes[$0.attributes.indices] }.map { batch.string(batch.keys[Int($0.key)]) }
+            #expect(Set(keys.map(ExactText.init)) == [ExactText(one), ExactText(other)])
+        }
+    }
+
     @Test(arguments: [1, 2, 3, 4])
     func everyRowStaysInEveryColumn(seed: UInt64) throws {
         let fixture = try StoreFixture()

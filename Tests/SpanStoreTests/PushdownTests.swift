@@ -89,15 +89,55 @@ import Testing
         #expect(reader.report.columns["key.2"] == nil)
     }
 
+    /// A condition in ON on a table left of an outer join decides what is joined, not which of its rows there are.
+    @Test(arguments: [false, true])
+    func conditionsInOnTakeNoRowsOfTheLeftTableAway(merged: Bool) throws {
+        let (fixture, _) = try filled(26, merged: merged)
+        let total = try fixture.sql("SELECT count(span_id) FROM spans")
+        for condition in [
+            "a.tool_name IS NOT NULL", "a.tool_name NOTNULL", "a.tool_name IS NOT (NULL)", "a.tool_name LIKE 'tool 1%'",
+            "like('tool 1%', a.tool_name)", "a.tool_name GLOB 'x*'", "a.tool_name <> 'tool 1'", "a.tool_name IS NOT 'tool 1'",
+            "a.tool_name = 'tool 1'", "a.tool_name IN ('tool 1')", "a.tool_name IS NULL", "a.tokens < 5", "a.tokens BETWEEN 1 AND 9",
+            "(a.tool_name IS NOT NULL AND a.tokens = 1 OR a.tool_name LIKE 't%' AND a.tokens = 2)",
+        ] {
+            for join in ["LEFT JOIN", "left outer join", "FULL JOIN"] {
+                let query = "SELECT count(a.span_id) FROM spans a \(join) (SELECT 1 AS x) t ON \(condition)"
+                #expect(try fixture.sql(query) == total, "\(query)")
+            }
+        }
+        // In the list of a subquery the condition stands before the join, and is put into ON.
+        let flattened =
+            "SELECT count(*) FROM (SELECT span_id, tool_name IS NOT NULL AS y FROM spans) s LEFT JOIN (SELECT 1 AS x) t ON s.y"
+        #expect(try fixture.sql(flattened) == total)
+        // Without an outer join they still skip rows; a view that has one is found by its name.
+        let reader = try SQLReader(folder: fixture.folder)
+        let passed = { (query: String) throws -> Int in
+            reader.report.clear()
+            guard let statement = try reader.prepareNext(query[...])?.statement else { return -1 }
+            while try statement.step() {}
+            return reader.report.passedSpans
+        }
+        let named = Int(try fixture.sql("SELECT count(tool_name) FROM spans")[0][0])
+        let all = Int(total[0][0])
+        #expect(try passed("SELECT count(*) FROM spans WHERE tool_name IS NOT NULL") == named)
+        #expect(try passed("SELECT sum(x) FROM (SELECT tokens AS x FROM spans WHERE tool_name LIKE 't%')") == named)
+        #expect(try passed("SELECT 1 FROM spans LEFT JOIN (SELECT 1 AS x) t ON x WHERE tool_name IS NOT NULL") == all)
+        let costs = try passed("SELECT count(*) FROM costs")
+        let both = "SELECT count(*) FROM spans, (SELECT count(*) AS n FROM Costs) WHERE tool_name IS NOT NULL"
+        #expect(try passed(both) == costs + (all ?? 0))
+    }
+
     @Test func whatMayMeanSomethingElseIsNotRewritten() throws {
         let statements = [
             "WITH s AS (SELECT '{}' AS attributes) SELECT attr(attributes, 'k') FROM s, spans",
             "SELECT attr(attributes, 'k') FROM (SELECT attributes FROM spans)", "SELECT attr(attributes, key) FROM spans",
             "SELECT attr(resource_attributes, 'k') FROM spans", "SELECT 'attr(attributes, ''k'')' FROM spans",
-            "SELECT count(*) FROM spans WHERE tokens > 1", "SELECT count(*) FROM spans -- 'unfinished",
+            "SELECT count(*) FROM spans WHERE tokens > 1", "SELECT count(*) FROM spans 'unfinished",
+            "SELECT attr(attributes, 'k') FROM spans WHERE name = 'unfinished",
         ]
-        for statement in statements.dropLast() { #expect(QueryRewriter.rewrite(statement) == nil, "\(statement)") }
+        for statement in statements { #expect(QueryRewriter.rewrite(statement) == nil, "\(statement)") }
         #expect(QueryRewriter.rewrite("select COUNT( * ) from spans ;") != nil)
+        #expect(QueryRewriter.rewrite("SELECT count(*) FROM spans -- 'unfinished") != nil)
     }
 
     @Test(arguments: [false, true])

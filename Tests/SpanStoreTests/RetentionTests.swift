@@ -7,7 +7,6 @@ import Testing
 /// Whole segments go, oldest first; what went cannot come again; a clock that jumps does not make it all old.
 @Suite struct RetentionTests {
     private static let day: Int64 = 86_400_000_000_000
-    private static let settle: Int64 = 40_000_000_000
 
     /// Ten segments of ten spans, a day apart; the first was received at `start`.
     private func filled(noiseBytes: Int = 0) throws -> (fixture: StoreFixture, start: Int64) {
@@ -47,12 +46,12 @@ import Testing
         let (fixture, start) = try filled()
         let retention = try SegmentRetention(#require(fixture.store).maintenance())
         let now = start + 10 * Self.day - 1
-        try retention.run(limits(days: 7), nowUnixNano: now, settleNanoseconds: Self.settle)
+        try retention.run(limits(days: 7), nowUnixNano: now)
         #expect(try spans(fixture) == "70")
         #expect(retention.removed.segments == 3 && retention.removed.spans == 30)
         #expect(fixture.store?.storedSpans == 70)
         #expect(fixture.store?.ledger.retentionFloorUnixNano == now - 7 * Self.day)
-        #expect(try fixture.sql("SELECT count(*) FROM segment_stream")[0][0] == "21")
+        #expect(try fixture.sql("SELECT count(*) FROM segment_stream")[0][0] == "7")
         try fixture.reopen()
         #expect(fixture.store?.ledger.retentionFloorUnixNano == now - 7 * Self.day)
     }
@@ -62,15 +61,14 @@ import Testing
         let store = try #require(fixture.store)
         let now = start + 9 * Self.day + Self.day / 2
         let retention = try SegmentRetention(store.maintenance())
-        try retention.run(limits(days: 30), nowUnixNano: now, settleNanoseconds: Self.settle)
+        try retention.run(limits(days: 30), nowUnixNano: now)
         let jumped = now + 400 * Self.day
         // Spans that come after the jump are stamped with it.
         fixture.now = jumped
         try fixture.ingest(Batches.of([Batches.span(99, 9_999, start: jumped)]))
         for pass in 0..<1_440 {
             try retention.run(
-                limits(days: 30), nowUnixNano: jumped + Int64(pass) * RetentionClock.passNanoseconds,
-                settleNanoseconds: Self.settle)
+                limits(days: 30), nowUnixNano: jumped + Int64(pass) * RetentionClock.passNanoseconds)
         }
         #expect(try spans(fixture) < "101", "sixty days of the retention clock have passed in a day")
         let other = try filled()
@@ -78,14 +76,13 @@ import Testing
         for pass in 0..<400 {
             let isAhead = pass > 0
             try second.run(
-                limits(days: 30), nowUnixNano: isAhead ? jumped + Int64(pass) * RetentionClock.passNanoseconds : now,
-                settleNanoseconds: Self.settle)
+                limits(days: 30), nowUnixNano: isAhead ? jumped + Int64(pass) * RetentionClock.passNanoseconds : now)
         }
         #expect(try spans(other.fixture) == "100")
         // Somebody sets the clock right; nothing was lost, nor over a restart.
-        try second.run(limits(days: 30), nowUnixNano: now, settleNanoseconds: Self.settle)
+        try second.run(limits(days: 30), nowUnixNano: now)
         let third = try SegmentRetention(#require(other.fixture.store).maintenance())
-        try third.run(limits(days: 30), nowUnixNano: jumped, settleNanoseconds: Self.settle)
+        try third.run(limits(days: 30), nowUnixNano: jumped)
         #expect(try spans(other.fixture) == "100")
     }
 
@@ -95,7 +92,7 @@ import Testing
         let pages = try #require(Int64(fixture.sql("PRAGMA page_count")[0][0]))
         let used = try #require(Int64(fixture.sql("PRAGMA page_size")[0][0])) * pages
         let retention = try SegmentRetention(store.maintenance())
-        try retention.run(limits(days: nil, bytes: used - 1), nowUnixNano: start + 10 * Self.day, settleNanoseconds: Self.settle)
+        try retention.run(limits(days: nil, bytes: used - 1), nowUnixNano: start + 10 * Self.day)
         let left = try fixture.sql("SELECT count(DISTINCT trace_id), min(trace_id) FROM spans")[0]
         #expect(retention.removed.segments > 0 && retention.removed.segments < 10)
         #expect(left[0] == "\(10 - retention.removed.segments)")
@@ -107,10 +104,11 @@ import Testing
         let (fixture, start) = try filled()
         let retention = try SegmentRetention(#require(fixture.store).maintenance())
         let latest = start + 9 * Self.day
-        try retention.run(limits(days: nil, bytes: 1), nowUnixNano: latest + 1, settleNanoseconds: Self.settle)
+        fixture.store?.ledger.setUnsettledSpans(5)
+        try retention.run(limits(days: nil, bytes: 1), nowUnixNano: latest + 1)
         #expect(try spans(fixture) == "10")
         // A wall clock that was set back does not make the latest spans settled.
-        try retention.run(limits(days: nil, bytes: 1), nowUnixNano: start - Self.day, settleNanoseconds: Self.settle)
+        try retention.run(limits(days: nil, bytes: 1), nowUnixNano: start - Self.day)
         #expect(try spans(fixture) == "10")
     }
 
@@ -119,12 +117,12 @@ import Testing
         let retention = try SegmentRetention(#require(fixture.store).maintenance())
         let cut = start + 4 * Self.day + 1
         let removed = try retention.dropSegments(
-            endedAtOrBefore: cut, nowUnixNano: start + 10 * Self.day, settleNanoseconds: Self.settle)
+            endedAtOrBefore: cut, nowUnixNano: start + 10 * Self.day)
         #expect(removed.segments == 5 && removed.spans == 50 && removed.bytes > 0)
         #expect(fixture.store?.ledger.retentionFloorUnixNano == cut)
         #expect(try fixture.sql("SELECT min(start_time_unix_nano) FROM spans")[0][0] == "\(start + 5 * Self.day - 5_000_000_000)")
         let none = try retention.dropSegments(
-            endedAtOrBefore: cut, nowUnixNano: start + 10 * Self.day, settleNanoseconds: Self.settle)
+            endedAtOrBefore: cut, nowUnixNano: start + 10 * Self.day)
         #expect(none == .init())
     }
 
@@ -134,10 +132,10 @@ import Testing
         span.endTimeUnixNano = .max
         try fixture.ingest(Batches.of([span]))
         let retention = try SegmentRetention(#require(fixture.store).maintenance())
-        try retention.run(limits(days: 1), nowUnixNano: fixture.now, settleNanoseconds: 0)
+        try retention.run(limits(days: 1), nowUnixNano: fixture.now)
         for _ in 0..<50 {
             fixture.now += 3_600_000_000_000
-            try retention.run(limits(days: 1), nowUnixNano: fixture.now, settleNanoseconds: 0)
+            try retention.run(limits(days: 1), nowUnixNano: fixture.now)
         }
         #expect(try spans(fixture) == "0")
         #expect(try #require(fixture.store?.ledger.retentionFloorUnixNano) < fixture.now)
@@ -152,9 +150,73 @@ import Testing
         }
         let before = try #require(Int(fixture.sql("PRAGMA page_count")[0][0]))
         let retention = try SegmentRetention(#require(fixture.store).maintenance())
-        _ = try retention.dropSegments(endedAtOrBefore: .max, nowUnixNano: start + Self.day, settleNanoseconds: 0)
+        _ = try retention.dropSegments(endedAtOrBefore: .max, nowUnixNano: start + Self.day)
         #expect(before > 2_500)
         #expect(try #require(Int(fixture.sql("PRAGMA freelist_count")[0][0])) <= 2_048)
         #expect(try #require(Int(fixture.sql("PRAGMA page_count")[0][0])) < before)
+    }
+
+    @Test func whatWasReceivedWhileTheClockWasAheadIsKeptNoLongerThanTheRest() throws {
+        let fixture = try StoreFixture()
+        let start = fixture.now
+        func ingest(_ trace: UInt64, receivedAt time: Int64, endedAt end: Int64) throws {
+            fixture.now = time
+            var span = Batches.span(trace, trace, start: end - 1)
+            span.endTimeUnixNano = end
+            try fixture.ingest(Batches.of([span]))
+        }
+        let ahead = start + 400 * Self.day
+        try ingest(1, receivedAt: start, endedAt: start)
+        try ingest(2, receivedAt: ahead, endedAt: ahead)
+        try ingest(3, receivedAt: start + 60_000_000_000, endedAt: start + 60_000_000_000)
+        var retention = try SegmentRetention(#require(fixture.store).maintenance())
+        try retention.run(limits(days: 2), nowUnixNano: start + 120_000_000_000)
+        #expect(try spans(fixture) == "3")
+        for hour in 1...47 { try retention.run(limits(days: 2), nowUnixNano: start + Int64(hour) * 3_600_000_000_000) }
+        #expect(try spans(fixture) == "3", "not sooner either")
+        // Over a restart.
+        retention = try SegmentRetention(#require(fixture.store).maintenance())
+        for hour in 48...50 { try retention.run(limits(days: 2), nowUnixNano: start + Int64(hour) * 3_600_000_000_000) }
+        #expect(try spans(fixture) == "0")
+        let floor = try #require(fixture.store?.ledger.retentionFloorUnixNano)
+        #expect(floor < start + 3 * Self.day, "or every span would be refused")
+    }
+
+    @Test func whatWasReceivedBeforeTheClockWasSetStays() throws {
+        let fixture = try StoreFixture()
+        let start = fixture.now
+        fixture.now = 3_600_000_000_000
+        try fixture.ingest(Batches.of([Batches.span(1, 1, start: start)]))
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        try retention.run(limits(days: 1), nowUnixNano: fixture.now)
+        fixture.now = start
+        try fixture.ingest(Batches.of([Batches.span(2, 2, start: start)]))
+        for hour in 0...23 { try retention.run(limits(days: 1), nowUnixNano: start + Int64(hour) * 3_600_000_000_000) }
+        #expect(try spans(fixture) == "2")
+        for hour in 24...26 { try retention.run(limits(days: 1), nowUnixNano: start + Int64(hour) * 3_600_000_000_000) }
+        #expect(try spans(fixture) == "0")
+    }
+
+    @Test func edgesAndOpeningsOfBreakersGoWithTheSpans() throws {
+        let fixture = try StoreFixture()
+        let start = fixture.now
+        var rows = DerivationRows()
+        for day in 0..<10 {
+            let time = start + Int64(day) * Self.day
+            rows.transitions.append(
+                BreakerTransitionRow(
+                    timeUnixNano: time, serviceName: "s", scope: "", toolName: "t", isReported: true, fromState: "closed",
+                    toState: "open", traceID: TraceID(high: 1, low: 1), spanID: SpanID(1)))
+            rows.openings.append(
+                BreakerOpening(
+                    serviceName: "s", scope: "", toolName: "t", isReported: true, fromUnixNano: time, toUnixNano: time + 1,
+                    untilUnixNano: time + 1, creditedNanoseconds: 1, traceID: TraceID(high: 1, low: 1), spanID: SpanID(1)))
+        }
+        try #require(fixture.store).commit(nil, rows, nowUnixNano: start)
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        try retention.run(limits(days: 4), nowUnixNano: start + 10 * Self.day)
+        let kept = ["4", "\(start + 6 * Self.day)"]
+        #expect(try fixture.sql("SELECT count(*), min(time_unix_nano) FROM breaker_transition")[0] == kept)
+        #expect(try fixture.sql("SELECT count(*), min(from_unix_nano) FROM breaker_opening")[0] == kept)
     }
 }

@@ -73,6 +73,77 @@ import Testing
         #expect(row == [["95", "50", "1", "100", "∅", "49.5"]])
     }
 
+    @Test(arguments: [
+        (
+            "(9007199254740993), (9007199254740992), (9007199254740995)", "9007199254740992", "9007199254740993",
+            "9007199254740995"
+        ),
+        (
+            "(9223372036854775807), (9223372036854775806), (-9223372036854775808)", "-9223372036854775808",
+            "9223372036854775806", "9223372036854775807"
+        ),
+        // Times of one microsecond: what doubles cannot tell apart.
+        (
+            "(1795944028745389512), (1795944028745389511), (1795944028745389513)", "1795944028745389511", "1795944028745389512",
+            "1795944028745389513"
+        ),
+        // Doubles among integers stand where their values do; texts count as the numbers that they begin with.
+        ("(2), (1.5), (9007199254740993), (1e300), (NULL)", "1.5", "2", "1.0e+300"),
+        ("(-1e300), (-9223372036854775808), (0.5)", "-1.0e+300", "-9223372036854775808", "0.5"),
+        ("('12'), (9.25), ('9007199254740993')", "9.25", "12", "9007199254740993"),
+        ("(2.0), (1.0), (3.0)", "1", "2", "3"), ("(0.25)", "0.25", "0.25", "0.25"),
+    ])
+    func percentilesAreExact(values: String, lowest: String, middle: String, highest: String) throws {
+        let fixture = try StoreFixture()
+        let row = try fixture.sql(
+            "WITH n(x) AS (VALUES \(values)) SELECT percentile(x, 0), percentile(x, 50), percentile(x, 100) FROM n")
+        #expect(row == [[lowest, middle, highest]])
+    }
+
+    /// A text is not over at a NUL in it, however a query asks for it.
+    @Test(arguments: [false, true])
+    func textsWithNULAreWhole(merged: Bool) throws {
+        let fixture = try StoreFixture()
+        let texts = ["a\0b", "a\0c", "a", "b\0\0c", "b"]
+        for (number, text) in texts.enumerated() {
+            var span = Batches.span(1, UInt64(number + 1), ["tool_name": .string(text), "key": .string(text), "key\0x": 1])
+            span.name = text
+            try fixture.ingest(Batches.of([span], service: text))
+            try fixture.ingest(
+                LogBatches.of(
+                    [.init(time: 5, event: text, body: .string(text), attributes: ["key": .string(text)])], service: text))
+        }
+        if merged {
+            try fixture.merge()
+            try fixture.mergeLogs()
+        }
+        let spans = ["name", "tool_name", "service_name", "call_name", "attr(attributes, 'key')"]
+        let logs = ["event_name", "body", "service_name", "attr(attributes, 'key')"]
+        for (table, columns) in [("spans", spans), ("logs", logs)] {
+            for column in columns {
+                for text in texts {
+                    let literal = "CAST(x'\(text.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())' AS TEXT)"
+                    for condition in [
+                        "\(column) = \(literal)", "\(column) IN (\(literal), 'none')", "hex(\(column)) = hex(\(literal))",
+                        "instr(\(column), \(literal)) = 1 AND length(CAST(\(column) AS BLOB)) = \(text.utf8.count)",
+                        "\(column) >= \(literal) AND \(column) <= \(literal)",
+                    ] {
+                        let query = "SELECT count(*) FROM \(table) WHERE \(condition)"
+                        #expect(try fixture.sql(query) == [["1"]], "\(query)")
+                        #expect(try fixture.sql(query, rewriting: true) == [["1"]], "\(query)")
+                    }
+                }
+                // What LIKE sees of a pattern and of a text ends at a NUL: so SQLite has it.
+                let query = "SELECT count(*) FROM \(table) WHERE \(column) LIKE 'a' || char(0) || '%'"
+                #expect(try fixture.sql(query) == fixture.sql(query.replacing("WHERE ", with: "WHERE '' || ")), "\(query)")
+                #expect(try fixture.sql("SELECT count(DISTINCT \(column)) FROM \(table)") == [["\(texts.count)"]])
+                let groups = "SELECT max(\(column)), count(*) FROM \(table) GROUP BY \(column)"
+                #expect(Set(try fixture.sql(groups)) == Set(texts.map { [$0, "1"] }))
+            }
+        }
+        #expect(try fixture.sql("SELECT count(*) FROM spans WHERE attr(attributes, 'key' || char(0) || 'x') = 1") == [["5"]])
+    }
+
     @Test func tokensAreCountedOncePerCall() throws {
         let fixture = try StoreFixture()
         var outer = Batches.span(1, 1, ["tokens": 10])

@@ -104,6 +104,35 @@ import Testing
         #expect(try fixture.sql("SELECT count(*) FROM spans") == [["3"]])
     }
 
+    @Test func theTwoSidesOfACallMayShareAnId() throws {
+        let fixture = try StoreFixture()
+        var client = Batches.span(1, 1)
+        client.kind = .client
+        var server = Batches.span(1, 1, ["side": "server"])
+        server.kind = .server
+        #expect(try fixture.add(Batches.of([client, server])) == [.new, .new])
+        #expect(try fixture.add(Batches.of([client, server])) == [.identical, .identical])
+        try fixture.commit()
+        #expect(try fixture.add(Batches.of([server, client])) == [.identical, .identical])
+        var other = server
+        other.attributes = ["side": "another"]
+        var producer = client
+        producer.kind = .producer
+        #expect(try fixture.add(Batches.of([other, producer])) == [.conflict, .conflict])
+        // Enough for a merge, which keeps both too, and so does a start.
+        for trace: UInt64 in 2...40 {
+            client.traceID = TraceID(high: trace, low: 7)
+            server.traceID = client.traceID
+            try fixture.ingest(Batches.of(trace.isMultiple(of: 2) ? [client, server] : [server, client]))
+        }
+        try fixture.merge()
+        try fixture.reopen()
+        #expect(try fixture.add(Batches.of([client, server])) == [.identical, .identical])
+        #expect(
+            try fixture.sql("SELECT count(*), sum(kind = 2), sum(kind = 3), count(DISTINCT trace_id) FROM spans")
+                == [["80", "40", "40", "40"]])
+    }
+
     @Test func duplicatesAreFoundExactlyAmongManySpans() throws {
         let fixture = try StoreFixture()
         var random = Seeded(state: 1)
@@ -174,7 +203,7 @@ import Testing
         try fixture.ingest(Batches.of((1...50).map { Batches.span(1, $0, ["tool_name": "t"]) }))
         let raw = try Connection(path: fixture.folder.databasePath, access: .readWrite)
         try raw.execute(
-            "UPDATE segment_stream SET data = CAST(substr(data, 1, 20) || x'00FF00FF' || substr(data, 25) AS BLOB) WHERE id % 4096 = 1")
+            "UPDATE segment_stream SET data = CAST(substr(data, 1, 20) || x'00FF00FF' || substr(data, 25) AS BLOB) WHERE id % 4096 = 0")
         let error = #expect(throws: SQLiteError.self) { try fixture.sql("SELECT max(tool_name) FROM spans") }
         #expect(error?.code == SQLITE_CORRUPT)
         #expect(error?.message.contains("damaged") == true)

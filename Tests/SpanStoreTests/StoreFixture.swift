@@ -65,7 +65,7 @@ final class StoreFixture {
         for (index, span) in batch.spans.enumerated() {
             let answer =
                 presence.isCertainlyNew(span)
-                ? .new : try presence.answer(span, pendingHash: group.contentHash(span.traceID, span.spanID))
+                ? .new : try presence.answer(span, pendingHash: group.contentHash(span.identity))
             answers.append(answer)
             guard answer == .new else { continue }
             reader.read(span, of: &batch)
@@ -103,7 +103,10 @@ final class StoreFixture {
     ///
     /// - Parameter rewriting: prepare it as `fusebox sql` does, attributes handed down.
     func sql(_ query: String, rewriting: Bool = false) throws -> [[String]] {
-        let reader = try SQLReader(folder: folder)
+        try Self.rows(query, SQLReader(folder: folder), rewriting: rewriting)
+    }
+
+    static func rows(_ query: String, _ reader: SQLReader, rewriting: Bool = false) throws -> [[String]] {
         let prepared = rewriting ? try reader.prepareNext(query[...])?.statement : try reader.connection.prepare(query)
         guard let statement = prepared else { return [] }
         var rows: [[String]] = []

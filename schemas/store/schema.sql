@@ -19,7 +19,9 @@ CREATE TABLE IF NOT EXISTS meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row a segment, in the order of commits. Statistics let a query skip a segment unread; times are nanoseconds since 1970.
+-- One row a segment, in the order of commits. Statistics let a query skip a segment unread; times are nanoseconds since 1970. first_ordinal
+-- is how many spans were committed before its first one, those included that are gone: its spans have the ordinals from there on, in the
+-- order of arrival.
 CREATE TABLE IF NOT EXISTS segment (
     id INTEGER PRIMARY KEY,
     span_count INTEGER NOT NULL,
@@ -32,7 +34,8 @@ CREATE TABLE IF NOT EXISTS segment (
     stored_bytes INTEGER NOT NULL,
     -- Sorted 32-bit hashes of the trace ids, little-endian.
     trace_filter BLOB NOT NULL,
-    directory BLOB NOT NULL
+    directory BLOB NOT NULL,
+    first_ordinal INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- id = stream set * 4096 + number of the stream. The stream set is the segment's id; a merged segment's directory tells its own.
@@ -60,7 +63,8 @@ CREATE TABLE IF NOT EXISTS log_segment (
     severity_max INTEGER NOT NULL,
     content_bytes INTEGER NOT NULL,
     stored_bytes INTEGER NOT NULL,
-    trace_filter BLOB NOT NULL
+    trace_filter BLOB NOT NULL,
+    first_ordinal INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- id = log segment * 2, of its facts; one more, of its contents.
@@ -122,6 +126,25 @@ CREATE TABLE IF NOT EXISTS breaker_transition (
     checksum INTEGER NOT NULL
 ) STRICT;
 
+-- Openings of breakers, written when they happen and changed while they run: where one began and ended, until when it counts if nothing more is
+-- heard of it, and what the counter of open time was given for it (docs/metrics.md 2.5, 2.6).
+CREATE TABLE IF NOT EXISTS breaker_opening (
+    id INTEGER PRIMARY KEY,
+    service_name TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    tool_name TEXT NOT NULL,
+    machine TEXT NOT NULL CHECK (machine IN ('reported', 'derived')),
+    from_unix_nano INTEGER NOT NULL,
+    to_unix_nano INTEGER,
+    until_unix_nano INTEGER NOT NULL,
+    credited_ns INTEGER NOT NULL,
+    trace_id TEXT NOT NULL,
+    span_id TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS breaker_opening_once
+    ON breaker_opening (from_unix_nano, trace_id, span_id, machine, tool_name, scope, service_name);
+
 -- Evals: imported from files, or sent as telemetry. `row_key` is what makes two rows the same one (docs/evals.md).
 CREATE TABLE IF NOT EXISTS evaluation (
     id INTEGER PRIMARY KEY,
@@ -161,7 +184,7 @@ CREATE TABLE IF NOT EXISTS eval_call (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS eval_call_by_time ON eval_call (last_seen_unix_nano);
 
--- Dollars a million tokens, from prices.yaml; none are built in. A price holds until the model's next one.
+-- Dollars a million tokens, from prices.yaml, an imported table, or the list prices that come along (their source says so). A price holds until the model's next one.
 CREATE TABLE IF NOT EXISTS model_price (
     model TEXT NOT NULL,
     effective_from_unix_nano INTEGER NOT NULL,
@@ -223,4 +246,54 @@ CREATE TABLE IF NOT EXISTS heartbeat (
     accepted INTEGER NOT NULL,
     rejected INTEGER NOT NULL,
     dropped INTEGER NOT NULL
+) STRICT;
+
+-- How far each target of `forward:` has what is stored, signal by signal (docs/fleet.md). Everything before next_ordinal was accepted there,
+-- refused there, or is lost; what a target was not sent yet lies in the segments from there on.
+CREATE TABLE IF NOT EXISTS forward_target (
+    target TEXT NOT NULL,
+    signal TEXT NOT NULL CHECK (signal IN ('traces', 'logs')),
+    next_ordinal INTEGER NOT NULL,
+    -- Counts how often somebody moved next_ordinal: who sends leaves what it knew then.
+    epoch INTEGER NOT NULL DEFAULT 0,
+    -- Whether the configuration names it, and whether retention waits for it.
+    configured INTEGER NOT NULL DEFAULT 1,
+    holds INTEGER NOT NULL DEFAULT 0,
+    -- Stopped by an operator.
+    paused INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'sending',
+    message TEXT NOT NULL DEFAULT '',
+    sent INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0,
+    last_success_unix_nano INTEGER,
+    created_unix_nano INTEGER NOT NULL,
+    PRIMARY KEY (target, signal)
+) STRICT, WITHOUT ROWID;
+
+-- What is under way to a target: written before its first byte goes out, gone when it has an answer. After a crash the same ordinals are
+-- read again and give the same bytes.
+CREATE TABLE IF NOT EXISTS forward_flight (
+    target TEXT NOT NULL,
+    signal TEXT NOT NULL,
+    from_ordinal INTEGER NOT NULL,
+    to_ordinal INTEGER NOT NULL,
+    first_sent_unix_nano INTEGER NOT NULL,
+    body_hash INTEGER NOT NULL,
+    PRIMARY KEY (target, signal)
+) STRICT, WITHOUT ROWID;
+
+-- What a target did not take, the latest 10,000: one row a span or log record that was found by halving, or one for some of a request.
+CREATE TABLE IF NOT EXISTS forward_refused (
+    id INTEGER PRIMARY KEY,
+    target TEXT NOT NULL,
+    signal TEXT NOT NULL,
+    -- Of the span or log record, or of the request's first.
+    ordinal INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    trace_id TEXT,
+    span_id TEXT,
+    code INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    time_unix_nano INTEGER NOT NULL
 ) STRICT;

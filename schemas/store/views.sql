@@ -1,20 +1,20 @@
 -- Views over `spans` and the tables of the data file. They are made in the temporary schema of each reading connection, so that
 -- they change with the program and not with the file. docs/sql.md tells each column.
 
--- Model calls with their tokens, each counted once: wrappers that repeat their children's totals are left out, by operation or
--- because a child of theirs has tokens of its own.
+-- Model calls with their tokens, each counted once: what wraps a call or tells of it a second time is left out (docs/metrics.md 2.12).
 CREATE TEMP VIEW token_spans AS
-SELECT trace_id, span_id, parent_span_id, service_name, workflow_name, model, provider, session_id, end_time_unix_nano,
-    tokens, input_tokens, output_tokens, cached_tokens,
-    CASE WHEN input_tokens IS NOT NULL THEN CAST(cache_write_tokens AS INTEGER) END AS cache_write_tokens
+SELECT trace_id, span_id, parent_span_id, service_name, call_workflow AS workflow_name, model, provider, session_id, user_id,
+    end_time_unix_nano, tokens, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    CASE WHEN input_tokens IS NOT NULL THEN cache_write_tokens END AS cache_write_tokens
 FROM spans
 WHERE counts_tokens = 1;
 
--- One row a trace. Times are the earliest start and the latest end of the spans that are stored.
+-- One row a trace. Times are the earliest start and the latest end of the spans that are stored. Spans that were made of log records are
+-- left out where spans tell of the same calls.
 CREATE TEMP VIEW traces AS
 SELECT trace_id, start_time_unix_nano, end_time_unix_nano,
     max(0, end_time_unix_nano - start_time_unix_nano) AS duration_ns,
-    service_name, workflow_name, root_name, root_status_code, span_count, error_count, timeout_count, tokens, session_id, eval_id
+    service_name, workflow_name, root_name, root_status_code, span_count, error_count, timeout_count, tokens, session_id, user_id, eval_id
 FROM (
     SELECT unordered_trace_id AS trace_id,
         min(start_time_unix_nano) AS start_time_unix_nano,
@@ -23,13 +23,15 @@ FROM (
         sum(status_code = 2) AS error_count,
         sum(outcome = 'timeout') AS timeout_count,
         max(CASE WHEN parent_span_id IS NULL THEN name END) AS root_name,
-        coalesce(max(CASE WHEN parent_span_id IS NULL THEN service_name END), max(service_name)) AS service_name,
-        coalesce(max(CASE WHEN parent_span_id IS NULL THEN workflow_name END), max(workflow_name)) AS workflow_name,
+        first_of(service_name, parent_span_id IS NOT NULL, start_time_unix_nano, end_time_unix_nano, span_id) AS service_name,
+        first_of(workflow_name, parent_span_id IS NOT NULL, start_time_unix_nano, end_time_unix_nano, span_id) AS workflow_name,
         max(CASE WHEN parent_span_id IS NULL THEN status_code END) AS root_status_code,
-        sum(CASE WHEN counts_tokens = 1 THEN tokens END) AS tokens,
-        max(session_id) AS session_id,
+        saturated_sum(CASE WHEN counts_tokens = 1 THEN tokens END) AS tokens,
+        first_of(session_id, parent_span_id IS NOT NULL, start_time_unix_nano, end_time_unix_nano, span_id) AS session_id,
+        first_of(user_id, parent_span_id IS NOT NULL, start_time_unix_nano, end_time_unix_nano, span_id) AS user_id,
         max(eval_id) AS eval_id
     FROM spans
+    WHERE told_by_log IS NULL OR outcome IS NOT NULL OR counts_tokens = 1
     GROUP BY unordered_trace_id
 );
 
@@ -37,10 +39,19 @@ FROM (
 CREATE TEMP VIEW sessions AS
 SELECT session_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time_unix_nano) AS end_time_unix_nano,
     count(*) AS trace_count, sum(span_count) AS span_count, sum(error_count) AS error_count,
-    sum(timeout_count) AS timeout_count, sum(tokens) AS tokens
+    sum(timeout_count) AS timeout_count, saturated_sum(tokens) AS tokens
 FROM traces
 WHERE session_id IS NOT NULL
 GROUP BY session_id;
+
+-- One row a user, from the traces that name one.
+CREATE TEMP VIEW users AS
+SELECT user_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time_unix_nano) AS end_time_unix_nano,
+    count(DISTINCT session_id) AS session_count, count(*) AS trace_count, sum(span_count) AS span_count,
+    sum(error_count) AS error_count, sum(timeout_count) AS timeout_count, saturated_sum(tokens) AS tokens
+FROM traces
+WHERE user_id IS NOT NULL
+GROUP BY user_id;
 
 -- One row a timed-out attempt.
 CREATE TEMP VIEW timeouts AS
@@ -64,7 +75,7 @@ GROUP BY service_name, call_name, stage;
 -- One row a workflow of a service, from its traces.
 CREATE TEMP VIEW workflows AS
 SELECT service_name, workflow_name, count(*) AS runs, sum(root_status_code = 2) AS failed_runs,
-    sum(span_count) AS span_count, sum(timeout_count) AS timeouts, sum(tokens) AS tokens,
+    sum(span_count) AS span_count, sum(timeout_count) AS timeouts, saturated_sum(tokens) AS tokens,
     percentile(duration_ns, 50) / 1e6 AS p50_ms, percentile(duration_ns, 95) / 1e6 AS p95_ms,
     max(end_time_unix_nano) AS last_time_unix_nano
 FROM traces
@@ -76,6 +87,11 @@ CREATE TEMP VIEW breaker_transitions AS
 SELECT time_unix_nano, service_name, scope, tool_name, machine, from_state, to_state, trace_id, span_id
 FROM main.breaker_transition
 ORDER BY id;
+
+-- Openings of breakers: where each began and ended, and how much of it counts. A running one has no end yet.
+CREATE TEMP VIEW breaker_openings AS
+SELECT service_name, scope, tool_name, machine, from_unix_nano, to_unix_nano, until_unix_nano, credited_ns, trace_id, span_id
+FROM main.breaker_opening;
 
 -- Judgements of spans, traces, sessions and examples, as they were imported or sent.
 CREATE TEMP VIEW evals AS
@@ -137,7 +153,7 @@ SELECT evaluation.eval_id, evaluation.name, evaluation.score, evaluation.label, 
     ranked.start_time_unix_nano, ranked.end_time_unix_nano, ranked.status_code,
     CASE ranked.rank WHEN 0 THEN 'span_id' WHEN 1 THEN 'eval_id' WHEN 2 THEN 'example_id' WHEN 3 THEN 'trace_id'
         WHEN 4 THEN 'response_id' ELSE 'session_id' END AS matched_by,
-    coalesce(traces_matched.trace_count > 1, 0) AS is_ambiguous, evaluation.id AS evaluation_id
+    coalesce(traces_matched.trace_count > 1, 0) AS is_ambiguous, evaluation.id AS evaluation_id, evaluation.explanation
 FROM ranked JOIN main.evaluation ON evaluation.id = ranked.id LEFT JOIN traces_matched ON traces_matched.id = ranked.id
 WHERE ranked.place = 1;
 
@@ -152,27 +168,24 @@ FROM main.model_price;
 -- Tokens and dollars by model: token types do not overlap, `input_tokens` here is without what a cache gave or took. A model with a
 -- call without a price has NULL, never 0.
 CREATE TEMP VIEW costs AS
-WITH typed AS (
-    SELECT service_name, workflow_name, model, tokens, end_time_unix_nano,
-        input_tokens IS NULL AND output_tokens IS NULL AS is_bare,
-        max(0, coalesce(input_tokens, 0) - coalesce(cached_tokens, 0) - coalesce(cache_write_tokens, 0)) AS fresh,
-        coalesce(cached_tokens, 0) AS cache_read, coalesce(cache_write_tokens, 0) AS cache_write,
-        coalesce(output_tokens, 0) AS produced
-    FROM token_spans
+WITH priced AS (
+    SELECT token_spans.*, prices.model AS price_model,
+        token_dollars(tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens, prices.input, prices.cache_read,
+            prices.cache_write, prices.output) AS dollars
+    FROM token_spans LEFT JOIN prices ON prices.model = token_spans.model
+        AND prices.effective_from_unix_nano <= token_spans.end_time_unix_nano
+        AND token_spans.end_time_unix_nano < prices.effective_until_unix_nano
 )
-SELECT typed.service_name, typed.workflow_name, typed.model, count(*) AS calls, sum(typed.tokens) AS tokens,
-    sum(CASE WHEN NOT is_bare THEN fresh ELSE 0 END) AS input_tokens,
-    sum(CASE WHEN NOT is_bare THEN typed.cache_read ELSE 0 END) AS cached_tokens,
-    sum(CASE WHEN NOT is_bare THEN typed.cache_write ELSE 0 END) AS cache_write_tokens,
-    sum(CASE WHEN NOT is_bare THEN produced ELSE 0 END) AS output_tokens,
-    sum(CASE WHEN is_bare THEN typed.tokens ELSE 0 END) AS unspecified_tokens,
-    count(*) - count(prices.model) AS unpriced_calls,
-    CASE WHEN count(prices.model) = count(*) THEN sum(CASE WHEN is_bare THEN typed.tokens * prices.output ELSE
-        fresh * prices.input + typed.cache_read * prices.cache_read + typed.cache_write * prices.cache_write
-        + produced * prices.output END) / 1e6 END AS dollars
-FROM typed LEFT JOIN prices ON prices.model = typed.model AND prices.effective_from_unix_nano <= typed.end_time_unix_nano
-    AND typed.end_time_unix_nano < prices.effective_until_unix_nano
-GROUP BY typed.service_name, typed.workflow_name, typed.model;
+SELECT service_name, workflow_name, model, count(*) AS calls, saturated_sum(tokens) AS tokens,
+    saturated_sum(token_count('input', tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens)) AS input_tokens,
+    saturated_sum(token_count('cache_read', tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens)) AS cached_tokens,
+    saturated_sum(token_count('cache_write', tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens)) AS cache_write_tokens,
+    saturated_sum(token_count('output', tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens)) AS output_tokens,
+    saturated_sum(token_count('unspecified', tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens)) AS unspecified_tokens,
+    count(*) - count(price_model) AS unpriced_calls,
+    CASE WHEN count(price_model) = count(*) THEN sum(dollars) END AS dollars
+FROM priced
+GROUP BY service_name, workflow_name, model;
 
 -- Exceptions as spans recorded them in events, and as log records of spans tell them. One that an agent reports both ways is there twice.
 CREATE TEMP VIEW span_exceptions AS

@@ -1,6 +1,5 @@
 package import Derivations
 import HTTPTypes
-import Hummingbird
 import Ingest
 import NIOCore
 import Queries
@@ -10,9 +9,13 @@ import TelemetryModel
 
 /// What answers questions over HTTP are made from.
 package struct APIContext: Sendable {
-    let pool: QueryPool
+    private(set) var pool: QueryPool
+    /// The resource attribute that says which project a span is of.
+    let projectAttribute: String
+    let folder: StoreFolder
     let overview = OverviewCache()
     let tails = TailCounter()
+    package let gateway = GatewayDoor()
     let policy: FusePolicy
     /// What `/api/gates` judges by.
     let gates: GateLimits
@@ -21,14 +24,32 @@ package struct APIContext: Sendable {
     let clock: @Sendable () -> Int64
 
     package init(
-        folder: StoreFolder, policy: FusePolicy, gates: GateLimits, versionText: String, clock: @escaping @Sendable () -> Int64
+        folder: StoreFolder, turns: ReadingTurns = ReadingTurns(), policy: FusePolicy, gates: GateLimits,
+        projectAttribute: String = ProjectScope.serviceName, versionText: String, clock: @escaping @Sendable () -> Int64
     ) {
-        pool = QueryPool(folder: folder)
+        self.folder = folder
+        pool = QueryPool(folder: folder, turns: turns)
+        self.projectAttribute = projectAttribute
         self.policy = policy
         self.gates = gates
         self.versionText = versionText
         self.clock = clock
     }
+
+    /// The only project that is asked about; `nil` for all.
+    var scope: ProjectScope? { pool.scope }
+
+    /// The same, for questions about one project.
+    ///
+    /// - Parameter isLimit: whether who asks may read no other.
+    func of(project: String, isLimit: Bool) -> APIContext {
+        var context = self
+        context.pool = pool.scoped(to: ProjectScope(attribute: projectAttribute, name: project, isLimit: isLimit))
+        return context
+    }
+
+    /// Lists and traces that one header field names.
+    private static let truncationsMax = 20
 
     /// How long questions may run.
     enum TimeLimit {
@@ -41,17 +62,22 @@ package struct APIContext: Sendable {
     func json(
         limit: Duration = TimeLimit.list, _ body: @escaping @Sendable (QueryReader, inout JSONWriter) throws -> Void
     ) async throws(QueryError) -> Response {
-        let bytes = try await pool.run(limit: limit) { reader in
+        let (bytes, truncations) = try await pool.run(limit: limit) { reader in
             var json = JSONWriter()
             try body(reader, &json)
-            return json.bytes
+            return (json.bytes, reader.truncations)
         }
-        return Self.response(bytes)
+        return Self.response(bytes, truncations: truncations)
     }
 
-    static func response(_ bytes: [UInt8], contentType: String = "application/json") -> Response {
-        Response(
-            status: .ok, headers: [.contentType: contentType, .cacheControl: "no-store", .xContentTypeOptions: "nosniff"],
+    /// - Parameter truncations: what the answer leaves out; told in the header field `Fusebox-Truncated`.
+    static func response(_ bytes: [UInt8], contentType: String = "application/json", truncations: [String] = []) -> Response {
+        var headers: HTTPFields = [.contentType: contentType, .cacheControl: "no-store", .xContentTypeOptions: "nosniff"]
+        if !truncations.isEmpty, let name = HTTPField.Name("Fusebox-Truncated") {
+            headers[name] = truncations.prefix(truncationsMax).joined(separator: ", ")
+        }
+        return Response(
+            status: .ok, headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 }

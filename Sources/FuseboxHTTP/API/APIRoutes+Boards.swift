@@ -1,8 +1,8 @@
 import Derivations
 import HTTPTypes
-import Hummingbird
 import Ingest
 import Queries
+import SpanStore
 import TelemetryModel
 
 extension APIRoutes {
@@ -11,11 +11,17 @@ extension APIRoutes {
         let policy = context.policy
         let version = context.versionText
         let now = context.clock()
-        let isTaking = await writer.isTaking
+        let refusal = writer.refusal
+        let (user, project, scope) = (visitor.user, visitor.project, context.scope)
         return try await context.json { reader, json in
+            // How much others have stored is told to nobody who may not read it, and counting one project takes a look at every segment.
             let row =
-                try reader.first(
-                    "SELECT coalesce(sum(span_count), 0), count(*), min(start_min), max(start_max), max(received_max) FROM segment"
+                scope?.isLimit == true ? [.null, .null, .null, .null, .null]
+                : try reader.first(
+                    """
+                    SELECT coalesce(sum(span_count), 0), count(*), min(start_min), max(start_max),
+                        (SELECT received_max FROM segment ORDER BY id DESC LIMIT 1) FROM segment
+                    """
                 )
                 ?? []
             var isFirst = true
@@ -30,8 +36,11 @@ extension APIRoutes {
             }
             member("version", .text(version))
             member("now_unix_nano", .integer(now))
+            member("user", user.map(QueryValue.text) ?? .null)
+            member("project", project.map(QueryValue.text) ?? .null)
             json.key("taking_spans", isFirst: &isFirst)
-            json.bool(isTaking)
+            json.bool(refusal == nil)
+            member("refusing_because", refusal.map(QueryValue.text) ?? .null)
             member("span_count", row.first ?? .integer(0))
             member("segment_count", row.count > 1 ? row[1] : .integer(0))
             member("first_time_unix_nano", row.count > 2 ? row[2] : .null)
@@ -72,11 +81,11 @@ extension APIRoutes {
         let limit = APIContext.TimeLimit.query
         // Side by side: each looks at many spans when it is asked for the first time.
         async let pendingOpenings = context.pool.run(limit: limit) { reader in
-            try Self.openings(asked, context.policy, now, reader).filter { service == nil || $0.key.service == service }
+            try OpeningReading.openings(asked, reader).filter { service == nil || $0.serviceName == service }
         }
         async let pendingBuckets = context.pool.run(limit: limit) { reader in
-            try Self.stored(asked, reader).map { window in
-                let step = OverviewCache.step(for: window.to - window.from, points: points)
+            try StoredTimes.window(asked, nowUnixNano: now, reader).map { window in
+                let step = OverviewCache.step(for: window.nanoseconds, points: points)
                 return (window, step, try context.overview.read(window, step: step, service: service, reader))
             }
         }
@@ -88,18 +97,11 @@ extension APIRoutes {
                 return
             }
             // A cooldown may end after the last span began.
-            if asked.to == .max { window.to = max(window.to, (openings.map(\.endUnixNano).max() ?? 0) + 1) }
-            OverviewText(step: step, window: window, buckets: buckets, openings: openings).write(into: &json)
+            if asked.to == .max {
+                window.to = max(window.to, (openings.map { $0.endUnixNano(at: now) }.max() ?? 0).addingSaturated(1))
+            }
+            OverviewText(step: step, window: window, buckets: buckets, openings: openings, nowUnixNano: now).write(into: &json)
         }
-    }
-
-    /// The part of a window in which there are spans; `nil` when there are none.
-    private static func stored(_ window: TimeWindow, _ reader: QueryReader) throws -> TimeWindow? {
-        if window.from > .min, window.to < .max { return window }
-        let ends = try reader.first("SELECT min(start_min), max(start_max) FROM segment") ?? []
-        guard let first = ends.first?.integer, let last = ends.last?.integer else { return nil }
-        let bounded = TimeWindow(from: max(window.from, first), to: min(window.to, last + 1))
-        return bounded.from < bounded.to ? bounded : TimeWindow(from: bounded.from, to: bounded.from + 1)
     }
 
     // MARK: Breakers
@@ -108,7 +110,12 @@ extension APIRoutes {
         let window = try timeWindow(query)
         let now = context.clock()
         let policy = context.policy
-        let live = try await writer.breakers()
+        let scope = context.scope
+        if let scope, scope.isLimit, !scope.isService {
+            throw QueryError.forbidden("this token may read project '\(scope.name)' alone, and breakers are kept by service")
+        }
+        // Of a project that is no service, every breaker is shown as one of all.
+        let live = await writer.breakers().filter { scope?.isService != true || $0.service == scope?.name }
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
             json.raw("{\"now_unix_nano\":")
             json.string("\(now)")
@@ -124,9 +131,9 @@ extension APIRoutes {
             json.raw(",\"transitions\":")
             try Boards.writeTransitions(window, reader, into: &json)
             json.raw(",\"openings\":[")
-            for (index, opening) in try Self.openings(window, policy, now, reader).enumerated() {
+            for (index, opening) in try OpeningReading.openings(window, reader).enumerated() {
                 if index > 0 { json.raw(",") }
-                Self.write(opening, into: &json)
+                Self.write(opening, now, into: &json)
             }
             json.raw("],\"timeouts\":")
             try Boards.writeTimeouts(window, reader, into: &json)
@@ -134,21 +141,13 @@ extension APIRoutes {
         }
     }
 
-    private static func openings(
-        _ window: TimeWindow, _ policy: FusePolicy, _ now: Int64, _ reader: QueryReader
-    ) throws -> [BreakerTimeline.Opening] {
-        try BreakerReading.openings(
-            window, cooldownNanoseconds: policy.breakerCooldownNanoseconds, perProcess: policy.breakerScope == .process,
-            nowUnixNano: now, reader)
-    }
-
-    private static func write(_ opening: BreakerTimeline.Opening, into json: inout JSONWriter) {
+    private static func write(_ opening: BreakerOpening, _ now: Int64, into json: inout JSONWriter) {
         var isFirst = true
         json.raw("{")
         let fields = [
-            ("service_name", opening.key.service), ("scope", opening.key.scope), ("tool_name", opening.key.tool),
-            ("machine", opening.key.machine), ("start_time_unix_nano", "\(opening.startUnixNano)"),
-            ("end_time_unix_nano", "\(opening.endUnixNano)"),
+            ("service_name", opening.serviceName), ("scope", opening.scope), ("tool_name", opening.toolName),
+            ("machine", opening.machine), ("start_time_unix_nano", "\(opening.fromUnixNano)"),
+            ("end_time_unix_nano", "\(opening.endUnixNano(at: now))"),
         ]
         for (name, value) in fields {
             json.key(name, isFirst: &isFirst)
@@ -209,9 +208,9 @@ extension APIRoutes {
             json.raw("{")
             for (index, side) in asked.enumerated() {
                 json.raw(index == 0 ? "\"a\":{\"tools\":" : ",\"b\":{\"tools\":")
-                try Boards.writeTools(side.window, service: side.service, reader, into: &json)
+                try ToolBoard.write(side.window, service: side.service, reader, into: &json)
                 json.raw(",\"workflows\":")
-                try Boards.writeWorkflows(side.window, service: side.service, reader, into: &json)
+                try WorkflowBoard.write(side.window, service: side.service, reader, into: &json)
                 json.raw("}")
             }
             json.raw("}")

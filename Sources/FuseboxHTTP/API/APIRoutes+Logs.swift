@@ -1,4 +1,3 @@
-import Hummingbird
 import Queries
 import TelemetryModel
 
@@ -13,7 +12,7 @@ extension APIRoutes {
         search.service = query["service"]
         search.eventName = query["event_name"]
         search.text = query["q"]
-        if let text = query["trace_id"] { search.traceID = try Self.traceID(text[...]) }
+        if let text = query["trace_id"] { search.traceID = try Self.traceID(text) }
         if let text = query["span_id"] {
             guard let span = SpanID(hexadecimal: text) else {
                 throw QueryError.invalid("'\(text)' is no span id: 16 hexadecimal digits")

@@ -1,4 +1,3 @@
-import Hummingbird
 import Queries
 import Reports
 import TelemetryModel
@@ -33,7 +32,7 @@ extension APIRoutes {
         let now = context.clock()
         let asked = try timeWindow(query)
         let until = asked.to == .max ? now : asked.to
-        let from = asked.from == .min ? until - 24 * 3_600_000_000_000 : asked.from
+        let from = asked.from == .min ? until.subtractingSaturated(24 * 3_600_000_000_000) : asked.from
         guard from < until else { throw QueryError.invalid("from must be before to") }
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
             do throws(ReportReader.Failure) {
@@ -60,7 +59,7 @@ extension APIRoutes {
                     return .init(member.name, withTextTimes(member.value))
                 })
         case .array(let values): .array(values.map(withTextTimes))
-        case .null, .bool, .integer, .double, .string: value
+        case .null, .bool, .integer, .double, .digits, .string: value
         }
     }
 }

@@ -1,5 +1,4 @@
 import HTTPTypes
-import Hummingbird
 import NIOCore
 import OTLP
 import Queries
@@ -17,6 +16,8 @@ extension APIRoutes {
         search.criteria = try Self.criteria(query)
         search.durationMinimum = try query.milliseconds("min_ms")
         search.durationMaximum = try query.milliseconds("max_ms")
+        search.rootStatus = try Self.status(query, "root")
+        search.isRunning = try query.flag("running")
         search.limit = try query.integer("limit", 1...Self.tracesMax, fallback: 50)
         if let text = query["cursor"] {
             guard let cursor = TraceCursor(text: text) else {
@@ -25,12 +26,14 @@ extension APIRoutes {
             search.after = cursor
         }
         let asked = search
+        let hasPreview = query["preview"] == "true"
         return try await context.json { reader, json in
             let answer = try asked.run(reader)
+            let previews = try hasPreview ? TracePreview.read(answer.traces.map(\.traceID), reader) : nil
             json.raw("{\"traces\":[")
             for (index, trace) in answer.traces.enumerated() {
                 if index > 0 { json.raw(",") }
-                trace.write(into: &json)
+                trace.write(preview: previews.map { $0[trace.traceID] ?? TracePreview() }, into: &json)
             }
             json.raw("],\"next_cursor\":")
             (answer.next.map { QueryValue.text($0.text) } ?? .null).write(into: &json)
@@ -40,7 +43,49 @@ extension APIRoutes {
         }
     }
 
-    func trace(_ text: Substring, _ query: QueryString) async throws -> Response {
+    /// How many traces match over time.
+    func histogram(_ query: QueryString) async throws -> Response {
+        var histogram = TraceHistogram()
+        histogram.window = try timeWindow(query)
+        histogram.criteria = try Self.criteria(query)
+        if let status = try Self.status(query, "root") {
+            histogram.criteria.extra.append(SQLCondition("parent_span_id IS NULL AND status_code \(status == .error ? "=" : "<>") 2"))
+        }
+        histogram.isRunning = try query.flag("running")
+        histogram.points = try query.integer("points", 10...TraceHistogram.pointsMax, fallback: histogram.points)
+        let (asked, now) = (histogram, context.clock())
+        return try await context.json { reader, json in try asked.write(nowUnixNano: now, reader, into: &json) }
+    }
+
+    /// Traces whose id, or whose span's id, is or begins with the text.
+    func ids(_ text: String) async throws -> Response {
+        guard let digits = IdentityFind.digits(text) else {
+            throw QueryError.invalid("'\(text)' is no id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
+        }
+        return try await context.json { reader, json in try IdentityFind.write(digits, reader, into: &json) }
+    }
+
+    /// Keys of attributes that spans carried lately; with `key`, its values, most frequent first.
+    func attributes(_ query: QueryString) async throws -> Response {
+        let window = try timeWindow(query)
+        let key = query["key"]
+        return try await context.json { reader, json in
+            let found: [QueryValue] =
+                if let key {
+                    try AttributeKeys.values(of: "span." + key, matching: nil, window, reader).map(\.value)
+                } else {
+                    try AttributeKeys.keys(ofResource: false, window, reader).map { .text($0) }
+                }
+            json.raw("[")
+            for (index, value) in found.enumerated() {
+                if index > 0 { json.raw(",") }
+                value.write(into: &json)
+            }
+            json.raw("]")
+        }
+    }
+
+    func trace(_ text: String, _ query: QueryString) async throws -> Response {
         let id = try Self.traceID(text)
         let withAttributes = query["attributes"] == "true"
         return try await context.json { reader, json in
@@ -48,36 +93,37 @@ extension APIRoutes {
         }
     }
 
-    func span(_ trace: Substring, _ span: Substring) async throws -> Response {
+    func span(_ trace: String, _ text: String, _ query: QueryString) async throws -> Response {
         let id = try Self.traceID(trace)
-        guard let span = SpanID(hexadecimal: span) else {
-            throw QueryError.invalid("'\(QueryString.decoded(span))' is no span id: 16 hexadecimal digits")
+        guard let span = SpanID(hexadecimal: text) else {
+            throw QueryError.invalid("'\(text)' is no span id: 16 hexadecimal digits")
         }
-        return try await context.json { reader, json in try TraceReading.write(id, span: span, reader, into: &json) }
+        let kind = try query["kind"].map { _ in Int64(try query.integer("kind", 0...Int(Int32.max), fallback: 0)) }
+        return try await context.json { reader, json in try TraceReading.write(id, span: span, kind: kind, reader, into: &json) }
     }
 
-    static func traceID(_ text: Substring) throws(QueryError) -> TraceID {
+    static func traceID(_ text: String) throws(QueryError) -> TraceID {
         guard let id = TraceReading.traceID(text) else {
-            throw .invalid("'\(QueryString.decoded(text))' is no trace id: 32 hexadecimal digits")
+            throw .invalid("'\(text)' is no trace id: 32 hexadecimal digits")
         }
         return id
     }
 
-    func sessions(_ query: QueryString) async throws -> Response {
-        let window = try timeWindow(query)
-        let limit = try query.integer("limit", 1...500, fallback: 100)
-        var after: (lastUnixNano: Int64, id: String)?
+    /// Conversations or users, each with the sums of its traces.
+    func totals(by key: TraceTotals.Key, _ query: QueryString) async throws -> Response {
+        var totals = TraceTotals(by: key, try timeWindow(query))
+        totals.limit = try query.integer("limit", 1...Self.tracesMax, fallback: totals.limit)
+        totals.user = query["user"]
+        totals.id = query["id"]
         if let cursor = query["cursor"] {
             let sides = cursor.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
             guard sides.count == 2, let time = Int64(sides[0]) else {
-                throw QueryError.invalid("cursor takes <end_time_unix_nano>-<session_id> of the last session of a page")
+                throw QueryError.invalid("cursor takes <end_time_unix_nano>-<\(key.rawValue)> of the last row of a page")
             }
-            after = (time, String(sides[1]))
+            totals.after = (time, String(sides[1]))
         }
-        let behind = after
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-            try Boards.writeSessions(window, after: behind, limit: limit, reader, into: &json)
-        }
+        let asked = totals
+        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in try asked.write(reader, into: &json) }
     }
 
     func session(_ query: QueryString) async throws -> Response {
@@ -94,15 +140,12 @@ extension APIRoutes {
         guard RequestContent.mediaType(request) == "application/sql" else {
             throw StatusTable.wrongType("Content-Type must be application/sql, and the body the query")
         }
-        guard try RequestContent.coding(request) == .identity else {
+        guard try RequestContent.coding(request.headers[.contentEncoding]) == .identity else {
             throw StatusTable.wrongType("a query is sent as it is, without Content-Encoding")
         }
-        let announced = try RequestContent.announcedBytes(request, limit: SQLAnswer.queryBytesMax)
-        let body = try await RequestContent.collect(
-            request, announced: announced, limit: SQLAnswer.queryBytesMax, permit: nil)
         var limits = SQLAnswer.Limits()
         limits.rows = try query.integer("limit", 1...SQLAnswer.rowsMax, fallback: limits.rows)
-        let text = String(decoding: body, as: UTF8.self)
+        let text = String(buffer: request.body)
         var parameters: [String: String] = [:]
         for (name, value) in query.pairs where name.hasPrefix("p.") { parameters[String(name.dropFirst(2))] = value }
         let (bound, given) = (limits, parameters)

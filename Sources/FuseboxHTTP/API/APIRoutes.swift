@@ -1,81 +1,109 @@
 import HTTPTypes
-import Hummingbird
 import Ingest
 import NIOCore
 import Queries
+import Reports
+import SpanStore
 import TelemetryModel
 
 /// `/api`: questions about the store as JSON. docs/api.md and docs/openapi.json tell each; a test holds them together.
 struct APIRoutes: Sendable {
-    let context: APIContext
+    var context: APIContext
     let writer: IngestWriter
+    let access: AccessPolicy
+    /// Who asks.
+    var visitor = Visitor()
 
-    /// Every path, with the methods that it takes.
-    static let paths: [(path: String, methods: [HTTPRequest.Method])] = [
-        ("/api/status", [.get]), ("/api/overview", [.get]), ("/api/services", [.get]), ("/api/values", [.get]),
-        ("/api/tools", [.get]), ("/api/breakers", [.get]), ("/api/traces", [.get]), ("/api/traces/{trace_id}", [.get]),
-        ("/api/traces/{trace_id}/spans/{span_id}", [.get]), ("/api/logs", [.get]), ("/api/sessions", [.get]),
-        ("/api/session", [.get]), ("/api/evals", [.get]), ("/api/costs", [.get]), ("/api/compare", [.get]), ("/api/gates", [.get]),
-        ("/api/stalls", [.get]), ("/api/tail", [.get]), ("/api/sql", [.post]),
-        ("/api/schema", [.get]),
-    ]
+    static let routes = RouteTable<APIRoutes>([
+        Route(.get, "/api/status") { api, _ in try await api.status() },
+        Route(.get, "/api/overview") { try await $0.overview($1.query) },
+        Route(.get, "/api/projects") { try await $0.projects($1.query) },
+        Route(.get, "/api/services") { try await $0.window($1.query, ServiceBoard.write) },
+        Route(.get, "/api/values") { try await $0.values($1.query) },
+        Route(.get, "/api/tools") { try await $0.tools($1.query) },
+        Route(.get, "/api/workflows") { try await $0.workflows($1.query) },
+        Route(.get, "/api/contract") { try await $0.contract($1.query) },
+        Route(.get, "/api/breakers") { try await $0.breakers($1.query) },
+        Route(.get, "/api/gateway", of: .everything) { api, _ in api.gateway() },
+        Route(.get, "/api/traces") { try await $0.traces($1.query) },
+        Route(.get, "/api/traces/{trace_id}") { try await $0.trace($1[0], $1.query) },
+        Route(.get, "/api/traces/{trace_id}/spans/{span_id}") { try await $0.span($1[0], $1[1], $1.query) },
+        Route(.get, "/api/traces/{trace_id}/messages") { try await $0.messages(ofTrace: $1[0], $1.query) },
+        Route(.get, "/api/traces/{trace_id}/find") { try await $0.find(inTrace: $1[0], $1.query) },
+        Route(.get, "/api/ids/{text}") { try await $0.ids($1[0]) },
+        Route(.get, "/api/attributes") { try await $0.attributes($1.query) },
+        Route(.get, "/api/histogram") { try await $0.histogram($1.query) },
+        Route(.get, "/api/logs") { try await $0.logs($1.query) },
+        Route(.get, "/api/sessions") { try await $0.totals(by: .session, $1.query) },
+        Route(.get, "/api/session") { try await $0.session($1.query) },
+        Route(.get, "/api/session/messages") { try await $0.messages(ofSession: $1.query) },
+        Route(.get, "/api/users") { try await $0.totals(by: .user, $1.query) },
+        Route(.get, "/api/evals") { try await $0.evals($1.query) },
+        Route(.post, "/api/evals", for: .judge, of: .everything, bodyBytesMax: APIRoutes.evalBytesMax) { try await $0.judge($1) },
+        Route(.post, "/api/sign-in", for: nil, of: .nothing, bodyBytesMax: APIRoutes.signInBytesMax) { try await $0.signIn($1) },
+        Route(.post, "/api/sign-out", for: nil, of: .nothing) { try $0.signOut($1) },
+        Route(.get, "/api/costs") { api, _ in try await api.costs() },
+        Route(.get, "/api/compare") { try await $0.compare($1.query) },
+        Route(.get, "/api/gates", of: .everything) { try await $0.gates($1.query) },
+        Route(.get, "/api/stalls", of: .everything) { try await $0.stalls($1.query) },
+        Route(.get, "/api/tail") { try await TailRoute(context: $0.context).respond($1.query) },
+        Route(.post, "/api/sql", of: .everything, bodyBytesMax: SQLAnswer.queryBytesMax) { try await $0.sql($1.request, $1.query) },
+        Route(.get, "/api/schema", of: .nothing) { api, _ in try await api.context.json(Self.writeSchema) },
+    ])
 
-    /// Answers; errors are `application/problem+json`. Throws only when the connection is gone.
-    func respond(to request: Request) async throws -> Response {
-        do {
-            return try await route(request)
-        } catch let error as ChannelError {
-            throw error
-        } catch {
-            return Self.problem(StatusTable.refusal(for: error))
+    /// What a request asks; errors are `application/problem+json`.
+    func question(_ head: HTTPRequest, at target: RequestTarget) -> Question {
+        Self.routes.question(head, at: target, as: self, refuse: Self.problem)
+    }
+
+    // MARK: Lists
+
+    private func values(_ query: QueryString) async throws -> Response {
+        let column = query["column"] ?? ""
+        return try await window(query) { window, reader, json in
+            try Boards.writeValues(of: column, window, reader, into: &json)
         }
     }
 
-    private func route(_ request: Request) async throws -> Response {
-        let parts = request.uri.path.split(separator: "/").dropFirst()
-        let query = QueryString(request.uri.query)
-        if request.uri.path == "/api/sql" {
-            try Self.allow(request, [.post])
-            return try await sql(request, query)
+    private func tools(_ query: QueryString) async throws -> Response {
+        let service = query["service"]
+        return try await window(query) { window, reader, json in
+            try ToolBoard.write(window, service: service, reader, into: &json)
         }
-        try Self.allow(request, [.get, .head])
-        switch (parts.count, parts.first.map(String.init)) {
-        case (1, "status"): return try await status()
-        case (1, "overview"): return try await overview(query)
-        case (1, "services"): return try await window(query, Boards.writeServices)
-        case (1, "values"):
-            let column = query["column"] ?? ""
-            return try await window(query) { window, reader, json in
-                try Boards.writeValues(of: column, window, reader, into: &json)
-            }
-        case (1, "tools"):
-            let service = query["service"]
-            return try await window(query) { window, reader, json in
-                try Boards.writeTools(window, service: service, reader, into: &json)
-            }
-        case (1, "breakers"): return try await breakers(query)
-        case (1, "traces"): return try await traces(query)
-        case (2, "traces"): return try await trace(parts.last ?? "", query)
-        case (4, "traces") where parts.dropFirst(2).first == "spans":
-            return try await span(parts.dropFirst().first ?? "", parts.last ?? "")
-        case (1, "logs"): return try await logs(query)
-        case (1, "sessions"): return try await sessions(query)
-        case (1, "session"): return try await session(query)
-        case (1, "evals"):
-            let name = query["name"]
-            return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-                try Boards.writeEvals(name: name, reader, into: &json)
-            }
-        case (1, "costs"):
-            return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-                try Boards.writeCosts(reader, into: &json)
-            }
-        case (1, "compare"): return try await compare(query)
-        case (1, "gates"): return try await gates(query)
-        case (1, "stalls"): return try await stalls(query)
-        case (1, "schema"): return try await context.json(Self.writeSchema)
-        case (1, "tail"): return try await TailRoute(context: context).respond(query)
-        default: throw QueryError.notFound("there is nothing at \(request.uri.path); docs/api.md lists what there is")
+    }
+
+    private func workflows(_ query: QueryString) async throws -> Response {
+        let service = query["service"]
+        return try await window(query) { window, reader, json in
+            try WorkflowBoard.write(window, service: service, reader, into: &json)
+        }
+    }
+
+    private func contract(_ query: QueryString) async throws -> Response {
+        let service = query["service"]
+        let limits = context.gates.contract
+        return try await window(query) { window, reader, json in
+            try Boards.writeContract(window, service: service, limits, reader, into: &json)
+        }
+    }
+
+    private func projects(_ query: QueryString) async throws -> Response {
+        let attribute = context.projectAttribute
+        return try await window(query) { window, reader, json in
+            try ProjectBoard.write(by: attribute, window, reader, into: &json)
+        }
+    }
+
+    private func evals(_ query: QueryString) async throws -> Response {
+        let name = query["name"]
+        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
+            try Boards.writeEvals(name: name, reader, into: &json)
+        }
+    }
+
+    private func costs() async throws -> Response {
+        try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
+            try Boards.writeCosts(reader, into: &json)
         }
     }
 
@@ -97,27 +125,32 @@ struct APIRoutes: Sendable {
         criteria.name = query["name"]
         criteria.model = query["model"]
         criteria.session = query["session"]
+        criteria.user = query["user"]
         criteria.evalID = query["eval"]
         criteria.stage = query["stage"]
         criteria.outcome = query["outcome"]
         criteria.breakerState = query["breaker"]
         criteria.text = query["q"]
-        if let text = query["status"] {
-            guard let status = SpanCriteria.Status(rawValue: text) else {
-                throw .invalid("status is '\(text)', but must be error or ok")
-            }
-            criteria.status = status
-        }
+        criteria.status = try status(query, "status")
         let attributes = query.all("attribute")
         guard attributes.count <= SpanCriteria.attributesMax else {
             throw .invalid("at most \(SpanCriteria.attributesMax) conditions on attributes")
         }
         for text in attributes {
-            let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard sides.count == 2, !sides[0].isEmpty else { throw .invalid("attribute takes key=value, not '\(text)'") }
-            criteria.attributes.append((String(sides[0]), String(sides[1])))
+            guard let condition = SpanCriteria.Attribute(text) else {
+                throw .invalid("attribute takes key=value or key!=value, not '\(text)'")
+            }
+            criteria.attributes.append(condition)
         }
         return criteria
+    }
+
+    static func status(_ query: QueryString, _ name: String) throws(QueryError) -> SpanCriteria.Status? {
+        guard let text = query[name] else { return nil }
+        guard let status = SpanCriteria.Status(rawValue: text) else {
+            throw .invalid("\(name) is '\(text)', but must be error or ok")
+        }
+        return status
     }
 
     private func window(
@@ -128,11 +161,6 @@ struct APIRoutes: Sendable {
     }
 
     // MARK: Errors
-
-    static func allow(_ request: Request, _ methods: [HTTPRequest.Method]) throws {
-        guard !methods.contains(request.method) else { return }
-        throw StatusTable.wrongMethod(request.uri.path, methods)
-    }
 
     /// A refusal as RFC 9457 has it.
     static func problem(_ refusal: Refusal) -> Response {

@@ -6,15 +6,18 @@ struct OverviewText {
     let step: Int64
     let window: TimeWindow
     let buckets: [Int64: OverviewBucket]
-    let openings: [BreakerTimeline.Opening]
+    let openings: [BreakerOpening]
+    /// Openings that run are open up to now.
+    let nowUnixNano: Int64
 
     private struct Breakers {
         var opens: Int64 = 0
         var cooldownNanoseconds: Int64 = 0
 
-        mutating func add(_ opening: BreakerTimeline.Opening, from: Int64, to: Int64) {
-            if opening.startUnixNano >= from && opening.startUnixNano < to { opens += 1 }
-            cooldownNanoseconds += max(0, min(opening.endUnixNano, to) - max(opening.startUnixNano, from))
+        mutating func add(_ opening: BreakerOpening, from: Int64, to: Int64, now: Int64) {
+            if opening.isCounted(from: from, to: to) { opens += 1 }
+            let open = opening.openNanoseconds(from: from, to: to, at: now)
+            cooldownNanoseconds = cooldownNanoseconds.addingSaturated(open)
         }
     }
 
@@ -29,15 +32,16 @@ struct OverviewText {
         var total = OverviewBucket()
         var numbers = Set(buckets.keys)
         for opening in openings {
-            let first = max(opening.startUnixNano, window.from) / step
-            let last = min(opening.endUnixNano, window.to - 1) / step
+            let first = max(opening.fromUnixNano, window.from) / step
+            let last = min(opening.endUnixNano(at: nowUnixNano), window.last) / step
             if first <= last { for number in first...last { numbers.insert(number) } }
         }
         for (index, number) in numbers.sorted().enumerated() {
             if index > 0 { json.raw(",") }
             let bucket = buckets[number] ?? OverviewBucket()
             total.merge(bucket)
-            write(bucket, from: number * step, to: number * step + step, into: &json)
+            let start = number.multipliedSaturated(by: step)
+            write(bucket, from: start, to: start.addingSaturated(step), into: &json)
         }
         json.raw("],\"totals\":")
         write(total, from: window.from, to: window.to, into: &json)
@@ -46,8 +50,8 @@ struct OverviewText {
 
     private func write(_ bucket: OverviewBucket, from: Int64, to: Int64, into json: inout JSONWriter) {
         var machines: [String: Breakers] = ["reported": Breakers(), "derived": Breakers()]
-        for opening in openings where opening.endUnixNano >= from && opening.startUnixNano < to {
-            machines[opening.key.machine]?.add(opening, from: from, to: to)
+        for opening in openings where opening.fromUnixNano < to && opening.endUnixNano(at: nowUnixNano) >= from {
+            machines[opening.machine]?.add(opening, from: from, to: to, now: nowUnixNano)
         }
         var isFirst = true
         json.raw("{")
@@ -63,7 +67,7 @@ struct OverviewText {
         ]
         for (name, value) in counts {
             json.key(name, isFirst: &isFirst)
-            json.integer(value)
+            QueryValue.integer(value).write(into: &json)
         }
         for (name, percent) in [("run_p50_ns", 50.0), ("run_p95_ns", 95.0)] {
             json.key(name, isFirst: &isFirst)

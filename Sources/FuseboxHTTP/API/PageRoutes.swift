@@ -1,7 +1,7 @@
 import HTTPTypes
-import Hummingbird
 import NIOCore
 import NIOPosix
+import Queries
 import TelemetryModel
 import WebPage
 
@@ -22,15 +22,25 @@ struct PageRoutes: Sendable {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'none'; "
         + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-    /// The file at the request's path; `nil` when there is none.
-    func respond(to request: Request) async throws -> Response? {
-        guard let name = WebPage.name(at: request.uri.path), request.method == .get || request.method == .head else { return nil }
-        let bytes = try await folder == nil ? WebPage.file(at: request.uri.path)?.bytes : read(name)
-        guard let bytes else { return nil }
+    /// Whether there is a file of the page at the path.
+    func has(_ path: String) -> Bool { WebPage.name(at: path) != nil }
+
+    /// The question for the file at a path; `nil` when there is none.
+    func question(_ head: HTTPRequest, at target: RequestTarget, refuse: @escaping @Sendable (Refusal) -> Response) -> Question? {
+        guard let name = WebPage.name(at: target.path), head.method == .get || head.method == .head else { return nil }
+        return Question(bodyBytesMax: 0, refuse: refuse) { request in
+            guard let bytes = try await folder == nil ? WebPage.file(at: target.path)?.bytes : read(name) else {
+                throw QueryError.notFound("there is nothing at \(target.path)")
+            }
+            return Self.response(bytes, name, request)
+        }
+    }
+
+    private static func response(_ bytes: [UInt8], _ name: String, _ request: Request) -> Response {
         let tag = "\"\(String(ByteHash.hash(bytes.span.bytes, WireRange(offset: 0, count: bytes.count)), radix: 16))\""
         var headers: HTTPFields = [
             .contentType: WebPage.contentType(of: name), .eTag: tag, .cacheControl: "no-cache", .xContentTypeOptions: "nosniff",
-            .contentSecurityPolicy: Self.policy,
+            .contentSecurityPolicy: policy,
         ]
         for (header, value) in [("Referrer-Policy", "no-referrer"), ("Cross-Origin-Opener-Policy", "same-origin")] {
             if let field = HTTPField.Name(header) { headers[field] = value }

@@ -1,4 +1,5 @@
 import Queries
+import TelemetryModel
 
 /// The parameters of a URL, decoded: `%41` and `+` as browsers and curl write them. The first of a name counts, unless all are asked
 /// for.
@@ -33,13 +34,22 @@ struct QueryString: Sendable {
         return value
     }
 
+    /// `true` or `false`, which is what a missing one is.
+    func flag(_ name: String) throws(QueryError) -> Bool {
+        switch self[name] {
+        case nil, "false": return false
+        case "true": return true
+        case let text?: throw .invalid("\(name) is '\(text)', but must be true or false")
+        }
+    }
+
     /// Milliseconds as nanoseconds.
     func milliseconds(_ name: String) throws(QueryError) -> Int64? {
         guard let text = self[name] else { return nil }
-        guard let value = Double(text), (0...1e12).contains(value) else {
+        guard let value = Double(text).flatMap(TraceSearch.nanoseconds(milliseconds:)) else {
             throw .invalid("\(name) is '\(text)', but must be a number of milliseconds")
         }
-        return Int64(value * 1e6)
+        return value
     }
 
     /// A time: nanoseconds since 1970, `now`, or a time before now such as `-90s`, `-15m`, `-6h`, `-7d`.
@@ -47,9 +57,9 @@ struct QueryString: Sendable {
         guard let text = self[name] else { return nil }
         if text == "now" { return nowUnixNano }
         if let unit = text.last.flatMap({ Self.units[$0] }), text.hasPrefix("-"),
-            let count = Int64(text.dropFirst().dropLast()), count <= 1_000_000
+            let count = Int64(text.dropFirst().dropLast()), (0...1_000_000).contains(count)
         {
-            return nowUnixNano - count * unit
+            return nowUnixNano.subtractingSaturated(count.multipliedSaturated(by: unit))
         }
         guard let value = Int64(text), value >= 0 else {
             throw .invalid(

@@ -1,26 +1,31 @@
 import HTTPTypes
-import Hummingbird
 import NIOCore
 import Queries
-import ServiceLifecycle
 import Synchronization
 import TelemetryModel
 
 /// How many clients follow.
 final class TailCounter: Sendable {
+    /// One that follows, for as long as it is held.
+    final class Place: Sendable {
+        private let counter: TailCounter
+
+        fileprivate init(_ counter: TailCounter) { self.counter = counter }
+
+        deinit { counter.clients.subtract(1, ordering: .relaxed) }
+    }
+
     private static let clientsMax = 32
     private let clients = Atomic<Int>(0)
 
     init() {}
 
-    func enter() throws(QueryError) {
-        guard clients.add(1, ordering: .relaxed).newValue <= Self.clientsMax else {
-            leave()
-            throw .busy
-        }
+    func enter() throws(QueryError) -> Place {
+        let count = clients.add(1, ordering: .relaxed).newValue
+        let place = Place(self)
+        guard count <= Self.clientsMax else { throw .busy }
+        return place
     }
-
-    func leave() { clients.subtract(1, ordering: .relaxed) }
 }
 
 /// `/api/tail`: committed spans as server-sent events.
@@ -46,24 +51,23 @@ struct TailRoute: Sendable {
         } else {
             begin = try await pool.run(limit: APIContext.TimeLimit.tail) { try TailReading.end($0) }
         }
-        try tails.enter()
+        let place = try tails.enter()
         return Response(
             status: .ok,
             headers: [.contentType: "text/event-stream", .cacheControl: "no-store", .xContentTypeOptions: "nosniff"],
             body: ResponseBody { writer in
-                defer { tails.leave() }
-                try await Self.follow(from: begin, condition, pool, &writer)
-                try await writer.finish(nil)
+                try await Self.follow(from: begin, condition, pool, writer)
+                withExtendedLifetime(place) {}
             })
     }
 
     private static func follow(
-        from begin: Int64, _ condition: SQLCondition?, _ pool: QueryPool, _ writer: inout any ResponseBodyWriter
+        from begin: Int64, _ condition: SQLCondition?, _ pool: QueryPool, _ writer: ResponseBodyWriter
     ) async throws {
         var cursor = begin
         var quiet = 0
         try await writer.write(ByteBuffer(string: "retry: 2000\n\n"))
-        while !Task.isCancelled && !Task.isShuttingDownGracefully {
+        while !Task.isCancelled && !writer.isStopping {
             if let event = try await next(&cursor, condition, pool) {
                 quiet = 0
                 try await writer.write(event)

@@ -1,5 +1,3 @@
-package import HummingbirdCore
-package import Logging
 package import NIOCore
 package import PrometheusText
 import Synchronization
@@ -61,6 +59,17 @@ package final class ConnectionLedger: Sendable {
         }
     }
 
+    /// Counts a connection in until it closes; one that is one too many is closed, and `false` said.
+    package func admit(_ channel: any Channel) -> Bool {
+        let address = channel.remoteAddress?.ipAddress
+        guard enter(address) else {
+            channel.close(promise: nil)
+            return false
+        }
+        channel.closeFuture.whenComplete { [self] _ in leave(address) }
+        return true
+    }
+
     /// Counts a descriptor in, from the moment on that a connection is accepted.
     func accepted() {
         state.withLock { $0.descriptors += 1 }
@@ -100,48 +109,5 @@ package final class ConnectionLedger: Sendable {
             _ = getrlimit(resource, &limit)
         }
         return min(wanted, max(Int(clamping: limit.rlim_cur) - reserved, 8))
-    }
-}
-
-/// Closes connections past the limit as soon as they are accepted, so that no backlog of them can build up. Those that stay have their
-/// tasks on their own event loop.
-package struct CountedChildChannel<Base: ServerChildChannel>: ServerChildChannel {
-    package typealias Value = Base.Value
-
-    private let base: Base
-    private let ledger: ConnectionLedger
-
-    package init(_ base: Base, ledger: ConnectionLedger) {
-        self.base = base
-        self.ledger = ledger
-    }
-
-    package func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        let address = channel.remoteAddress?.ipAddress
-        if ledger.enter(address) {
-            channel.closeFuture.whenComplete { [ledger] _ in ledger.leave(address) }
-        } else {
-            // A failed setup would end the server's own channel: it is set up, and closed as soon as it lives.
-            return channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.addHandler(ClosesAtOnce())
-            }.flatMap { base.setup(channel: channel, logger: logger) }
-        }
-        return base.setup(channel: channel, logger: logger)
-    }
-
-    package func handle(value: Value, logger: Logger) async {
-        await withTaskExecutorPreference(EventLoopExecutor(value.channel.eventLoop)) {
-            await base.handle(value: value, logger: logger)
-        }
-    }
-}
-
-/// Closes its connection once it is active, so that all handlers see its whole life.
-private final class ClosesAtOnce: ChannelInboundHandler, Sendable {
-    typealias InboundIn = ByteBuffer
-
-    func channelActive(context: ChannelHandlerContext) {
-        context.fireChannelActive()
-        context.close(promise: nil)
     }
 }

@@ -1,39 +1,7 @@
-import HummingbirdCore
-package import HummingbirdHTTP2
-package import Logging
-package import NIOCore
-import NIOHTTP2
-
-/// HTTP/2 whose silent connections end. A connection without calls is asked to end after the idle timeout, or when the server stops,
-/// as the protocol wants it; who does not even answer that is cut off here.
-package struct BoundedHTTP2Channel: ServerChildChannel {
-    package typealias Value = HTTP2Channel.Value
-
-    private let base: HTTP2Channel
-    private let silenceMax: TimeAmount
-
-    package init(_ base: HTTP2Channel, silenceMax: TimeAmount) {
-        self.base = base
-        self.silenceMax = silenceMax
-    }
-
-    package func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(SilenceLimit(silenceMax))
-        }.flatMap { base.setup(channel: channel, logger: logger) }.flatMapThrowing { value in
-            let frames = try channel.pipeline.syncOperations.handler(type: NIOHTTP2Handler.self)
-            try channel.pipeline.syncOperations.addHandler(PingFilter(), position: .after(frames))
-            return value
-        }
-    }
-
-    package func handle(value: Value, logger: Logger) async {
-        await base.handle(value: value, logger: logger)
-    }
-}
+import NIOCore
 
 /// Closes a connection on which nothing has come in for so long, and one on which nothing moves while the server stops.
-private final class SilenceLimit: ChannelDuplexHandler {
+final class SilenceLimit: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     typealias OutboundIn = ByteBuffer

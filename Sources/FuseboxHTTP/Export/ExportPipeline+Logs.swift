@@ -1,21 +1,11 @@
-import Ingest
 import OTLP
 import TelemetryModel
 
 extension ExportPipeline {
-    private static let logsDecoder = LogsDecoder()
-
-    /// Stores the log records of a request.
-    func storeLogs(
-        _ body: [UInt8], _ encoding: OTLPMessage.Encoding, permit: AdmissionPermit
-    ) async throws -> ExportOutcome {
-        let batch = try await offLoop(body.count) { [self] in try Self.logsDecoder.decode(protobuf(body, encoding, .logs)) }
-        try permit.hold(batch.byteCost)
-        if batch.records.isEmpty && batch.rejections.total == 0 { return ExportOutcome() }
-        try await writer.store(batch)
+    static func outcome(_ rejections: LogRejections) -> ExportOutcome {
         var outcome = ExportOutcome()
-        outcome.rejected = batch.rejections.total
-        outcome.message = Self.explanation(batch.rejections)
+        outcome.rejected = rejections.total
+        outcome.message = explanation(rejections)
         return outcome
     }
 

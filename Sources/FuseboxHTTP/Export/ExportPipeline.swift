@@ -1,8 +1,7 @@
 package import Ingest
-import NIOPosix
 package import OTLP
 import PrometheusText
-import TelemetryModel
+package import TelemetryModel
 
 /// The signals of OTLP, by their words in paths.
 package enum Signal: String, Sendable, CaseIterable {
@@ -28,9 +27,26 @@ package struct ExportOutcome: Sendable {
     package init() {}
 }
 
+/// What a request's body says, decoded.
+package enum ExportContent: Sendable {
+    case spans(SpanBatch)
+    case logs(LogBatch, calls: SpanBatch?)
+    /// Nothing that is stored.
+    case done(ExportOutcome)
+
+    /// Bytes that it holds in memory.
+    var byteCost: Int {
+        switch self {
+        case .spans(let batch): batch.byteCost
+        case .logs(let batch, let calls): batch.byteCost + (calls?.byteCost ?? 0)
+        case .done: 0
+        }
+    }
+}
+
 /// The way of a request's body from its plain bytes to the store. Every transport ends here.
 package struct ExportPipeline: Sendable {
-    let writer: IngestWriter
+    let writer: any BatchIntake
     package let metrics: HTTPMetrics
     package let admission: Admission
     package let access: AccessPolicy
@@ -39,10 +55,11 @@ package struct ExportPipeline: Sendable {
     /// `nil` when clients' metrics are counted only.
     let clientMetrics: ClientMetrics?
     private let redactor: Redactor?
-    private let decoder = TraceDecoder()
+    let decoder = TraceDecoder()
+    static let logsDecoder = LogsDecoder()
 
     package init(
-        writer: IngestWriter, metrics: HTTPMetrics, admission: Admission, access: AccessPolicy = AccessPolicy(),
+        writer: any BatchIntake, metrics: HTTPMetrics, admission: Admission, access: AccessPolicy = AccessPolicy(),
         redaction: RedactionRules = RedactionRules(), clientMetrics: ClientMetrics? = nil, bodyBytesMax: Int
     ) {
         self.clientMetrics = clientMetrics
@@ -54,64 +71,47 @@ package struct ExportPipeline: Sendable {
         self.bodyBytesMax = bodyBytesMax
     }
 
-    /// A body without its compression, at most `bodyBytesMax` bytes.
-    package func inflate(_ bytes: [UInt8], _ encoding: ContentEncoding, permit: AdmissionPermit) async throws -> [UInt8] {
-        if encoding == .identity { return bytes }
-        // Inflating is bounded work, but a few kilobytes may become the whole limit: not for the threads that serve others.
-        let inflated = try await NIOThreadPool.singleton.runIfActive { [bodyBytesMax] in
-            try Inflation.inflate(bytes, encoding, limit: bodyBytesMax)
-        }
-        try permit.hold(bytes.count + inflated.count)
-        return inflated
-    }
-
-    /// Takes an inflated body in. When it returns, what was not rejected is durable.
-    package func export(
-        _ body: [UInt8], _ encoding: OTLPMessage.Encoding, _ signal: Signal, permit: AdmissionPermit
-    ) async throws -> ExportOutcome {
+    /// Reads an inflated body: work in proportion to its bytes.
+    func read(_ body: [UInt8], _ encoding: OTLPMessage.Encoding, _ signal: Signal) throws -> ExportContent {
+        let body = try protobuf(body, encoding, signal)
         switch signal {
         case .traces:
-            let batch = try await offLoop(body.count) { [self] in try decoder.decode(protobuf(body, encoding, signal)) }
-            try permit.hold(batch.byteCost)
-            if batch.spans.isEmpty && batch.rejections.total == 0 { return ExportOutcome() }
-            let result = try await writer.store(batch)
-            var outcome = ExportOutcome()
-            outcome.rejected = result.rejections.total
-            outcome.message = Self.explanation(result.rejections)
-            return outcome
-        case .metrics where clientMetrics != nil: return try await show(body, encoding)
-        case .logs: return try await storeLogs(body, encoding, permit: permit)
+            let batch = try decoder.decode(body)
+            return batch.spans.isEmpty && batch.rejections.total == 0 ? .done(ExportOutcome()) : .spans(batch)
+        case .logs:
+            let batch = try Self.logsDecoder.decode(body)
+            if batch.records.isEmpty && batch.rejections.total == 0 { return .done(ExportOutcome()) }
+            return .logs(batch, calls: IngestWriter.calls(in: batch))
+        case .metrics where clientMetrics != nil: return .done(try show(body))
         case .metrics, .profiles:
-            let records = try await offLoop(body.count) { [self] in
-                try RecordCounter.records(in: protobuf(body, encoding, signal))
-            }
-            metrics.droppedRecords.increment(signal.rawValue, by: Int64(records))
-            return ExportOutcome()
+            metrics.droppedRecords.increment(signal.rawValue, by: Int64(try RecordCounter.records(in: body)))
+            return .done(ExportOutcome())
         }
     }
 
-    /// Takes the points of a metrics request for `/metrics`.
-    private func show(_ body: [UInt8], _ encoding: OTLPMessage.Encoding) async throws -> ExportOutcome {
+    /// Stores what was read. `finish` is called once, from any thread: with success when what was not rejected is durable.
+    func store(_ content: ExportContent, finish: @escaping @Sendable (Result<ExportOutcome, any Error>) -> Void) {
+        switch content {
+        case .spans(let batch):
+            writer.store(batch) { result in finish(result.map(Self.outcome).mapError { $0 }) }
+        case .logs(let batch, let calls):
+            let rejections = batch.rejections
+            writer.store(batch, calls: calls) { result in
+                finish(result.map { Self.outcome(rejections) }.mapError { $0 })
+            }
+        case .done(let outcome): finish(.success(outcome))
+        }
+    }
+
+    /// Takes the points of a metrics request for `/metrics`: all that can be shown, or none of a request that cannot be read.
+    private func show(_ body: [UInt8]) throws -> ExportOutcome {
         guard let clientMetrics else { return ExportOutcome() }
-        let rejected = try await offLoop(body.count) { [self] in
-            let refused = Counted()
-            let unsupported = try MetricsDecoder.decode(protobuf(body, encoding, .metrics)) { point in
-                if !clientMetrics.take(point) { refused.count += 1 }
-            }
-            clientMetrics.drop(unsupported: unsupported)
-            return refused.count + unsupported
-        }
+        _ = try MetricsDecoder.decode(body) { _ in }
+        let request = clientMetrics.request()
+        let skipped = try MetricsDecoder.decode(body) { request.take($0) }
         var outcome = ExportOutcome()
-        outcome.rejected = rejected
-        if rejected > 0 {
-            outcome.message =
-                "points that are not shown: summaries, past \(ClientMetrics.seriesMax) series, of a name that is taken"
-        }
+        (outcome.rejected, outcome.message) = request.finish(unsupported: skipped.unsupported, tooMany: skipped.tooMany)
         return outcome
-    }
-
-    private final class Counted {
-        var count = 0
     }
 
     /// The body in protobuf, without what is not to be stored.
@@ -125,22 +125,25 @@ package struct ExportPipeline: Sendable {
         return try redactor.redacted(request, as: signal.request)
     }
 
-    /// Bodies up to this many bytes are decoded where they came in, in well under a millisecond.
-    private static let bytesDecodedInPlaceMax = 1 << 20
-
-    /// Runs work on a body of that many bytes: a large one on a thread that may block, so that other requests go on.
-    func offLoop<Value: Sendable>(_ bytes: Int, _ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-        guard bytes > Self.bytesDecodedInPlaceMax else { return try work() }
-        return try await NIOThreadPool.singleton.runIfActive(work)
+    private static func outcome(_ result: IngestResult) -> ExportOutcome {
+        var outcome = ExportOutcome()
+        outcome.rejected = result.rejections.total + result.conflicts
+        if outcome.rejected > 0 { outcome.message = explanation(result) }
+        return outcome
     }
 
-    private static func explanation(_ rejections: SpanRejections) -> String {
+    private static func explanation(_ result: IngestResult) -> String {
+        let rejections = result.rejections
         var reasons: [String] = []
         if rejections.invalidIDs > 0 {
             reasons.append("\(rejections.invalidIDs) with a trace or span id that is missing, all zero or of the wrong length")
         }
         if rejections.timesOutOfRange > 0 { reasons.append("\(rejections.timesOutOfRange) with a time after the year 2262") }
         if rejections.tooOld > 0 { reasons.append("\(rejections.tooOld) older than the retention") }
+        if result.conflicts > 0 {
+            reasons.append(
+                "\(result.conflicts) whose ids are stored already with other contents or in another order, of which the first were kept")
+        }
         return reasons.isEmpty ? "" : "spans refused: " + reasons.joined(separator: ", ")
     }
 }

@@ -1,5 +1,4 @@
 import HTTPTypes
-import Hummingbird
 import NIOCore
 import Queries
 import TelemetryModel
@@ -9,19 +8,32 @@ import TelemetryModel
 struct JaegerRoutes: Sendable {
     static let tracesMax = 1500
     static let namesMax = 10_000
+    private static let dependenciesMax = 1000
+    private static let dependencySpansMax = 200_000
 
     let context: APIContext
 
-    /// Answers; errors are `{"errors":[…]}`, or v3's `{"error":…}`. Throws only when the connection is gone.
-    func respond(to request: Request) async throws -> Response {
-        do {
-            try APIRoutes.allow(request, [.get, .head])
-            return try await route(request)
-        } catch let error as ChannelError {
-            throw error
-        } catch {
-            return Self.problem(StatusTable.refusal(for: error), isThird: request.uri.path.hasPrefix("/jaeger/api/v3"))
-        }
+    static let routes = RouteTable<JaegerRoutes>([
+        Route(.get, "/jaeger/api/services") { jaeger, _ in try await jaeger.data { try Self.names("service_name", nil, $0) } },
+        Route(.get, "/jaeger/api/operations") { try await $0.operations(of: $1.query["service"]) },
+        Route(.get, "/jaeger/api/services/{service}/operations") { try await $0.operations(of: $1[0]) },
+        Route(.get, "/jaeger/api/traces") { try await $0.search($1.query) },
+        Route(.get, "/jaeger/api/traces/{trace_id}") { try await $0.trace($1[0]) },
+        Route(.get, "/jaeger/api/dependencies") { try await $0.dependencies($1.query) },
+        Route(.get, "/jaeger/api/v3/services") { jaeger, _ in try await jaeger.third.services() },
+        Route(.get, "/jaeger/api/v3/operations") { try await $0.third.operations($1.query) },
+        Route(.get, "/jaeger/api/v3/traces") { try await $0.third.traces($1.query) },
+        Route(.get, "/jaeger/api/v3/traces/{trace_id}") { try await $0.third.trace($1[0]) },
+        Route(.get, "/jaeger/api/v3/trace-summaries") { try await $0.third.summaries($1.query) },
+        Route(.get, "/jaeger/api/v3/dependencies") { try await $0.third.dependencies($1.query) },
+    ])
+
+    private var third: JaegerThirdRoutes { JaegerThirdRoutes(context: context) }
+
+    /// What a request asks; errors are `{"errors":[…]}`, or v3's `{"error":…}`.
+    func question(_ head: HTTPRequest, at target: RequestTarget) -> Question {
+        let isThird = target.path.hasPrefix("/jaeger/api/v3")
+        return Self.routes.question(head, at: target, as: self) { Self.problem($0, isThird: isThird) }
     }
 
     private static func problem(_ refusal: Refusal, isThird: Bool) -> Response {
@@ -37,32 +49,14 @@ struct JaegerRoutes: Sendable {
         return Response(status: refusal.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: json.bytes)))
     }
 
-    private func route(_ request: Request) async throws -> Response {
-        let parts = request.uri.path.split(separator: "/").dropFirst(2).map { QueryString.decoded($0) }
-        let query = QueryString(request.uri.query)
-        switch parts.count {
-        case 1 where parts == ["services"]: return try await data { try Self.names("service_name", nil, $0) }
-        case 1 where parts == ["operations"]:
-            let service = query["service"]
-            return try await data { try Self.names("name", service, $0) }
-        case 3 where parts[0] == "services" && parts[2] == "operations":
-            return try await data { try Self.names("name", parts[1], $0) }
-        case 1 where parts == ["traces"]: return try await search(query)
-        case 2 where parts[0] == "traces": return try await trace(parts[1])
-        case 1 where parts == ["dependencies"]: return try await dependencies(query)
-        case 2... where parts[0] == "v3":
-            return try await JaegerThirdRoutes(context: context).route(Array(parts.dropFirst()), query)
-        default: throw QueryError.notFound("there is nothing at \(request.uri.path)")
-        }
-    }
-
     // MARK: Names
 
     static func names(_ column: String, _ service: String?, _ reader: QueryReader) throws -> [String] {
-        try reader.rows(
-            "SELECT DISTINCT \(column) FROM spans WHERE ?1 IS NULL OR service_name = ?1 ORDER BY 1 LIMIT \(namesMax)",
-            [service.map(QueryValue.text) ?? .null]
-        ).compactMap { $0.first?.text }
+        let found = try reader.rows(
+            "SELECT DISTINCT \(column) FROM spans WHERE ?1 IS NULL OR service_name = ?1 ORDER BY 1 LIMIT \(namesMax + 1)",
+            [service.map(QueryValue.text) ?? .null])
+        if found.count > namesMax { reader.noteTruncated("names", after: namesMax) }
+        return found.prefix(namesMax).compactMap { $0.first?.text }
     }
 
     static func write(_ texts: [String], into json: inout JSONWriter) {
@@ -72,6 +66,10 @@ struct JaegerRoutes: Sendable {
             json.string(text)
         }
         json.raw("]")
+    }
+
+    private func operations(of service: String?) async throws(QueryError) -> Response {
+        try await data { try Self.names("name", service, $0) }
     }
 
     private func data(_ body: @escaping @Sendable (QueryReader) throws -> [String]) async throws(QueryError) -> Response {
@@ -129,7 +127,7 @@ struct JaegerRoutes: Sendable {
             if member.name == "error", value == "true" {
                 criteria.status = .error
             } else {
-                criteria.attributes.append((member.name, value))
+                criteria.attributes.append(.init(key: member.name, value: value))
             }
         }
     }
@@ -143,16 +141,30 @@ struct JaegerRoutes: Sendable {
         }
     }
 
-    /// Who calls whom, from ?1 to ?2.
-    static func dependencies(_ count: String) -> String {
+    /// Writes who calls whom, from one time to another.
+    ///
+    /// - Parameter count: how calls are counted, as SQL.
+    static func writeDependencies(
+        _ count: String, _ times: [QueryValue], _ reader: QueryReader, into json: inout JSONWriter
+    ) throws {
+        try reader.write(dependencies(count), times, rowsMax: dependenciesMax, of: "dependencies", into: &json)
+        let spans = try reader.first(
+            """
+            SELECT count(*) FROM (SELECT 1 FROM spans WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2
+                LIMIT \(dependencySpansMax + 1))
+            """, times)?.first?.integer ?? 0
+        if spans > Int64(dependencySpansMax) { reader.noteTruncated("spans looked at", after: dependencySpansMax) }
+    }
+
+    private static func dependencies(_ count: String) -> String {
         """
         WITH here AS MATERIALIZED (
             SELECT trace_id, span_id, parent_span_id, service_name FROM spans
-            WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 LIMIT 200000)
+            WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 LIMIT \(dependencySpansMax))
         SELECT parent.service_name AS parent, child.service_name AS child, \(count) AS callCount
         FROM here AS child JOIN here AS parent
             ON parent.trace_id = child.trace_id AND parent.span_id = child.parent_span_id
-        WHERE parent.service_name <> child.service_name GROUP BY 1, 2 LIMIT 1000
+        WHERE parent.service_name <> child.service_name GROUP BY 1, 2 LIMIT \(dependenciesMax + 1)
         """
     }
 
@@ -162,9 +174,8 @@ struct JaegerRoutes: Sendable {
         let lookback = Int64(try query.integer("lookback", 0...9_000_000_000_000, fallback: 86_400_000))
         return try await context.json { reader, json in
             json.raw("{\"data\":")
-            try reader.write(
-                Self.dependencies("count(*)"), [.integer(max(0, end - lookback) * 1_000_000), .integer(end * 1_000_000)],
-                into: &json)
+            let times: [QueryValue] = [.integer(max(0, end - lookback) * 1_000_000), .integer(end * 1_000_000)]
+            try Self.writeDependencies("count(*)", times, reader, into: &json)
             json.raw(",\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")
         }
     }

@@ -1,4 +1,3 @@
-import Hummingbird
 import Queries
 import TelemetryModel
 
@@ -7,28 +6,21 @@ import TelemetryModel
 struct JaegerThirdRoutes: Sendable {
     let context: APIContext
 
-    /// - Parameter parts: the path behind `v3`.
-    func route(_ parts: [String], _ query: QueryString) async throws -> Response {
-        switch parts.count {
-        case 1 where parts == ["services"]:
-            return try await context.json { reader, json in
-                json.raw("{\"services\":")
-                JaegerRoutes.write(try JaegerRoutes.names("service_name", nil, reader), into: &json)
-                json.raw("}")
-            }
-        case 1 where parts == ["operations"]: return try await operations(query)
-        case 1 where parts == ["traces"]: return try await traces(query)
-        case 2 where parts[0] == "traces":
-            // A start and an end that come with an id must not hide the trace.
-            guard let id = TraceReading.traceID(parts[1]) else { throw QueryError.invalid("'\(parts[1])' is no trace id") }
-            return try await context.json { reader, json in
-                json.raw("{\"result\":")
-                try OTLPTraceText.write(id, listName: "resourceSpans", reader, into: &json)
-                json.raw("}")
-            }
-        case 1 where parts == ["trace-summaries"]: return try await summaries(query)
-        case 1 where parts == ["dependencies"]: return try await dependencies(query)
-        default: throw QueryError.notFound("there is nothing at /jaeger/api/v3/\(parts.joined(separator: "/"))")
+    func services() async throws(QueryError) -> Response {
+        try await context.json { reader, json in
+            json.raw("{\"services\":")
+            JaegerRoutes.write(try JaegerRoutes.names("service_name", nil, reader), into: &json)
+            json.raw("}")
+        }
+    }
+
+    /// A start and an end that come with an id do not hide the trace.
+    func trace(_ text: String) async throws -> Response {
+        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
+        return try await context.json { reader, json in
+            json.raw("{\"result\":")
+            try OTLPTraceText.write(id, listName: "resourceSpans", reader, into: &json)
+            json.raw("}")
         }
     }
 
@@ -66,7 +58,7 @@ struct JaegerThirdRoutes: Sendable {
 
     // MARK: Answers
 
-    private func operations(_ query: QueryString) async throws -> Response {
+    func operations(_ query: QueryString) async throws -> Response {
         let service = query["service"]
         var kind: Int64?
         if let asked = query["span_kind"] ?? query["spanKind"] {
@@ -79,9 +71,10 @@ struct JaegerThirdRoutes: Sendable {
             let rows = try reader.rows(
                 """
                 SELECT DISTINCT name, kind FROM spans WHERE (?1 IS NULL OR service_name = ?1) AND (?2 IS NULL OR kind = ?2)
-                ORDER BY 1, 2 LIMIT \(JaegerRoutes.namesMax)
+                ORDER BY 1, 2 LIMIT \(JaegerRoutes.namesMax + 1)
                 """, values)
-            for (index, row) in rows.enumerated() {
+            if rows.count > JaegerRoutes.namesMax { reader.noteTruncated("operations", after: JaegerRoutes.namesMax) }
+            for (index, row) in rows.prefix(JaegerRoutes.namesMax).enumerated() {
                 json.raw(index > 0 ? ",{\"name\":" : "{\"name\":")
                 row[0].write(into: &json)
                 json.raw(",\"spanKind\":")
@@ -93,7 +86,7 @@ struct JaegerThirdRoutes: Sendable {
     }
 
     /// All traces in one list of resource spans; none is 404, as Jaeger answers.
-    private func traces(_ query: QueryString) async throws -> Response {
+    func traces(_ query: QueryString) async throws -> Response {
         let search = try Self.search(query)
         return try await context.json { reader, json in
             var isFirst = true
@@ -108,7 +101,7 @@ struct JaegerThirdRoutes: Sendable {
         }
     }
 
-    private func summaries(_ query: QueryString) async throws -> Response {
+    func summaries(_ query: QueryString) async throws -> Response {
         let search = try Self.search(query)
         return try await context.json { reader, json in
             json.raw("{\"summaries\":[")
@@ -157,14 +150,14 @@ struct JaegerThirdRoutes: Sendable {
         json.raw("]}")
     }
 
-    private func dependencies(_ query: QueryString) async throws -> Response {
+    func dependencies(_ query: QueryString) async throws -> Response {
         let now = context.clock()
         let end = try Self.time(query["endTime"], "endTime") ?? now
         let start = try Self.time(query["startTime"], "startTime") ?? max(0, now - 86_400_000_000_000)
         return try await context.json { reader, json in
             json.raw("{\"dependencies\":")
-            try reader.write(
-                JaegerRoutes.dependencies("CAST(count(*) AS TEXT)"), [.integer(start), .integer(end)], into: &json)
+            try JaegerRoutes.writeDependencies(
+                "CAST(count(*) AS TEXT)", [.integer(start), .integer(end)], reader, into: &json)
             json.raw("}")
         }
     }

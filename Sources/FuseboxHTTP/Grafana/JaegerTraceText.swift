@@ -3,8 +3,6 @@ import TelemetryModel
 
 /// A trace as Jaeger's JSON: spans with tags and logs, and the processes that they came from.
 enum JaegerTraceText {
-    private static let spansMax = 50_000
-
     static func kind(_ kind: Int64) -> String {
         switch kind {
         case 1: "internal"
@@ -19,6 +17,7 @@ enum JaegerTraceText {
     static func write(_ id: TraceID, _ reader: QueryReader, into json: inout JSONWriter) throws {
         var processes: [String] = []
         var isFirst = true
+        var count = 0
         json.raw("{\"traceID\":")
         json.string(id.hexadecimal)
         json.raw(",\"spans\":[")
@@ -26,9 +25,11 @@ enum JaegerTraceText {
             """
             SELECT span_id, parent_span_id, name, start_time_unix_nano, duration_ns, kind, status_code, status_message, scope_name,
                 attributes, events, links, service_name, resource_attributes
-            FROM spans WHERE trace_id = ?1 ORDER BY start_time_unix_nano, span_id LIMIT \(spansMax)
+            FROM spans WHERE trace_id = ?1 ORDER BY start_time_unix_nano, rowid LIMIT \(TraceReading.spansMax + 1)
             """, [.text(id.hexadecimal)]
         ) { statement in
+            count += 1
+            guard count <= TraceReading.spansMax else { return false }
             let row = QueryReader.row(statement)
             let process = process(row)
             let place = processes.firstIndex(of: process) ?? processes.count
@@ -46,7 +47,14 @@ enum JaegerTraceText {
             json.raw(":")
             json.raw(process)
         }
-        json.raw("},\"warnings\":null}")
+        json.raw("},\"warnings\":")
+        if count > TraceReading.spansMax {
+            json.raw("[")
+            json.string(try TraceReading.noteCut(id, reader))
+            json.raw("]}")
+        } else {
+            json.raw("null}")
+        }
     }
 
     private static func process(_ row: [QueryValue]) -> String {

@@ -3,33 +3,42 @@ import TelemetryModel
 
 /// A trace as OTLP's JSON: one entry of resource spans for each resource and scope.
 enum OTLPTraceText {
-    private static let spansMax = 50_000
-
     /// Writes `{"<listName>":[…]}`.
-    static func write(_ id: TraceID, listName: String, _ reader: QueryReader, into json: inout JSONWriter) throws {
+    ///
+    /// - Returns: what to say when not all spans are there.
+    @discardableResult
+    static func write(_ id: TraceID, listName: String, _ reader: QueryReader, into json: inout JSONWriter) throws -> String? {
         var isFirst = true
         json.raw("{")
         json.string(listName)
         json.raw(":[")
-        try writeEntries(id, isFirst: &isFirst, reader, into: &json)
+        let cut = try writeEntries(id, isFirst: &isFirst, reader, into: &json)
         guard !isFirst else { throw TraceReading.notFound(id) }
         json.raw("]}")
+        return cut
     }
 
     /// Writes a trace's entries of a list of resource spans; nothing when it is not stored.
     ///
     /// - Parameter isFirst: whether the list is empty yet.
-    static func writeEntries(_ id: TraceID, isFirst: inout Bool, _ reader: QueryReader, into json: inout JSONWriter) throws {
+    /// - Returns: what to say when not all spans are there.
+    @discardableResult
+    static func writeEntries(
+        _ id: TraceID, isFirst: inout Bool, _ reader: QueryReader, into json: inout JSONWriter
+    ) throws -> String? {
         var isFirstSpan = true
         var isFirstEntry = isFirst
         var envelope: String?
+        var count = 0
         try reader.each(
             """
             SELECT resource_attributes, scope_name, scope_version, span_id, parent_span_id, name, kind, start_time_unix_nano,
                 end_time_unix_nano, status_code, status_message, attributes, events, links, trace_state
-            FROM spans WHERE trace_id = ?1 ORDER BY 1, 2, 3, start_time_unix_nano, span_id LIMIT \(spansMax)
+            FROM spans WHERE trace_id = ?1 ORDER BY 1, 2, 3, start_time_unix_nano, span_id LIMIT \(TraceReading.spansMax + 1)
             """, [.text(id.hexadecimal)]
         ) { statement in
+            count += 1
+            guard count <= TraceReading.spansMax else { return false }
             let row = QueryReader.row(statement)
             let own = "\(row[0])\(row[1])\(row[2])"
             if own != envelope {
@@ -47,6 +56,7 @@ enum OTLPTraceText {
         }
         if envelope != nil { json.raw("]}]}") }
         isFirst = isFirstEntry
+        return count > TraceReading.spansMax ? try TraceReading.noteCut(id, reader) : nil
     }
 
     private static func begin(_ row: [QueryValue], into json: inout JSONWriter) {

@@ -1,5 +1,4 @@
 import HTTPTypes
-import Hummingbird
 import NIOCore
 import OTLP
 import Queries
@@ -12,45 +11,38 @@ struct TempoRoutes: Sendable {
     private static let second: Int64 = 1_000_000_000
     private static let tracesMax = 500
     private static let spansPerSetMax = 100
+    /// `PartialStatus` of Tempo's answers: not all spans are there.
+    private static let partialStatus: UInt64 = 1
 
     let context: APIContext
 
-    /// Answers; errors are plain text, as Tempo's. Throws only when the connection is gone.
-    func respond(to request: Request) async throws -> Response {
-        do {
-            try APIRoutes.allow(request, [.get, .head])
-            return try await route(request)
-        } catch let error as ChannelError {
-            throw error
-        } catch {
-            let refusal = StatusTable.refusal(for: error)
-            var headers = refusal.headers
-            headers[.contentType] = "text/plain; charset=utf-8"
-            return Response(
-                status: refusal.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: refusal.message)))
-        }
+    static let routes = RouteTable<TempoRoutes>([
+        Route(.get, "/tempo/api/echo") { _, _ in Self.text("echo") },
+        Route(.get, "/tempo/api/status/buildinfo") { _, _ in
+            APIContext.response(Array("{\"version\":\"\(version)\"}".utf8))
+        },
+        Route(.get, "/tempo/api/traces/{trace_id}") { try await $0.trace($1[0], isWrapped: false, $1.request) },
+        Route(.get, "/tempo/api/v2/traces/{trace_id}") { try await $0.trace($1[0], isWrapped: true, $1.request) },
+        Route(.get, "/tempo/api/search") { try await $0.search($1.query) },
+        Route(.get, "/tempo/api/search/tags") { try await $0.tags($1.query, isScoped: false) },
+        Route(.get, "/tempo/api/v2/search/tags") { try await $0.tags($1.query, isScoped: true) },
+        Route(.get, "/tempo/api/search/tag/{tag}/values") { try await $0.values($1[0], $1.query, isTyped: false) },
+        Route(.get, "/tempo/api/v2/search/tag/{tag}/values") { try await $0.values($1[0], $1.query, isTyped: true) },
+        Route(.get, "/tempo/api/metrics/query_range") { try await $0.metrics($1.query, isInstant: false) },
+        Route(.get, "/tempo/api/metrics/query") { try await $0.metrics($1.query, isInstant: true) },
+    ])
+
+    /// What a request asks; errors are plain text, as Tempo's.
+    func question(_ head: HTTPRequest, at target: RequestTarget) -> Question {
+        Self.routes.question(head, at: target, as: self, refuse: Self.plain)
     }
 
-    private func route(_ request: Request) async throws -> Response {
-        let parts = request.uri.path.split(separator: "/").dropFirst().map { QueryString.decoded($0) }
-        let query = QueryString(request.uri.query)
-        switch parts.count {
-        case 2 where parts == ["api", "echo"]: return Self.text("echo")
-        case 2 where parts == ["api", "search"]: return try await search(query)
-        case 3 where parts == ["api", "status", "buildinfo"]:
-            return APIContext.response(Array("{\"version\":\"\(Self.version)\"}".utf8))
-        case 3 where parts[1] == "traces": return try await trace(parts[2], isWrapped: false, request)
-        case 3 where parts == ["api", "search", "tags"]: return try await tags(query, isScoped: false)
-        case 3 where parts == ["api", "metrics", "query_range"]: return try await metrics(query, isInstant: false)
-        case 3 where parts == ["api", "metrics", "query"]: return try await metrics(query, isInstant: true)
-        case 4 where parts[1] == "v2" && parts[2] == "traces": return try await trace(parts[3], isWrapped: true, request)
-        case 4 where parts == ["api", "v2", "search", "tags"]: return try await tags(query, isScoped: true)
-        case 5 where parts[1] == "search" && parts[2] == "tag" && parts[4] == "values":
-            return try await values(parts[3], query, isTyped: false)
-        case 6 where parts[1...3] == ["v2", "search", "tag"] && parts[5] == "values":
-            return try await values(parts[4], query, isTyped: true)
-        default: throw QueryError.notFound("there is nothing at \(request.uri.path)")
-        }
+    /// A refusal as Tempo and Loki tell it.
+    @Sendable
+    static func plain(_ refusal: Refusal) -> Response {
+        var headers = refusal.headers
+        headers[.contentType] = "text/plain; charset=utf-8"
+        return Response(status: refusal.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: refusal.message)))
     }
 
     private static func text(_ text: String) -> Response {
@@ -64,18 +56,27 @@ struct TempoRoutes: Sendable {
     private func trace(_ text: String, isWrapped: Bool, _ request: Request) async throws -> Response {
         guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
         if request.headers[.accept]?.contains("application/protobuf") == true {
-            let bytes = try await context.pool.run(limit: APIContext.TimeLimit.list) { reader in
+            let (bytes, truncations) = try await context.pool.run(limit: APIContext.TimeLimit.list) { reader in
                 // An export request and a trace are the same message: resource spans in field 1.
-                try TraceReading.batches(id, reader).flatMap { TraceRequestMessage.encode($0) }
+                (try TraceReading.batches(id, reader).flatMap { TraceRequestMessage.encode($0) }, reader.truncations)
             }
             var answer = WireWriter()
             if isWrapped { answer.lengthDelimited(1, bytes) } else { answer.raw(bytes) }
-            return APIContext.response(answer.bytes, contentType: "application/protobuf")
+            if isWrapped && !truncations.isEmpty {
+                answer.varint(3, Self.partialStatus)
+                answer.lengthDelimited(4, Array(truncations.joined(separator: ", ").utf8))
+            }
+            return APIContext.response(answer.bytes, contentType: "application/protobuf", truncations: truncations)
         }
         return try await context.json { reader, json in
             json.raw(isWrapped ? "{\"trace\":" : "")
-            try OTLPTraceText.write(id, listName: isWrapped ? "resourceSpans" : "batches", reader, into: &json)
-            if isWrapped { json.raw("}") }
+            let cut = try OTLPTraceText.write(id, listName: isWrapped ? "resourceSpans" : "batches", reader, into: &json)
+            guard isWrapped else { return }
+            if let cut {
+                json.raw(",\"status\":\"PARTIAL\",\"message\":")
+                json.string(cut)
+            }
+            json.raw("}")
         }
     }
 
@@ -99,6 +100,7 @@ struct TempoRoutes: Sendable {
         search.limit = limit == 0 ? 20 : min(limit, Self.tracesMax)
         let spans = min(Self.spansPerSetMax, max(1, try query.integer("spss", 0...10_000, fallback: 3)))
         if let condition = language.condition { search.criteria.extra = [condition] }
+        search.acceptance = language.acceptance
         if let tags = query["tags"] { search.criteria.extra += try LogfmtText.pairs(tags).map(Self.condition) }
         search.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
         search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
@@ -136,14 +138,17 @@ struct TempoRoutes: Sendable {
         json.raw(",\"durationMs\":")
         json.integer(min(trace.durationNanoseconds / 1_000_000, Int64(UInt32.max)))
         json.raw(",\"spanSets\":[")
-        try language.writeSpanSet(of: trace.traceID, spans: spans, reader, into: &json)
+        try language.writeSpanSets(of: trace.traceID, spans: spans, reader, into: &json)
         json.raw("]}")
     }
 
     // MARK: Tags
 
     private static let intrinsics = [
-        "duration", "kind", "name", "rootName", "rootServiceName", "status", "statusMessage", "traceDuration",
+        "duration", "event:name", "event:timeSinceStart", "instrumentation:name", "instrumentation:version", "kind", "link:spanID",
+        "link:traceID", "name", "rootName", "rootServiceName", "span:childCount", "span:duration", "span:id", "span:kind", "span:name",
+        "span:parentID", "span:status", "span:statusMessage", "status", "statusMessage", "trace:duration", "trace:id", "trace:rootName",
+        "trace:rootService", "traceDuration",
     ]
 
     private func tags(_ query: QueryString, isScoped: Bool) async throws -> Response {
@@ -224,9 +229,9 @@ struct TempoRoutes: Sendable {
         var window = try window(query)
         let now = context.clock()
         if window.to == .max { window.to = now }
-        if window.from == .min { window.from = window.to - 3600 * Self.second }
+        if window.from == .min { window.from = window.to.subtractingSaturated(3600 * Self.second) }
         guard window.from < window.to else { throw QueryError.invalid("start must be before end") }
-        let length = window.to - window.from
+        let length = window.nanoseconds
         let step = isInstant ? length : try GoDuration.nanoseconds(query["step"]) ?? max(Self.second, length / 200)
         let asked = window
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in

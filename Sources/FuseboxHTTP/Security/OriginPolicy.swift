@@ -73,17 +73,14 @@ extension HTTPField.Name {
 
 /// Headers that keep a browser from doing more with an answer than show it.
 enum SecurityHeaders {
+    static let all: HTTPFields = [
+        .xContentTypeOptions: "nosniff", .contentSecurityPolicy: "default-src 'none'; frame-ancestors 'none'",
+        .frameOptions: "DENY", .referrerPolicy: "no-referrer", .crossOriginResourcePolicy: "same-origin",
+        .cacheControl: "no-store",
+    ]
+
     /// Adds those that the answer does not set itself.
     static func mark(_ headers: inout HTTPFields) {
-        headers[.xContentTypeOptions] = "nosniff"
-        add(&headers, .contentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
-        add(&headers, .frameOptions, "DENY")
-        add(&headers, .referrerPolicy, "no-referrer")
-        add(&headers, .crossOriginResourcePolicy, "same-origin")
-        add(&headers, .cacheControl, "no-store")
-    }
-
-    private static func add(_ headers: inout HTTPFields, _ name: HTTPField.Name, _ value: String) {
-        if headers[name] == nil { headers[name] = value }
+        for field in all where headers[field.name] == nil { headers.append(field) }
     }
 }

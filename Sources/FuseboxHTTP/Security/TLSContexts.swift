@@ -1,7 +1,6 @@
 package import Logging
 import NIOPosix
 package import NIOSSL
-import ServiceLifecycle
 import Synchronization
 import TelemetryModel
 
@@ -61,13 +60,11 @@ package final class TLSContexts: Sendable {
     /// The settings for a new connection.
     package var current: NIOSSLContext { state.withLock { $0.context } }
 
-    /// Looks at the files until the server stops.
+    /// Looks at the files until its task is cancelled.
     package func watch() async {
-        try? await cancelWhenGracefulShutdown { [self] in
-            while true {
-                try await Task.sleep(for: Self.interval)
-                try await NIOThreadPool.singleton.runIfActive { [self] in refresh() }
-            }
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.interval)
+            try? await NIOThreadPool.singleton.runIfActive { [self] in refresh() }
         }
     }
 

@@ -18,24 +18,29 @@ package final class Admission: Sendable {
         for cause in ["requests", "bytes", "share"] { _ = refusals.cell(cause) }
     }
 
-    /// Lets a request of a client in. What it holds ends with the permit.
-    ///
-    /// - Parameter announced: bytes of the body as announced; 0 when nobody said.
-    package func admit(_ client: String, announced: Int) throws(AdmissionRefusal) -> AdmissionPermit {
-        if let refusal = ledger.withLock({ $0.enter(client, announced: announced) }) { throw counted(refusal) }
-        return AdmissionPermit(self, client)
+    /// The account of a client, for as long as it is connected.
+    package func client(_ name: String) -> AdmissionClient {
+        AdmissionClient(self, place: ledger.withLock { $0.register(name) })
     }
 
-    fileprivate func hold(_ client: String, _ more: Int, own: Int) throws(AdmissionRefusal) {
-        if let refusal = ledger.withLock({ $0.hold(client, more, own: own) }) { throw counted(refusal) }
+    fileprivate func forget(_ place: AdmissionLedger.Place) {
+        ledger.withLock { $0.unregister(place) }
     }
 
-    fileprivate func start(_ client: String) throws(AdmissionRefusal) {
-        if let refusal = ledger.withLock({ $0.start(client) }) { throw counted(refusal) }
+    fileprivate func enter(_ place: AdmissionLedger.Place, announced: Int) throws(AdmissionRefusal) {
+        if let refusal = ledger.withLock({ $0.enter(place, announced: announced) }) { throw counted(refusal) }
     }
 
-    fileprivate func leave(_ client: String, bytes: Int, hasStarted: Bool) {
-        ledger.withLock { $0.leave(client, bytes: bytes, hasStarted: hasStarted) }
+    fileprivate func hold(_ place: AdmissionLedger.Place, _ more: Int, own: Int) throws(AdmissionRefusal) {
+        if let refusal = ledger.withLock({ $0.hold(place, more, own: own) }) { throw counted(refusal) }
+    }
+
+    fileprivate func start(_ place: AdmissionLedger.Place) throws(AdmissionRefusal) {
+        if let refusal = ledger.withLock({ $0.start(place) }) { throw counted(refusal) }
+    }
+
+    fileprivate func leave(_ place: AdmissionLedger.Place, bytes: Int, hasStarted: Bool) {
+        ledger.withLock { $0.leave(place, bytes: bytes, hasStarted: hasStarted) }
     }
 
     private func counted(_ refusal: AdmissionRefusal) -> AdmissionRefusal {
@@ -53,38 +58,49 @@ package final class Admission: Sendable {
     }
 }
 
-/// A request's leave to be under way. Ends with its last reference.
-package final class AdmissionPermit: Sendable {
-    private struct Held {
-        var bytes = 0
-        var hasStarted = false
+/// Whose requests they are. Its account ends with its last reference.
+package final class AdmissionClient: Sendable {
+    fileprivate let admission: Admission
+    fileprivate let place: AdmissionLedger.Place
+
+    fileprivate init(_ admission: Admission, place: AdmissionLedger.Place) {
+        self.admission = admission
+        self.place = place
     }
 
-    private let admission: Admission
-    private let client: String
-    private let held = Mutex(Held())
+    deinit {
+        admission.forget(place)
+    }
+}
 
-    fileprivate init(_ admission: Admission, _ client: String) {
-        self.admission = admission
+/// A request's leave to be under way, which ends with it. It has one owner, so that nothing but the ledger needs a lock.
+package struct AdmissionPermit: ~Copyable {
+    private let client: AdmissionClient
+    private var bytes = 0
+    private var hasStarted = false
+
+    /// Lets a request of a client in, or says why not.
+    ///
+    /// - Parameter announced: bytes of the body as announced; 0 when nobody said.
+    package init(_ client: AdmissionClient, announced: Int) throws(AdmissionRefusal) {
+        try client.admission.enter(client.place, announced: announced)
         self.client = client
     }
 
     /// Asks for leave to hold `bytes` in all; no more than it holds already is always granted and changes nothing.
-    package func hold(_ bytes: Int) throws(AdmissionRefusal) {
-        let own = held.withLock { $0.bytes }
-        guard bytes > own else { return }
-        try admission.hold(client, bytes - own, own: own)
-        held.withLock { $0.bytes = bytes }
+    package mutating func hold(_ bytes: Int) throws(AdmissionRefusal) {
+        guard bytes > self.bytes else { return }
+        try client.admission.hold(client.place, bytes - self.bytes, own: self.bytes)
+        self.bytes = bytes
     }
 
     /// Asks for a place to be worked on, once the body is whole.
-    package func start() throws(AdmissionRefusal) {
-        try admission.start(client)
-        held.withLock { $0.hasStarted = true }
+    package mutating func start() throws(AdmissionRefusal) {
+        try client.admission.start(client.place)
+        hasStarted = true
     }
 
     deinit {
-        let held = held.withLock { $0 }
-        admission.leave(client, bytes: held.bytes, hasStarted: held.hasStarted)
+        client.admission.leave(client.place, bytes: bytes, hasStarted: hasStarted)
     }
 }

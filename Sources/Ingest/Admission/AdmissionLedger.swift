@@ -44,77 +44,118 @@ package enum AdmissionRefusal: Error, Equatable, Sendable {
 /// counting one newcomer: so one flood leaves room for whoever comes next, and alone it still gets half. What finds the room empty
 /// is always let in, however large.
 struct AdmissionLedger {
+    /// Where a client's account is, for as long as it is registered.
+    struct Place: Equatable, Sendable {
+        fileprivate let index: Int
+    }
+
     private struct Client {
+        let name: String
+        /// Who registered it and is there still.
+        var users = 1
         /// Requests that have entered, whole or not.
         var entered = 0
         var requests = 0
         var bytes = 0
+
+        var isNeeded: Bool { users > 0 || entered > 0 }
     }
 
     let limits: AdmissionLimits
     /// Requests that are being worked on.
     private(set) var requests = 0
     private(set) var bytes = 0
-    private var clients: [String: Client] = [:]
+    /// Clients with something under way.
+    private(set) var clientCount = 0
+    private var clients: [Client?] = []
+    private var places: [String: Int] = [:]
+    private var free: [Int] = []
 
     init(limits: AdmissionLimits) {
         self.limits = limits
     }
 
-    /// Clients with something under way.
-    var clientCount: Int { clients.count }
+    // MARK: Clients
+
+    /// Opens an account for a name, or finds the one that is open. Ends with as many calls of `unregister`.
+    mutating func register(_ name: String) -> Place {
+        if let index = places[name] {
+            clients[index]?.users += 1
+            return Place(index: index)
+        }
+        let client = Client(name: name)
+        let index = free.popLast() ?? clients.count
+        if index == clients.count { clients.append(client) } else { clients[index] = client }
+        places[name] = index
+        return Place(index: index)
+    }
+
+    mutating func unregister(_ place: Place) {
+        guard var client = clients[place.index] else { return }
+        client.users -= 1
+        keep(client, at: place)
+    }
+
+    private mutating func keep(_ client: Client, at place: Place) {
+        guard !client.isNeeded else { return clients[place.index] = client }
+        clients[place.index] = nil
+        places[client.name] = nil
+        free.append(place.index)
+    }
+
+    // MARK: Requests
 
     /// Lets a request of a client in, if there is room now for the bytes that it announces. It holds none of them yet.
-    mutating func enter(_ name: String, announced: Int) -> AdmissionRefusal? {
-        var client = clients[name] ?? Client()
+    mutating func enter(_ place: Place, announced: Int) -> AdmissionRefusal? {
+        guard var client = clients[place.index] else { return nil }
+        let isFirst = client.entered == 0
         client.entered += 1
-        let others = clients.count + (client.entered == 1 ? 2 : 1)
-        if let refusal = refusal(client, name, among: others) ?? refusal(client, adding: announced, own: 0, name, among: others) {
+        let others = clientCount + (isFirst ? 2 : 1)
+        if let refusal = refusal(client, among: others) ?? refusal(client, adding: announced, own: 0, among: others) {
             return refusal
         }
-        clients[name] = client
+        if isFirst { clientCount += 1 }
+        clients[place.index] = client
         return nil
     }
 
     /// Lets a request that holds `own` bytes hold more.
-    mutating func hold(_ name: String, _ more: Int, own: Int) -> AdmissionRefusal? {
-        guard var client = clients[name] else { return nil }
-        if let refusal = refusal(client, adding: more, own: own, name, among: clients.count + 1) { return refusal }
+    mutating func hold(_ place: Place, _ more: Int, own: Int) -> AdmissionRefusal? {
+        guard var client = clients[place.index] else { return nil }
+        if let refusal = refusal(client, adding: more, own: own, among: clientCount + 1) { return refusal }
         bytes += more
         client.bytes += more
-        clients[name] = client
+        clients[place.index] = client
         return nil
     }
 
     /// Gives a request that is whole one of the places.
-    mutating func start(_ name: String) -> AdmissionRefusal? {
-        guard var client = clients[name] else { return nil }
-        if let refusal = refusal(client, name, among: clients.count + 1) { return refusal }
+    mutating func start(_ place: Place) -> AdmissionRefusal? {
+        guard var client = clients[place.index] else { return nil }
+        if let refusal = refusal(client, among: clientCount + 1) { return refusal }
         requests += 1
         client.requests += 1
-        clients[name] = client
+        clients[place.index] = client
         return nil
     }
 
-    private func refusal(_ client: Client, _ name: String, among others: Int) -> AdmissionRefusal? {
+    private func refusal(_ client: Client, among others: Int) -> AdmissionRefusal? {
         if requests >= limits.requestsMax { return .requests(limit: limits.requestsMax) }
         let isBusy = requests >= max(limits.requestsMax / 2, 1)
-        return isBusy && client.requests >= max(limits.requestsMax / others, 1) ? .share(client: name) : nil
+        return isBusy && client.requests >= max(limits.requestsMax / others, 1) ? .share(client: client.name) : nil
     }
 
-    private func refusal(
-        _ client: Client, adding more: Int, own: Int, _ name: String, among others: Int
-    ) -> AdmissionRefusal? {
+    private func refusal(_ client: Client, adding more: Int, own: Int, among others: Int) -> AdmissionRefusal? {
         guard bytes > own else { return nil }
         let total = bytes + more
         if total > limits.bytesMax { return .bytes(limit: limits.bytesMax) }
         let isBusy = total > limits.bytesMax / 2
-        return isBusy && client.bytes + more > limits.bytesMax / others ? .share(client: name) : nil
+        return isBusy && client.bytes + more > limits.bytesMax / others ? .share(client: client.name) : nil
     }
 
     /// Takes a request out with what it held.
-    mutating func leave(_ name: String, bytes held: Int, hasStarted: Bool) {
-        guard var client = clients[name] else { return }
+    mutating func leave(_ place: Place, bytes held: Int, hasStarted: Bool) {
+        guard var client = clients[place.index] else { return }
         bytes -= held
         client.bytes -= held
         if hasStarted {
@@ -122,6 +163,7 @@ struct AdmissionLedger {
             client.requests -= 1
         }
         client.entered -= 1
-        clients[name] = client.entered > 0 ? client : nil
+        if client.entered == 0 { clientCount -= 1 }
+        keep(client, at: place)
     }
 }

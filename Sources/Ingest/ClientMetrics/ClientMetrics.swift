@@ -2,121 +2,146 @@ package import PrometheusText
 import Synchronization
 package import TelemetryModel
 
-/// The latest value of every series that clients sent, for `/metrics`. Held in memory: a restart begins anew, as it does for
-/// clients' own counters.
-///
-/// Bounded: past `seriesMax` series new ones are not taken. A name stays what it was first: points of another kind are not taken.
-/// Names that begin like ours are not taken either.
+/// The latest value of every series that clients sent, for `/metrics`: docs/metrics.md 4. Held in memory: a restart begins anew, as it
+/// does for clients' own counters.
 package final class ClientMetrics: Sendable {
-    /// Series held at most.
-    package static let seriesMax = 10_000
-    private static let ownPrefixes = ["agent_", "fusebox_", "process_"]
-
-    private struct Series {
-        var value: MetricPoint.Value
-        var timeUnixNano: UInt64
-    }
-
-    private struct Family {
-        var kind: MetricPoint.Kind
-        var help: String
-        var series: [String: Series] = [:]
-    }
-
-    private struct State {
-        var families: [String: Family] = [:]
-        var seriesCount = 0
-    }
-
-    private let state = Mutex(State())
+    package let limits: ClientMetricsLimits
+    /// The families that Fusebox itself may show.
+    private let own: @Sendable () -> [MetricFamily]
+    private let now: @Sendable () -> MetricsReceipt
+    /// Names that they claim; made when the first request comes, by which time every metric is registered.
+    private let ownNames = Mutex<Set<String>?>(nil)
+    private let table: Mutex<ClientSeriesTable>
     private let points: CounterMetric
     private let dropped: LabeledCounterMetric
+    private let removed: LabeledCounterMetric
+    private let series: GaugeMetric
+    private let lines: GaugeMetric
+    private let bytes: GaugeMetric
 
-    package init(registry: MetricRegistry) {
+    /// - Parameters:
+    ///   - own: the families that Fusebox itself may show beside those of the registry; clients' names never meet theirs.
+    ///   - now: the clocks, read at each request and scrape.
+    package init(
+        registry: MetricRegistry, own: @escaping @Sendable () -> [MetricFamily], limits: ClientMetricsLimits = ClientMetricsLimits(),
+        now: @escaping @Sendable () -> MetricsReceipt
+    ) {
+        self.limits = limits
+        self.own = { own() + registry.families() }
+        self.now = now
+        table = Mutex(ClientSeriesTable(limits: limits))
         points = registry.register(
-            CounterMetric("fusebox_client_points_total", help: "Points of clients' metrics that are shown."))
+            CounterMetric("fusebox_client_points_total", help: "Points of clients' metrics that are shown, or end a series."))
         dropped = registry.register(
             LabeledCounterMetric(
                 "fusebox_client_points_dropped_total", help: "Points of clients' metrics that are not shown.", labels: ["reason"],
-                labelSetsMax: 8))
-        for reason in ["series", "conflict", "name", "unsupported"] { _ = dropped.cell(reason) }
+                labelSetsMax: PointRefusal.allCases.count))
+        removed = registry.register(
+            LabeledCounterMetric(
+                "fusebox_client_series_removed_total", help: "Series of clients' metrics that are shown no more.", labels: ["reason"],
+                labelSetsMax: Removal.allCases.count))
+        series = registry.register(GaugeMetric("fusebox_client_series", help: "Series of clients' metrics that are held."))
+        lines = registry.register(GaugeMetric("fusebox_client_exposition_lines", help: "Lines with clients' values in a scrape."))
+        bytes = registry.register(
+            GaugeMetric("fusebox_client_exposition_bytes", help: "At most the text of clients' metrics in a scrape.", unit: .bytes))
+        for reason in PointRefusal.allCases { dropped.cell(reason.rawValue) }
+        for reason in Removal.allCases { removed.cell(reason.rawValue) }
     }
 
-    /// Counts points of a kind that cannot be shown.
-    package func drop(unsupported count: Int) {
-        dropped.increment("unsupported", by: Int64(count))
+    /// Why a series is shown no more: it was silent for too long, made room for others, or its client ended it.
+    private enum Removal: String, CaseIterable {
+        case expired, displaced, ended
     }
 
-    /// Takes a point; `false` when it is not shown.
-    package func take(_ point: MetricPoint) -> Bool {
-        let name = PrometheusName.family(point)
-        let refusal: String? = state.withLock { state in Self.take(point, name, &state) }
-        if let refusal { dropped.increment(refusal) } else { points.increment() }
-        return refusal == nil
-    }
-
-    private static func take(_ point: MetricPoint, _ name: String, _ state: inout State) -> String? {
-        guard !name.isEmpty, !ownPrefixes.contains(where: name.hasPrefix) else { return "name" }
-        if let kind = state.families[name]?.kind, kind != point.kind { return "conflict" }
-        let labels = PrometheusName.labels(point)
-        var value = point.value
-        if let old = state.families[name]?.series[labels] {
-            // A point that came late, or twice, changes nothing.
-            guard point.timeUnixNano > old.timeUnixNano else { return nil }
-            if point.isDelta && point.kind != .gauge { value = sum(old.value, value) }
-        } else {
-            guard state.seriesCount < seriesMax else { return "series" }
-            state.seriesCount += 1
+    /// Begins to take the points of one request.
+    package func request() -> ClientMetricsRequest {
+        let names = ownNames.withLock { names in
+            let made = names ?? Set(own().flatMap { MetricFamily.claimedNames($0.name, $0.kind) })
+            names = made
+            return made
         }
-        state.families[name, default: Family(kind: point.kind, help: point.help)].series[labels] = Series(
-            value: value, timeUnixNano: point.timeUnixNano)
-        return nil
+        let receipt = now()
+        let (expired, sequence) = table.withLock { table in (table.sweep(at: receipt.instant), table.sequence) }
+        removed.increment(Removal.expired.rawValue, by: Int64(expired))
+        return ClientMetricsRequest(metrics: self, receipt: receipt, sequence: sequence, ownNames: names)
     }
 
-    /// What was and what came since; of histograms with other bounds, what came since.
-    private static func sum(_ old: MetricPoint.Value, _ new: MetricPoint.Value) -> MetricPoint.Value {
-        switch (old, new) {
-        case (.number(let old), .number(let new)): return .number(old + new)
-        case (.buckets(let oldBounds, let oldCounts, let oldSum), .buckets(let bounds, let counts, let newSum)):
-            guard oldBounds == bounds else { return new }
-            let sums = zip(oldCounts, counts).map { left, right in
-                let (sum, overflow) = left.addingReportingOverflow(right)
-                return overflow ? UInt64.max : sum
-            }
-            return .buckets(bounds: bounds, counts: sums, sum: oldSum + newSum)
-        default: return new
+    /// Takes a point; the reason if it does not.
+    fileprivate func take(_ point: MetricPoint, of request: ClientMetricsRequest) -> PointRefusal? {
+        let outcome = table.withLock { table in
+            let taking = PointTaking(point: point, receipt: request.receipt, sequence: request.sequence, ownNames: request.ownNames)
+            let outcome = taking.apply(to: &table)
+            show(table)
+            return outcome
         }
+        removed.increment(Removal.displaced.rawValue, by: Int64(outcome.displaced))
+        if outcome.expired > 0 { removed.increment(Removal.expired.rawValue, by: Int64(outcome.expired)) }
+        if outcome.hasEnded { removed.increment(Removal.ended.rawValue) }
+        if outcome.refusal == nil { points.increment() }
+        return outcome.refusal
+    }
+
+    fileprivate func count(_ refusals: [PointRefusal: Int]) {
+        for (refusal, count) in refusals { dropped.increment(refusal.rawValue, by: Int64(count)) }
+    }
+
+    private func show(_ table: ClientSeriesTable) {
+        series.set(table.seriesCount)
+        lines.set(table.lines)
+        bytes.set(table.bytes)
     }
 
     /// Every family as it is now, by name.
     package func families() -> [MetricFamily] {
-        let families = state.withLock { $0.families }
-        return families.sorted { $0.key < $1.key }.map { name, family in
-            MetricFamily(
-                name: name, help: family.help, kind: family.kind.prometheus,
-                samples: family.series.sorted { $0.key < $1.key }.map { labels, series in
-                    MetricFamily.Sample(labels: labels, value: series.value.prometheus)
-                })
+        let instant = now().instant
+        let (expired, families) = table.withLock { table in
+            let expired = table.sweep(at: instant, isForced: true)
+            show(table)
+            let families = table.families.map { name, family in
+                MetricFamily(
+                    name: name, help: family.help, kind: family.kind.prometheus,
+                    samples: family.series.compactMap { labels, slot in
+                        table.series(slot)?.value.map { MetricFamily.Sample(labels: labels.text, value: $0.prometheus) }
+                    })
+            }
+            return (expired, families)
+        }
+        removed.increment(Removal.expired.rawValue, by: Int64(expired))
+        return families.filter { !$0.samples.isEmpty }.sorted { $0.name < $1.name }.map { family in
+            family.with(family.samples.sorted { $0.labels.utf8.lexicographicallyPrecedes($1.labels.utf8) })
         }
     }
 }
 
-extension MetricPoint.Kind {
-    fileprivate var prometheus: MetricFamily.Kind {
-        switch self {
-        case .gauge: .gauge
-        case .counter: .counter
-        case .histogram: .histogram
-        }
-    }
-}
+/// The points of one request while they come in.
+package final class ClientMetricsRequest {
+    private let metrics: ClientMetrics
+    fileprivate let receipt: MetricsReceipt
+    /// The table's before the request: what is written after it belongs to the request, or to one beside it.
+    fileprivate let sequence: UInt64
+    fileprivate let ownNames: Set<String>
+    private var refusals: [PointRefusal: Int] = [:]
 
-extension MetricPoint.Value {
-    fileprivate var prometheus: MetricFamily.Value {
-        switch self {
-        case .number(let value): .double(value)
-        case .buckets(let bounds, let counts, let sum):
-            .histogram(.init(bounds: bounds, counts: counts.map { Int64(clamping: $0) }, sum: sum))
+    fileprivate init(metrics: ClientMetrics, receipt: MetricsReceipt, sequence: UInt64, ownNames: Set<String>) {
+        self.metrics = metrics
+        self.receipt = receipt
+        self.sequence = sequence
+        self.ownNames = ownNames
+    }
+
+    package func take(_ point: MetricPoint) {
+        if let refusal = metrics.take(point, of: self) { refusals[refusal, default: 0] += 1 }
+    }
+
+    /// Counts what was refused, with points that were not even read; how many they are, and the reasons in words.
+    package func finish(unsupported: Int, tooMany: Int) -> (refused: Int, explanation: String) {
+        for (refusal, count) in [(PointRefusal.unsupported, unsupported), (.tooMany, tooMany)] where count > 0 {
+            refusals[refusal, default: 0] += count
         }
+        metrics.count(refusals)
+        let reasons = PointRefusal.allCases.compactMap { refusal in
+            refusals[refusal].map { "\($0) \(refusal.explanation(metrics.limits))" }
+        }
+        return (refusals.values.reduce(0, +), reasons.isEmpty ? "" : "points refused: " + reasons.joined(separator: ", "))
     }
 }

@@ -1,10 +1,8 @@
 import TelemetryModel
 
 /// The distinct attribute keys of one request. A key is looked up once an attribute, so that all that follows compares integers.
-/// The hash is seeded for each process, which keeps a client from choosing keys that collide.
 struct KeyTable: ~Copyable {
-    private static let seed = UInt64.random(in: .min ... .max)
-
+    private let keysMax: Int
     /// Where each key first stood in the request.
     private(set) var keys = RecordBuffer<ByteSlice>()
     private var table = ByteStringTable(slotCount: 64)
@@ -13,11 +11,15 @@ struct KeyTable: ~Copyable {
     private var followers = RecordBuffer<UInt32>()
     private var last = 0
 
-    init() { followers.append(0) }
+    /// - Parameter keysMax: further keys are refused.
+    init(keysMax: Int) {
+        self.keysMax = keysMax
+        followers.append(0)
+    }
 
     /// The index of the key at `range`, which is added when new. Keys are compared by the bytes that came, malformed ones too.
     @inline(__always)
-    mutating func index(of range: WireRange, in bytes: RawSpan) -> (index: UInt32, isNew: Bool) {
+    mutating func index(of range: WireRange, in bytes: RawSpan) throws(WireError) -> (index: UInt32, isNew: Bool) {
         let guess = followers[last]
         if Int(guess) < keys.count, Int(keys[Int(guess)].count) == range.count,
             RawSpanComparison.areEqual(bytes, keys[Int(guess)].range, bytes, range)
@@ -25,14 +27,14 @@ struct KeyTable: ~Copyable {
             last = Int(guess) &+ 1
             return (guess, false)
         }
-        return lookUp(range, bytes)
+        return try lookUp(range, bytes)
     }
 
-    private mutating func lookUp(_ range: WireRange, _ bytes: RawSpan) -> (index: UInt32, isNew: Bool) {
-        let hash = ByteHash.hash(bytes, range, seed: Self.seed)
-        let (position, isNew) = table.insert(range, in: bytes, hash: hash)
+    private mutating func lookUp(_ range: WireRange, _ bytes: RawSpan) throws(WireError) -> (index: UInt32, isNew: Bool) {
+        let (position, isNew) = table.insert(range, in: bytes)
         let index = UInt32(truncatingIfNeeded: position)
         if isNew {
+            guard table.count <= keysMax else { throw .tooManyKeys }
             keys.append(ByteSlice(range))
             followers.append(0)
         }

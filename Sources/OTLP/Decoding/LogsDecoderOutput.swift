@@ -114,6 +114,7 @@ struct LogsDecoderOutput: ~Copyable {
             attributes.removeSubrange(attributesStart...)
             return reject(fault)
         }
+        if record.eventName.isEmpty { record.eventName = try eventName(bytes, attributes[attributesStart...]) }
         record.attributes = RecordRange(start: UInt32(attributesStart), count: UInt32(attributes.count - attributesStart))
         record.resource = UInt32(resource)
         record.scope = UInt32(scope)
@@ -194,6 +195,21 @@ struct LogsDecoderOutput: ~Copyable {
         attributes.append(ByteSlice(range))
         return true
     }
+
+    /// The attribute `event.name`, which names the event for clients that do not know the field.
+    private mutating func eventName(_ bytes: RawSpan, _ attributes: ArraySlice<ByteSlice>) throws(WireError) -> ByteSlice {
+        let key = WireRange(offset: 0, count: Self.eventNameKey.count)
+        for slice in attributes.reversed() where Int(slice.count) > key.count {
+            let attribute = try WireAttribute(bytes, slice.range)
+            guard attribute.value.kind == .string, attribute.key.count == key.count,
+                RawSpanComparison.areEqual(bytes, attribute.key, Self.eventNameKey.span.bytes, key)
+            else { continue }
+            return text(bytes, attribute.value.slice.range)
+        }
+        return .empty
+    }
+
+    private static let eventNameKey = Array("event.name".utf8)
 
     // MARK: Values
 

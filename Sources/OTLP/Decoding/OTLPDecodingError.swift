@@ -6,6 +6,8 @@ package enum OTLPDecodingError: Error, Equatable, Sendable {
     case malformed(WireError)
     /// An attribute value is nested deeper than `TraceDecoder.Limits.valueDepthMax`.
     case valueTooDeep(limit: Int)
+    /// The request has more distinct attribute keys than `TraceDecoder.Limits.keysMax`.
+    case tooManyKeys(limit: Int)
 
     package var isRetryable: Bool { false }
 
@@ -20,6 +22,9 @@ package enum OTLPDecodingError: Error, Equatable, Sendable {
         case .malformed(.tooDeep): "malformed protobuf: groups nested deeper than \(WireReader.groupDepthMax)"
         case .malformed(.wrongWireType(let field)):
             "malformed protobuf: field \(field) has another wire type than OTLP gives it; is this another message?"
+        case .malformed(.tooManyKeys): "too many distinct attribute keys"
+        case .tooManyKeys(let limit):
+            "the request has more than \(limit) distinct attribute keys; put what varies into values, or send smaller batches"
         case .valueTooDeep(let limit): "an attribute value is nested deeper than \(limit) levels"
         }
     }

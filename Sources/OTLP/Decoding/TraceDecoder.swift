@@ -19,6 +19,8 @@ package struct TraceDecoder: Sendable {
         package var linksPerSpanMax = 1024
         /// Attributes in one request, spans' and events' together: bounds the records of a body that is all tiny attributes.
         package var attributesMax = 4 << 20
+        /// Distinct attribute keys in one request; one with more is refused. Agents use hundreds: what varies belongs into values.
+        package var keysMax = 20_000
         /// Events in one request: bounds the records of a body that is all tiny events.
         package var eventsMax = 1 << 20
 
@@ -37,7 +39,11 @@ package struct TraceDecoder: Sendable {
         do throws(WireError) {
             try output.request(body.span.bytes)
         } catch {
-            throw error == .tooDeep ? .valueTooDeep(limit: limits.valueDepthMax) : .malformed(error)
+            switch error {
+            case .tooDeep: throw .valueTooDeep(limit: limits.valueDepthMax)
+            case .tooManyKeys: throw .tooManyKeys(limit: limits.keysMax)
+            default: throw .malformed(error)
+            }
         }
         return output.batch(over: body)
     }

@@ -4,7 +4,7 @@ import TelemetryModel
 struct TraceDecoderOutput: ~Copyable {
     let limits: TraceDecoder.Limits
     private let bodyCount: Int
-    private var keyTable = KeyTable()
+    private var keyTable: KeyTable
     /// Keys whose text was mended, by index.
     private var repairedKeys: [UInt32: ByteSlice] = [:]
     /// Mended strings; their offsets begin behind the body.
@@ -16,12 +16,16 @@ struct TraceDecoderOutput: ~Copyable {
     private var events = RecordBuffer<EventRecord>()
     private var links: [ByteSlice] = []
     private var rejections = SpanRejections()
+    /// By key, the last span that has it (its number in the upper half) and the attribute's place in `attributes`.
+    private var places = RecordBuffer<UInt64>()
+    private var spanNumber: UInt64 = 0
     /// Ranges of the current span's events; kept from span to span for their storage.
     private var eventRanges: [WireRange] = []
 
     init(limits: TraceDecoder.Limits, bodyCount: Int) {
         self.limits = limits
         self.bodyCount = bodyCount
+        keyTable = KeyTable(keysMax: limits.keysMax)
         // Agents' spans take 300 to 3,000 bytes each, with a dozen attributes.
         spans = RecordBuffer(capacity: min(bodyCount / 300, 4096))
         attributes = RecordBuffer(capacity: min(bodyCount / 30, 65536))
@@ -59,9 +63,15 @@ struct TraceDecoderOutput: ~Copyable {
         var reader = WireReader(bytes, range: range)
         let index = resources.count
         let spansBefore = spans.count
+        let attributesStart = attributes.count
         resources.append(ResourceRecord())
         // Envelopes without spans leave nothing behind: a body of nothing else must not cost more than itself.
-        defer { if spans.count == spansBefore { resources.removeLast() } }
+        defer {
+            if spans.count == spansBefore {
+                resources.removeLast()
+                attributes.truncate(to: attributesStart)
+            }
+        }
         while let tag = try reader.nextTag() {
             switch tag.field {
             case 1:
@@ -140,6 +150,7 @@ struct TraceDecoderOutput: ~Copyable {
         var reported: (attributes: UInt32, events: UInt32, links: UInt32) = (0, 0, 0)
         let attributesStart = attributes.count
         let linksStart = links.count
+        spanNumber &+= 1
         eventRanges.removeAll(keepingCapacity: true)
         while let tag = try reader.nextTag() {
             switch tag.field {
@@ -226,11 +237,30 @@ struct TraceDecoderOutput: ~Copyable {
         span.droppedLinksCount = sum(span.droppedLinksCount, reported.links)
     }
 
-    /// Reads an attribute of the current span; `false` when it is past a limit and was left out.
+    /// Reads an attribute of the current span; `false` when one was left out: past a limit, or of a key that came before.
     @inline(__always)
     private mutating func spanAttribute(_ bytes: RawSpan, _ range: WireRange, start: Int) throws(WireError) -> Bool {
-        if attributes.count &- start < limits.attributesPerSpanMax { return try attribute(bytes, range) }
+        if attributes.count &- start < limits.attributesPerSpanMax {
+            guard try attribute(bytes, range) else { return false }
+            return isNewToSpan()
+        }
         try AnyValueCheck.keyValue(bytes, range, depth: 0, limit: limits.valueDepthMax)
+        return false
+    }
+
+    /// Whether the current span had no attribute with the key of the last one. Else the last one takes the other's place: a column
+    /// holds one value a span.
+    @inline(__always)
+    private mutating func isNewToSpan() -> Bool {
+        let last = attributes.count &- 1
+        let key = Int(attributes[last].key)
+        let place = places[key]
+        if place &>> 32 != spanNumber {
+            places[key] = spanNumber &<< 32 | UInt64(truncatingIfNeeded: last)
+            return true
+        }
+        attributes[Int(place & 0xFFFF_FFFF)] = attributes[last]
+        attributes.truncate(to: last)
         return false
     }
 
@@ -331,7 +361,7 @@ struct TraceDecoderOutput: ~Copyable {
         if record.kind == .string {
             record = AttributeRecord(key: 0, kind: .string, slice: text(bytes, record.slice.range))
         }
-        record.key = key(bytes, plain.key)
+        record.key = try key(bytes, plain.key)
         attributes.append(record)
         return true
     }
@@ -356,15 +386,16 @@ struct TraceDecoderOutput: ~Copyable {
         if let valueRange { try value(bytes, valueRange, into: &record) }
         guard attributes.count < limits.attributesMax else { return false }
         if record.kind.rawValue >= AttributeKind.array.rawValue, Int(record.slice.count) > limits.valueBytesMax { return false }
-        record.key = key(bytes, keyRange)
+        record.key = try key(bytes, keyRange)
         attributes.append(record)
         return true
     }
 
     @inline(__always)
-    private mutating func key(_ bytes: RawSpan, _ range: WireRange) -> UInt32 {
-        let (index, isNew) = keyTable.index(of: range, in: bytes)
+    private mutating func key(_ bytes: RawSpan, _ range: WireRange) throws(WireError) -> UInt32 {
+        let (index, isNew) = try keyTable.index(of: range, in: bytes)
         if isNew {
+            places.append(0)
             let slice = text(bytes, range)
             if slice != ByteSlice(range) { repairedKeys[index] = slice }
         }

@@ -1,3 +1,5 @@
+package import TelemetryModel
+
 /// What is not to be stored.
 package struct RedactionRules: Sendable {
     /// What stands where something was taken out.

@@ -3,14 +3,30 @@ enum TraceQLToken: Equatable {
     /// A name or a path: `span.http.method`, `rate`, `error`.
     case name(String)
     case text(String)
-    /// A number with its unit, if it had one: `1.5s` is 1.5 and `s`.
-    case number(Double, unit: String)
+    case integer(Int64)
+    case double(Double)
+    /// Nanoseconds: `1.5s`, `1m30s`.
+    case duration(Double)
     /// `{`, `}`, `(`, `)`, `,`, `|` and operators.
     case symbol(String)
 
     /// Bytes of a query.
     private static let queryBytesMax = 16 << 10
-    private static let symbols = ["&&", "||", "!=", "=~", "!~", ">=", "<=", "{", "}", "(", ")", ",", "|", "=", ">", "<", "!"]
+    /// Longest first.
+    private static let symbols = [
+        "!>>", "!<<", "&>>", "&<<", "&&", "||", "!=", "=~", "!~", "!>", "!<", "&>", "&<", "&~", ">=", "<=", ">>", "<<", "{", "}", "(", ")",
+        ",", "|", "=", ">", "<", "!", "~",
+    ]
+
+    /// The word as a message shows it.
+    var shown: String {
+        switch self {
+        case .name(let text), .text(let text), .symbol(let text): text
+        case .integer(let value): "\(value)"
+        case .double(let value): "\(value)"
+        case .duration(let nanoseconds): "\(nanoseconds) ns"
+        }
+    }
 
     static func all(_ query: String) throws(QueryError) -> [TraceQLToken] {
         guard query.utf8.count <= queryBytesMax else { throw .invalid("the query is longer than \(queryBytesMax) bytes") }
@@ -23,9 +39,7 @@ enum TraceQLToken: Equatable {
                 index += 1
             } else if character == "\"" || character == "`" {
                 tokens.append(.text(try text(characters, &index)))
-            } else if character.isNumber || (character == "." && index + 1 < characters.count && characters[index + 1].isNumber)
-                || (character == "-" && index + 1 < characters.count && characters[index + 1].isNumber)
-            {
+            } else if isDigit(characters, index) || ((character == "." || character == "-") && isDigit(characters, index + 1)) {
                 tokens.append(try number(characters, &index))
             } else if let symbol = symbols.first(where: { characters[index...].starts(with: $0) }) {
                 tokens.append(.symbol(symbol))
@@ -35,6 +49,10 @@ enum TraceQLToken: Equatable {
             }
         }
         return tokens
+    }
+
+    private static func isDigit(_ characters: [Character], _ index: Int) -> Bool {
+        index < characters.count && ("0"..."9").contains(characters[index])
     }
 
     private static func text(_ characters: [Character], _ index: inout Int) throws(QueryError) -> String {
@@ -59,25 +77,37 @@ enum TraceQLToken: Equatable {
         return text
     }
 
+    private static let units: [String: Double] = [
+        "ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9, "d": 86_400e9,
+    ]
+
     private static func number(_ characters: [Character], _ index: inout Int) throws(QueryError) -> TraceQLToken {
-        var digits = ""
-        if characters[index] == "-" {
-            digits = "-"
-            index += 1
-        }
-        while index < characters.count, characters[index].isNumber || characters[index] == "." {
-            digits.append(characters[index])
-            index += 1
-        }
-        var unit = ""
-        while index < characters.count, characters[index].isLetter || characters[index] == "µ" {
-            unit.append(characters[index])
-            index += 1
-        }
-        guard let value = Double(digits.hasPrefix(".") ? "0" + digits : digits) else {
-            throw .invalid("'\(digits)' is no number")
-        }
-        return .number(value, unit: unit)
+        let isNegative = characters[index] == "-"
+        if isNegative { index += 1 }
+        var total = 0.0
+        var hasUnit = false
+        repeat {
+            var digits = ""
+            while index < characters.count, isDigit(characters, index) || characters[index] == "." {
+                digits.append(characters[index])
+                index += 1
+            }
+            var unit = ""
+            while index < characters.count, characters[index].isLetter || characters[index] == "µ" {
+                unit.append(characters[index])
+                index += 1
+            }
+            guard let value = Double(digits.hasPrefix(".") ? "0" + digits : digits) else { throw .invalid("'\(digits)' is no number") }
+            if unit.isEmpty {
+                guard !hasUnit else { throw .invalid("a duration in the query ends without its unit") }
+                if let integer = Int64((isNegative ? "-" : "") + digits) { return .integer(integer) }
+                return .double(isNegative ? -value : value)
+            }
+            guard let scale = units[unit] else { throw .invalid("'\(unit)' is no unit of time") }
+            hasUnit = true
+            total += value * scale
+        } while isDigit(characters, index)
+        return .duration(isNegative ? -total : total)
     }
 
     /// A path whose parts may be quoted: `span."a key"`.

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// Bootstrap of the difference of a percentile between two samples. Latencies of neighbouring runs are alike, so whole blocks of
 /// time are drawn, not single runs.
 package struct BlockBootstrap: Sendable {
@@ -61,7 +63,7 @@ package struct BlockBootstrap: Sendable {
         var ranges: [Range<Int>] = []
         var start = 0
         for index in endsUnixNano.indices {
-            let isLongEnough = endsUnixNano[index] - endsUnixNano[start] >= Limits.blockNanoseconds
+            let isLongEnough = endsUnixNano[index].subtractingSaturated(endsUnixNano[start]) >= Limits.blockNanoseconds
             if isLongEnough && index - start >= Limits.runsPerBlockMin {
                 ranges.append(start..<index)
                 start = index
@@ -159,7 +161,7 @@ package struct Comparison: Sendable {
         let margin = max(100_000_000, a / 20)
         var comparison = Comparison(
             fraction: fraction, first: Percentile(ofSorted: first.values, fraction), second: Percentile(ofSorted: second.values, fraction),
-            difference: b - a, lower: lower, upper: upper, margin: margin, finding: .notResolved)
+            difference: b.subtractingSaturated(a), lower: lower, upper: upper, margin: margin, finding: .notResolved)
         let blocks = min(first.blockCount, second.blockCount)
         if min(first.count, second.count) < countMin {
             comparison.reason = "n=\(first.count) and \(second.count); a claim needs \(countMin) runs on each side"

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// Intervals of time, [start, end) in nanoseconds, and what they cover together. Sweeps over sorted ends: O(n log n).
 package enum IntervalSweep {
     package struct Interval: Equatable, Sendable {
@@ -27,7 +29,9 @@ package enum IntervalSweep {
         return merged
     }
 
-    package static func length(_ intervals: [Interval]) -> Int64 { intervals.reduce(0) { $0 + max(0, $1.end - $1.start) } }
+    package static func length(_ intervals: [Interval]) -> Int64 {
+        intervals.reduce(0) { $0.addingSaturated(max(0, $1.end.subtractingSaturated($1.start))) }
+    }
 
     /// What of the window no interval covers, in order.
     package static func holes(_ intervals: [Interval], from: Int64, until: Int64) -> [Interval] {
@@ -71,9 +75,9 @@ package enum IntervalSweep {
         var byName: [String: Double] = [:]
         var previous = from
         for event in events {
-            let elapsed = event.time - previous
+            let elapsed = event.time.subtractingSaturated(previous)
             if elapsed > 0 && busyCount == 0 && activeCount > 0 {
-                total += elapsed
+                total = total.addingSaturated(elapsed)
                 for (name, count) in active where count > 0 {
                     byName[name, default: 0] += Double(elapsed) * Double(count) / Double(activeCount)
                 }

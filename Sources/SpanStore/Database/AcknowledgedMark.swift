@@ -11,11 +11,14 @@ import TelemetryModel
 ///
 /// SQLite cuts a damaged log off at the first bad frame and says nothing, so a file alone cannot tell that commits are gone. The mark
 /// is written after each commit without an fsync: what it says was durable before, and when it is older than the file, nothing is
-/// claimed. `fusebox.mark`, 24 bytes:
+/// claimed. `fusebox.mark`, 48 bytes, of older versions 24:
 ///
 ///     magic      8 bytes, "FUSEMARK"
 ///     received   8 bytes, little-endian: the latest time at which a committed span or log record was received, in nanoseconds since 1970
 ///     check      8 bytes, little-endian: `received` mixed, so that a damaged mark is none
+///     spans      8 bytes, little-endian: the ordinal of the next span
+///     logs       8 bytes, little-endian: the ordinal of the next log record
+///     check      8 bytes, little-endian: both mixed
 package struct AcknowledgedMark: Sendable {
     /// Commits that were acknowledged and are not in the file.
     package struct Loss: Sendable, Equatable {
@@ -41,26 +44,48 @@ package struct AcknowledgedMark: Sendable {
         path = folder.markPath
     }
 
-    /// Says that spans received until then are committed. Nothing depends on it but a warning, so a mark that cannot be written is
+    /// Says that spans received until then are committed, and which ordinals come next. Nothing depends on it but a warning, so a mark that cannot be written is
     /// left as it was.
-    func advance(to receivedUnixNano: Int64) {
+    func advance(to receivedUnixNano: Int64, next: StoredOrdinals.Next) {
         var bytes = Self.magic
         bytes.appendLittleEndian(UInt64(bitPattern: receivedUnixNano))
         bytes.appendLittleEndian(ByteHash.mix(UInt64(bitPattern: receivedUnixNano), Self.key))
+        bytes.appendLittleEndian(UInt64(bitPattern: next.spans))
+        bytes.appendLittleEndian(UInt64(bitPattern: next.logs))
+        bytes.appendLittleEndian(Self.check(next))
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return }
         _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
         close(descriptor)
     }
 
+    private static func check(_ next: StoredOrdinals.Next) -> UInt64 {
+        ByteHash.mix(UInt64(bitPattern: next.spans), ByteHash.mix(UInt64(bitPattern: next.logs), key))
+    }
+
+    private var content: [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return [] }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 48)
+        let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        return Array(bytes.prefix(max(0, count)))
+    }
+
+    /// The ordinals that come next; 0 without a sound mark that tells them.
+    var next: StoredOrdinals.Next {
+        let bytes = content
+        guard bytes.count == 48, bytes.starts(with: Self.magic), var cursor = try? ByteCursor(bytes, range: 24..<48),
+            let spans = try? cursor.littleEndian(), let logs = try? cursor.littleEndian(), let check = try? cursor.littleEndian()
+        else { return StoredOrdinals.Next() }
+        let next = StoredOrdinals.Next(spans: Int64(bitPattern: spans), logs: Int64(bitPattern: logs))
+        return check == Self.check(next) && next.spans >= 0 && next.logs >= 0 ? next : StoredOrdinals.Next()
+    }
+
     /// What the mark says now; `nil` without a sound mark.
     var receivedUnixNano: Int64? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 24)
-        let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        guard count == bytes.count, bytes.starts(with: Self.magic), var cursor = try? ByteCursor(bytes, range: 8..<24),
+        let bytes = content
+        guard bytes.count >= 24, bytes.starts(with: Self.magic), var cursor = try? ByteCursor(bytes, range: 8..<24),
             let value = try? cursor.littleEndian(), let check = try? cursor.littleEndian(),
             check == ByteHash.mix(value, Self.key)
         else { return nil }

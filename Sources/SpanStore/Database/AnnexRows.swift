@@ -10,6 +10,8 @@ package struct AnnexRows: Sendable {
     /// Runs whose spans were all received up to here are looked through for stalls.
     package var stallWatermarkUnixNano: Int64?
     package var heartbeat: HeartbeatRow?
+    /// What an operator wants of targets.
+    package var forwardOrders: [ForwardOrder] = []
 
     package init(evals: [EvalRow] = [], heartbeat: HeartbeatRow? = nil) {
         self.evals = evals
@@ -18,6 +20,7 @@ package struct AnnexRows: Sendable {
 
     package var isEmpty: Bool {
         evals.isEmpty && prices == nil && evalCalls.isEmpty && stalls.isEmpty && stallWatermarkUnixNano == nil && heartbeat == nil
+            && forwardOrders.isEmpty
     }
 }
 

@@ -41,6 +41,7 @@ final class AnnexTables {
             try statement.run()
         }
         if let heartbeat = rows.heartbeat { try write(heartbeat) }
+        for order in rows.forwardOrders { try ForwardTables.apply(order, connection) }
     }
 
     private func write(_ row: EvalRow, _ now: Int64) throws(SQLiteError) {

@@ -15,86 +15,172 @@ package final class CommitGate: Sendable {
     }
 }
 
-/// Copies the write-ahead log into the database file, on a connection and a thread of its own, so that no commit pays for it.
-///
-/// A passive checkpoint runs beside the writer. Under an unbroken stream of commits it never catches up, and the log could not
-/// start over; so when the log is long, more follow, each with less left to copy, and when little is left one runs while the gate
-/// holds commits back.
+/// Copies the write-ahead log into the database file and lets it start over, on a connection and a thread of its own, so that no
+/// commit pays for it. `CheckpointPolicy` says what to do when, and docs/adr/0054 why.
 package final class Checkpointer {
-    /// The log is checkpointed when it has this many bytes.
-    private static let bytesToStart = 16 << 20
-    /// Above this many, commits wait for the rest of it.
-    private static let bytesToHold = 64 << 20
-    /// Commits wait while this much is copied, not for more, as long as more passes make it less.
-    private static let heldBytesMax = 4 << 20
-    /// Passes beside the writer before commits wait, however much is left.
-    private static let passesMax = 4
-    /// A log file of this many bytes is cut to nothing when no reader needs it.
-    private static let bytesToTruncate = 128 << 20
+    /// Between two tries while new questions are held back: each holds commits for a moment.
+    private static let restartInterval = Duration.milliseconds(20)
+    /// When no question of this process is under way, readers of others get this long to leave a gap before commits are held.
+    private static let gapWait = Duration.milliseconds(500)
 
-    package enum Outcome: Sendable {
+    package enum Outcome: Sendable, Equatable {
         /// The log was short.
         case idle
-        case done(pages: Int)
-        /// A reader held old frames; the rest is copied later.
+        /// All of it is copied, or as much as was wanted.
+        case copied
+        /// The next commit writes from the log's beginning.
+        case startedOver
+        /// A reader needs old frames; the rest is copied later.
         case busy
     }
 
     private let connection: Connection
     private let gate: CommitGate
+    private let turns: ReadingTurns
     private let logPath: String
-    private let pageBytes: Int
+    private let pageBytes: Int64
+    private let wait: ReaderWait
+    private var policy: CheckpointPolicy
+    private let began = ContinuousClock.now
+    /// The log when it last could start over, and its salt: as long as both are the same, nothing was written since. Its length alone
+    /// does not tell: the commits that follow may make it just as long again.
+    private var logStartedOver: (log: CheckpointPolicy.Log, salt: UInt64)?
+    private var lastLog: CheckpointPolicy.Log?
+    /// The longest that commits waited for a checkpoint.
+    package private(set) var longestHold: Duration = .zero
 
-    package init(folder: StoreFolder, gate: CommitGate) throws(StoreError) {
+    package init(
+        folder: StoreFolder, gate: CommitGate, turns: ReadingTurns = ReadingTurns(), policy: CheckpointPolicy = CheckpointPolicy()
+    ) throws(StoreError) {
         do {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
             try connection.execute("PRAGMA synchronous = FULL")
             try connection.execute("PRAGMA wal_autocheckpoint = 0")
-            // Commits wait meanwhile: it does not wait for readers.
-            sqlite3_busy_timeout(connection.handle, 0)
-            pageBytes = Int(try connection.integer("PRAGMA page_size") ?? 0)
+            pageBytes = try connection.integer("PRAGMA page_size") ?? 0
+            // Opens the log too: should its name vanish, this connection still has it.
+            _ = try connection.integer("SELECT count(*) FROM sqlite_master")
         } catch {
             throw SpanStore.storeError(error)
         }
+        wait = ReaderWait(connection)
         self.gate = gate
+        self.turns = turns
+        self.policy = policy
         logPath = folder.databasePath + "-wal"
     }
 
-    /// Checkpoints when the log is long enough. Blocks on the disk; not for an event loop.
-    package func runIfNeeded() throws(StoreError) -> Outcome {
-        guard FileSize.bytes(logPath) >= Self.bytesToStart else { return .idle }
+    private var now: Duration { ContinuousClock.now - began }
+
+    /// For how long one and the same reader has kept the log from starting over; `nil` when none does.
+    package var heldFor: Duration? { policy.heldFor(now: now) }
+
+    /// Does what the log needs. Blocks on the disk and on readers; not for an event loop.
+    ///
+    /// - Parameter isStopping: asked while it waits; ends the wait.
+    package func runIfNeeded(isStopping: @escaping () -> Bool = { false }) throws(StoreError) -> Outcome {
         do {
-            var last = try passive()
-            guard last.log * pageBytes >= Self.bytesToHold else {
-                return last.copied == last.log ? .done(pages: last.copied) : .busy
+            var step = policy.first(fileBytes: FileSize.bytes(logPath))
+            var outcome = Outcome.idle
+            defer { turns.open() }
+            while step != .rest {
+                let (log, isOver) = try perform(step, isStopping)
+                outcome = note(log, isOver)
+                step = isStopping() ? .rest : policy.next(after: step, log: log, isOver: isOver, now: now)
             }
-            for _ in 1..<Self.passesMax {
-                let next = try passive()
-                let copied = next.copied - last.copied
-                last = next
-                if copied * pageBytes <= Self.heldBytesMax { break }
-            }
-            // A reader that needs many old frames is not waited for: commits would wait, and nothing would be won.
-            guard (last.log - last.copied) * pageBytes <= Self.heldBytesMax else { return .busy }
-            try gate.whileCheckpointsWait { () throws(SQLiteError) in last = try passive() }
-            if FileSize.bytes(logPath) >= Self.bytesToTruncate {
-                try gate.whileCheckpointsWait { () throws(SQLiteError) in _ = try checkpoint(SQLITE_CHECKPOINT_TRUNCATE) }
-            }
-            return last.copied == last.log ? .done(pages: last.copied) : .busy
+            return outcome
         } catch {
             throw .database(error)
         }
     }
 
-    private func passive() throws(SQLiteError) -> (log: Int, copied: Int) {
-        try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
+    private func note(_ log: CheckpointPolicy.Log, _ isOver: Bool) -> Outcome {
+        defer { lastLog = log }
+        if isOver {
+            let salt = LogHeader.salt(logPath)
+            defer { logStartedOver = (log, salt) }
+            return isStartedOver(log, salt) ? .idle : .startedOver
+        }
+        guard log.leftBytes == 0 else { return .busy }
+        return log == lastLog ? .idle : .copied
     }
 
-    private func checkpoint(_ mode: Int32) throws(SQLiteError) -> (log: Int, copied: Int) {
+    /// Whether nothing was written since the log could last start over.
+    private func isStartedOver(_ log: CheckpointPolicy.Log, _ salt: UInt64) -> Bool {
+        logStartedOver.map { $0.log == log && $0.salt == salt } ?? false
+    }
+
+    /// Copies all that can be copied, whatever the log's length: for when the log's name is gone and nobody else will find it.
+    package func copyAll() throws(StoreError) {
+        do {
+            _ = try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    // MARK: Steps
+
+    private typealias Result = (log: CheckpointPolicy.Log, isOver: Bool)
+
+    private func perform(_ step: CheckpointPolicy.Step, _ isStopping: @escaping () -> Bool) throws(SQLiteError) -> Result {
+        switch step {
+        case .rest: return (CheckpointPolicy.Log(bytes: 0, copiedBytes: 0), false)
+        case .copy:
+            let log = try checkpoint(SQLITE_CHECKPOINT_PASSIVE).log
+            // Nothing came since it could start over: it still can.
+            return (log, isStartedOver(log, LogHeader.salt(logPath)))
+        case .restart: return try restart(within: .zero, isStopping)
+        case .waitForQuestions(let patience):
+            turns.close()
+            return try restartBesideCommits(within: patience, isStopping)
+        case .waitForReaders(let patience):
+            turns.close()
+            return try restart(within: patience, isStopping)
+        }
+    }
+
+    /// Tries again and again, while commits go on in between, until those who read have ended.
+    private func restartBesideCommits(
+        within patience: Duration, _ isStopping: @escaping () -> Bool
+    ) throws(SQLiteError) -> Result {
+        var deadline = ContinuousClock.now + patience
+        var isQuiet = false
+        while true {
+            let log = try checkpoint(SQLITE_CHECKPOINT_PASSIVE).log
+            if turns.active == 0 {
+                if !isQuiet { deadline = min(deadline, ContinuousClock.now + Self.gapWait) }
+                isQuiet = true
+                if log.leftBytes <= policy.limits.heldBytesMax {
+                    let result = try restart(within: .zero, isStopping)
+                    if result.isOver { return result }
+                }
+            }
+            guard ContinuousClock.now < deadline, !isStopping() else { return (log, false) }
+            ReaderWait.sleep(Self.restartInterval)
+        }
+    }
+
+    /// Holds commits, copies what is left and lets the log start over when no reader needs it within `patience`.
+    private func restart(within patience: Duration, _ isStopping: @escaping () -> Bool) throws(SQLiteError) -> Result {
+        try gate.whileCheckpointsWait { () throws(SQLiteError) in
+            let start = ContinuousClock.now
+            defer { longestHold = max(longestHold, ContinuousClock.now - start) }
+            let isLarge = FileSize.bytes(logPath) >= policy.limits.bytesToTruncate
+            return try wait.within(patience, isStopping) { () throws(SQLiteError) in
+                try checkpoint(isLarge ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART)
+            }
+        }
+    }
+
+    /// Gives how much of the log is copied; whether it can start over is told by the modes that see to it.
+    private func checkpoint(_ mode: Int32) throws(SQLiteError) -> Result {
         var log: Int32 = 0
         var copied: Int32 = 0
         let result = sqlite3_wal_checkpoint_v2(connection.handle, nil, mode, &log, &copied)
-        guard result == SQLITE_OK || result == SQLITE_BUSY else { throw connection.error(result, "checkpoint") }
-        return (Int(log), Int(copied))
+        guard result == SQLITE_OK || result & 0xFF == SQLITE_BUSY else { throw connection.error(result, "checkpoint") }
+        return (
+            CheckpointPolicy.Log(bytes: Int64(max(log, 0)) * pageBytes, copiedBytes: Int64(max(copied, 0)) * pageBytes),
+            result == SQLITE_OK && mode != SQLITE_CHECKPOINT_PASSIVE
+        )
     }
 }

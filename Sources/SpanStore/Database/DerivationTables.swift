@@ -12,15 +12,18 @@ package struct DerivationRows: Sendable {
     package var removedStates: [StateRow] = []
     /// Edges of breakers since the last commit; never read back here.
     package var transitions: [BreakerTransitionRow] = []
+    /// Openings of breakers that began, went on or ended since the last commit; never read back here.
+    package var openings: [BreakerOpening] = []
 
     package init() {}
 
     package var isEmpty: Bool {
         counters.isEmpty && counterValues.isEmpty && labels.isEmpty && states.isEmpty && removedStates.isEmpty && transitions.isEmpty
+            && openings.isEmpty
     }
 }
 
-/// The tables `counter`, `label_value`, `derivation_state`, `breaker_transition`, and the journal before them.
+/// The tables `counter`, `label_value`, `derivation_state`, `breaker_transition`, `breaker_opening`, and the journal before them.
 ///
 /// A commit under load changes a thousand counters and a few states, spread over many pages; writing them in place would cost more
 /// than the spans. So a commit appends what changed as one row to `derivation_journal`, and about once a second the journal is
@@ -37,6 +40,7 @@ final class DerivationTables {
     private let upsertState: Statement
     private let deleteState: Statement
     private let insertTransition: Statement
+    private let insertOpening: Statement
     private let insertJournal: Statement
     private let clearJournal: Statement
     /// Counters with a lower id are in the table.
@@ -97,6 +101,7 @@ final class DerivationTables {
             INSERT INTO breaker_transition (time_unix_nano, service_name, scope, tool_name, machine, from_state, to_state,
                 trace_id, span_id, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, row_checksum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))
             """, persistent: true)
+        insertOpening = try connection.prepare(OpeningRows.insertion, persistent: true)
         insertJournal = try connection.prepare(
             "INSERT INTO derivation_journal (data, checksum) VALUES (?1, row_checksum(?1))", persistent: true)
         clearJournal = try connection.prepare("DELETE FROM derivation_journal", persistent: true)
@@ -130,6 +135,7 @@ final class DerivationTables {
         }
         for row in rows.labels { try insert(row) }
         for row in rows.transitions { try insert(row) }
+        for row in rows.openings { try OpeningRows.write(row, with: insertOpening) }
         journal.states = rows.states
         journal.removedStates = rows.removedStates
         if folds {
@@ -144,7 +150,10 @@ final class DerivationTables {
     /// Whether it is time for the journal, with `rows`, to go into the tables.
     func shouldFold(_ rows: DerivationRows, lastFoldUnixNano: Int64, nowUnixNano: Int64) -> Bool {
         if unfolded.bytes > Self.journalBytesMax { return true }
-        return nowUnixNano - lastFoldUnixNano >= Self.foldNanoseconds && (unfolded.bytes > 0 || !rows.isEmpty)
+        // The clock may have been set back.
+        let passed = nowUnixNano.subtractingReportingOverflow(lastFoldUnixNano)
+        let isDue = passed.overflow || passed.partialValue.magnitude >= UInt64(Self.foldNanoseconds)
+        return isDue && (unfolded.bytes > 0 || !rows.isEmpty)
     }
 
     func didCommit(_ written: Written) {

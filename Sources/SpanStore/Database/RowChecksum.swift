@@ -58,5 +58,6 @@ enum RowChecksum {
             "breaker_transition",
             "time_unix_nano, service_name, scope, tool_name, machine, from_state, to_state, trace_id, span_id"
         ),
+        ("breaker_opening", OpeningRows.columns),
     ]
 }

@@ -8,6 +8,8 @@ package final class SegmentLedger: Sendable {
         var id: Int64
         /// The number that the rows of its streams go by: another one says that the segment is another one.
         var streamSet: Int64
+        /// The ordinal of its first span (`StoredOrdinals`).
+        var firstOrdinal: Int64
         var spanCount: Int
         var storedBytes: Int
         var endMaximum: Int64
@@ -19,7 +21,9 @@ package final class SegmentLedger: Sendable {
         /// In the order of ids, which is that of arrival.
         var entries: [Entry] = []
         var nextNumber: Int64 = 1
+        var nextOrdinal: Int64 = 0
         var storedSpans: Int64 = 0
+        var unsettledSpans: Int64 = 0
     }
 
     private let state = Mutex(State())
@@ -29,6 +33,24 @@ package final class SegmentLedger: Sendable {
     package init() {}
 
     var entries: [Entry] { state.withLock { $0.entries } }
+
+    /// The entries without those that hold some of the last spans which the derivations still need: retention may delete these.
+    var settledEntries: [Entry] {
+        state.withLock { state in
+            var later: Int64 = 0
+            var end = state.entries.count
+            while end > 0, later < state.unsettledSpans {
+                end -= 1
+                later += Int64(state.entries[end].spanCount)
+            }
+            return Array(state.entries[..<end])
+        }
+    }
+
+    /// How many of the last spans the derivations still need.
+    package func setUnsettledSpans(_ count: Int64) {
+        state.withLock { $0.unsettledSpans = count }
+    }
 
     /// Spans that ended at or before this are refused; `nil` before the first deletion.
     package var retentionFloorUnixNano: Int64? {
@@ -58,10 +80,19 @@ package final class SegmentLedger: Sendable {
         state.withLock { $0.nextNumber = max($0.nextNumber, number) }
     }
 
+    /// How many spans were ever committed: the ordinal of the next one.
+    package var nextOrdinal: Int64 { state.withLock { $0.nextOrdinal } }
+
+    /// Ordinals below this were used before this process.
+    func startOrdinals(at ordinal: Int64) {
+        state.withLock { $0.nextOrdinal = max($0.nextOrdinal, ordinal) }
+    }
+
     /// Takes a segment that was committed, or found at start; they come in the order of ids.
     func append(_ entry: Entry) {
         state.withLock { state in
             state.entries.append(entry)
+            state.nextOrdinal = max(state.nextOrdinal, entry.firstOrdinal.addingSaturated(Int64(entry.spanCount)))
             state.storedSpans += Int64(entry.spanCount)
         }
     }
@@ -86,9 +117,9 @@ package final class SegmentLedger: Sendable {
 
 extension SegmentLedger.Entry {
     /// A segment as a commit wrote it.
-    init(_ segment: EncodedSegment, id: Int64) {
+    init(_ segment: EncodedSegment, id: Int64, firstOrdinal: Int64) {
         self.init(
-            id: id, streamSet: id, spanCount: segment.spanCount, storedBytes: segment.storedBytes,
+            id: id, streamSet: id, firstOrdinal: firstOrdinal, spanCount: segment.spanCount, storedBytes: segment.storedBytes,
             endMaximum: segment.statistics.endMaximum, receivedMaximum: segment.statistics.receivedMaximum,
             filter: segment.traceFilter)
     }

@@ -4,11 +4,15 @@ import SQLite
 enum SegmentRow {
     static let insertion = """
         INSERT INTO segment (id, span_count, start_min, start_max, end_min, end_max, received_min, received_max,
-            stored_bytes, trace_filter, directory) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+            stored_bytes, trace_filter, directory, first_ordinal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
         """
 
     /// Inserts the row with a statement that was prepared from `insertion`.
-    static func insert(_ segment: EncodedSegment, id: Int64, with statement: Statement) throws(SQLiteError) {
+    ///
+    /// - Parameter firstOrdinal: how many spans were committed before its first one.
+    static func insert(
+        _ segment: EncodedSegment, id: Int64, firstOrdinal: Int64, with statement: Statement
+    ) throws(SQLiteError) {
         let statistics = segment.statistics
         try statement.bind(1, id)
         try statement.bind(2, Int64(segment.spanCount))
@@ -21,6 +25,7 @@ enum SegmentRow {
         try statement.bind(9, Int64(segment.storedBytes))
         try statement.bind(10, segment.traceFilter.bytes)
         try statement.bind(11, segment.directory)
+        try statement.bind(12, firstOrdinal)
         try statement.run()
     }
 }

@@ -14,6 +14,7 @@ package struct SpanHistory {
         do {
             let connection = try Connection.reading(path)
             try StoreSettings.checkOwnership(connection)
+            try StoreSettings.checkVersion(connection)
             return SpanHistory(connection)
         } catch {
             throw SpanStore.storeError(error)
@@ -60,35 +61,61 @@ package struct SpanHistory {
         }
     }
 
-    /// The spans of a stored segment that a restoration of the derivations reads again, in the order of arrival: all that were
-    /// received after `watermark`, and of those before it the latest attempts.
+    /// The spans of a stored segment that a restoration of the derivations reads again, in the order of arrival, each with its
+    /// place in that order: all from a place on, and of those before it the latest attempts, and what may tell of a call
+    /// (docs/metrics.md 2.12).
     ///
-    /// - Parameter attemptsMax: how many attempts before the watermark are wanted.
+    /// - Parameters:
+    ///   - first: the place of the first attempt that is wanted.
+    ///   - unsettled: the place from which on all are wanted.
+    ///   - attemptsMax: how many attempts before that are wanted.
     package func batch(
-        ofSegment id: Int64, receivedAfter horizon: Int64, watermark: Int64, attemptsMax: Int
-    ) throws(StoreError) -> StoredBatch {
+        ofSegment id: Int64, from first: Int, unsettledFrom unsettled: Int, attemptsMax: Int
+    ) throws(StoreError) -> (batch: StoredBatch, places: [Int]) {
         do {
             var attemptsLeft = attemptsMax
             let segment = try open(id)
-            guard let received = try segment.column(.fixed, FixedColumn.received) else {
-                throw SegmentError.damaged("no receipts")
-            }
             let outcome = try segment.column(.derived, "outcome")
-            var rows: [Int] = []
-            for row in try StoredBatch.rowsByArrival(segment).reversed() {
-                let time = received.integer(row) ?? 0
-                guard time > horizon else { continue }
-                if time <= watermark {
-                    guard attemptsLeft > 0, let outcome, outcome.position(row) >= 0 else { continue }
-                    attemptsLeft -= 1
+            let telling = try Self.tellingColumns.compactMap { try segment.column(.derived, $0) }
+            let workflow = try segment.column(.derived, "workflow_name")
+            let parent = try segment.column(.fixed, FixedColumn.parentSpanID)
+            let arrivals = try StoredBatch.rowsByArrival(segment)
+            var places: [Int] = []
+            for place in arrivals.indices.reversed() where place >= first {
+                if place < unsettled {
+                    let row = arrivals[place]
+                    if attemptsLeft > 0, let outcome, outcome.position(row) >= 0 {
+                        attemptsLeft -= 1
+                    } else if !telling.contains(where: { $0.position(row) >= 0 }) {
+                        // Roots tell the workflow of their traces.
+                        guard let workflow, workflow.position(row) >= 0, parent?.integer(row) == nil else { continue }
+                    }
                 }
-                rows.append(row)
+                places.append(place)
             }
-            return try StoredBatch(segment, rows: rows.reversed())
+            places.reverse()
+            return (try StoredBatch(segment, rows: places.map { arrivals[$0] }), places)
         } catch {
             throw SpanStore.storeError(error)
         }
     }
+
+    /// The spans of a stored segment that were received after a time, in the order of arrival.
+    package func batch(ofSegment id: Int64, receivedAfter time: Int64) throws(StoreError) -> StoredBatch {
+        do {
+            let segment = try open(id)
+            guard let received = try segment.column(.fixed, FixedColumn.received) else {
+                throw SegmentError.damaged("no receipts")
+            }
+            let rows = try StoredBatch.rowsByArrival(segment).filter { received.integer($0) ?? 0 > time }
+            return try StoredBatch(segment, rows: rows)
+        } catch {
+            throw SpanStore.storeError(error)
+        }
+    }
+
+    /// Columns whose values make a span tell of a call, though it be no attempt.
+    private static let tellingColumns = ["tokens", "cache_hit", "protocol_method", "tells_parent", "may_be_told", "told_by_log"]
 
     /// How many spans of a segment are attempts.
     package func attemptCount(ofSegment id: Int64) throws(StoreError) -> Int {
@@ -106,18 +133,31 @@ package struct SpanHistory {
         return segment
     }
 
-    /// How many segments, and spans in them, ended at or before a time as a whole, and were received up to another: what
-    /// `SegmentRetention.dropSegments` would delete.
+    /// How many log records are stored.
+    package func logRecords() throws(StoreError) -> Int {
+        try translated { () throws(SQLiteError) in
+            guard try LogTables.exist(connection) else { return 0 }
+            return Int(try connection.integer("SELECT coalesce(sum(record_count), 0) FROM log_segment") ?? 0)
+        }
+    }
+
+    /// How many segments, and spans in them, ended at or before a time as a whole, without those of the last spans that are not
+    /// settled: what `SegmentRetention.dropSegments` would delete.
     package func segments(
-        endingAtOrBefore bound: Int64, receivedAtOrBefore received: Int64
+        endingAtOrBefore bound: Int64, unsettledSpans: Int64
     ) throws(StoreError) -> (segments: Int64, spans: Int64) {
         try translated { () throws(SQLiteError) in
-            let statement = try connection.prepare(
-                "SELECT count(*), total(span_count) FROM segment WHERE end_max <= ?1 AND received_max <= ?2")
-            try statement.bind(1, bound)
-            try statement.bind(2, received)
-            guard try statement.step() else { return (0, 0) }
-            return (statement.integer(0), statement.integer(1))
+            let statement = try connection.prepare("SELECT end_max, span_count FROM segment ORDER BY id DESC")
+            var later: Int64 = 0
+            var found: (segments: Int64, spans: Int64) = (0, 0)
+            while try statement.step() {
+                if later >= unsettledSpans && statement.integer(0) <= bound {
+                    found.segments += 1
+                    found.spans += statement.integer(1)
+                }
+                later += statement.integer(1)
+            }
+            return found
         }
     }
 

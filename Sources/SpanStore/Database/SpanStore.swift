@@ -8,9 +8,10 @@ import TelemetryModel
 /// nothing of it is.
 package final class SpanStore {
     package let folder: StoreFolder
-    private let lock: StoreLock
+    /// Says whether what is open is still what stands at its name.
+    package let files: DataFileWatch
     let connection: Connection
-    let gate: CommitGate
+    package let gate: CommitGate
     /// The segments that are stored, shared with merging, retention and `SpanPresence`.
     package let ledger = SegmentLedger()
     package var storedSpans: Int64 { ledger.storedSpans }
@@ -32,7 +33,8 @@ package final class SpanStore {
         self.folder = folder
         self.gate = gate
         try folder.create()
-        lock = try StoreLock(folder)
+        let lock = try StoreLock(folder)
+        try DataFileWatch.checkBeforeOpening(folder)
         try folder.createDatabaseFile()
         do {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
@@ -44,8 +46,10 @@ package final class SpanStore {
             logs = LogTables(connection)
             mark = AcknowledgedMark(folder)
             lostCommits = try AcknowledgedMark.loss(mark.receivedUnixNano, connection)
+            files = DataFileWatch(folder, lock)
             try loadLedger()
             logLedger.load(try logs.entries())
+            try startOrdinals()
             ledger.setRetentionFloor(
                 try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_floor_unix_nano'") ?? .min)
         } catch {
@@ -65,13 +69,13 @@ package final class SpanStore {
 
     private func loadLedger() throws {
         let statement = try connection.prepare(
-            "SELECT id, span_count, stored_bytes, end_max, received_max, trace_filter, directory FROM segment ORDER BY id")
+            "SELECT id, span_count, stored_bytes, end_max, received_max, trace_filter, directory, first_ordinal FROM segment ORDER BY id")
         while try statement.step() {
             let id = statement.integer(0)
             ledger.append(
                 SegmentLedger.Entry(
                     id: id, streamSet: try SegmentDirectory.streamSet(ofFrame: statement.blob(6)) ?? id,
-                    spanCount: Int(statement.integer(1)), storedBytes: Int(statement.integer(2)),
+                    firstOrdinal: statement.integer(7), spanCount: Int(statement.integer(1)), storedBytes: Int(statement.integer(2)),
                     endMaximum: statement.integer(3), receivedMaximum: statement.integer(4),
                     filter: TraceFilter(bytes: statement.blob(5))))
         }
@@ -82,42 +86,65 @@ package final class SpanStore {
         ledger.startNumbers(at: max(last, streams / Int64(SegmentFormat.streamsMax), leftover) + 1)
     }
 
+    /// An ordinal is given once, though the file lost the commit that gave it: the mark beside it knows.
+    private func startOrdinals() throws(SQLiteError) {
+        let (stored, marked) = (try StoredOrdinals.next(connection), mark.next)
+        ledger.startOrdinals(at: max(stored.spans, marked.spans))
+        logLedger.startOrdinals(at: max(stored.logs, marked.logs))
+    }
+
     // MARK: Commit
 
     /// Makes a segment, log records, derivation rows and what stands beside them durable in one transaction.
+    ///
+    /// The file's names are compared before the transaction ends and after it: what went into a file that is gone is never said
+    /// to be stored. When only the second look finds it gone, the transaction stands and this throws: a client that sends again
+    /// finds its spans there if the file comes back.
+    ///
+    /// - Parameter unsettledSpans: how many of the last spans retention must leave from then on; `nil` leaves that as it was.
     package func commit(
         _ segment: EncodedSegment?, _ rows: DerivationRows, annex annexRows: AnnexRows = AnnexRows(),
-        logs logSegment: EncodedLogSegment? = nil, nowUnixNano: Int64
+        logs logSegment: EncodedLogSegment? = nil, nowUnixNano: Int64, unsettledSpans: Int64? = nil
     ) throws(StoreError) {
         let folds = derivations.shouldFold(rows, lastFoldUnixNano: lastFoldUnixNano, nowUnixNano: nowUnixNano)
-        if segment == nil && logSegment == nil && rows.isEmpty && annexRows.isEmpty && !folds { return }
+        if segment == nil && logSegment == nil && rows.isEmpty && annexRows.isEmpty && !folds {
+            // Spans that are there already are acknowledged as well.
+            if let problem = files.look() { throw .dataFile(problem) }
+            return
+        }
         do throws(SQLiteError) {
             let written = try gate.whileCheckpointsWait { () throws(SQLiteError) in
                 let id = segment == nil ? 0 : ledger.takeNumber()
                 let logID = logSegment == nil ? 0 : logLedger.takeNumber()
+                let (ordinal, logOrdinal) = (ledger.nextOrdinal, logLedger.nextOrdinal)
                 let written = try connection.transaction { () throws(SQLiteError) in
-                    if let segment { try insert(segment, id: id) }
-                    if let logSegment { try logs.insert(logSegment, id: logID) }
+                    if let segment { try insert(segment, id: id, firstOrdinal: ordinal) }
+                    if let logSegment { try logs.insert(logSegment, id: logID, firstOrdinal: logOrdinal) }
                     if !annexRows.isEmpty { try annex.write(annexRows, nowUnixNano: nowUnixNano) }
-                    return try derivations.write(rows, folds: folds)
+                    let written = try derivations.write(rows, folds: folds)
+                    try files.check()
+                    return written
                 }
-                if let segment { ledger.append(SegmentLedger.Entry(segment, id: id)) }
-                if let logSegment { logLedger.append(LogLedger.Entry(logSegment, id: logID)) }
+                if let segment { ledger.append(SegmentLedger.Entry(segment, id: id, firstOrdinal: ordinal)) }
+                if let unsettledSpans { ledger.setUnsettledSpans(unsettledSpans) }
+                if let logSegment { logLedger.append(LogLedger.Entry(logSegment, id: logID, firstOrdinal: logOrdinal)) }
                 return written
             }
             derivations.didCommit(written)
         } catch {
-            throw .database(error)
+            throw files.problem.map(StoreError.dataFile) ?? .database(error)
         }
         if folds { lastFoldUnixNano = nowUnixNano }
+        if let problem = files.look() { throw .dataFile(problem) }
         if segment != nil || logSegment != nil {
             mark.advance(
-                to: max(segment?.statistics.receivedMaximum ?? .min, logSegment?.statistics.receivedMaximum ?? .min))
+                to: max(segment?.statistics.receivedMaximum ?? .min, logSegment?.statistics.receivedMaximum ?? .min),
+                next: StoredOrdinals.Next(spans: ledger.nextOrdinal, logs: logLedger.nextOrdinal))
         }
     }
 
-    private func insert(_ segment: EncodedSegment, id: Int64) throws(SQLiteError) {
-        try SegmentRow.insert(segment, id: id, with: insertSegment)
+    private func insert(_ segment: EncodedSegment, id: Int64, firstOrdinal: Int64) throws(SQLiteError) {
+        try SegmentRow.insert(segment, id: id, firstOrdinal: firstOrdinal, with: insertSegment)
         for (number, stream) in segment.streams.enumerated() {
             try insertStream.bind(1, id * Int64(SegmentFormat.streamsMax) + Int64(number))
             try insertStream.bind(2, stream)

@@ -13,12 +13,14 @@ package enum StoreError: Error, Sendable {
     case setting(String)
     /// The file was written by a newer version.
     case schemaVersion(found: Int64, known: Int64)
+    /// The data file is not the one that was opened, or has more than one name.
+    case dataFile(DataFileProblem)
 
     /// Whether the same call may succeed later without repair.
     package var isRetryable: Bool {
         switch self {
         case .database(let error): error.isRetryable
-        case .segment, .locked, .folder, .setting, .schemaVersion: false
+        case .segment, .locked, .folder, .setting, .schemaVersion, .dataFile: false
         }
     }
 
@@ -36,7 +38,16 @@ package enum StoreError: Error, Sendable {
             error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB
                 || error.code == SQLITE_IOERR && error.extendedCode != SQLITE_IOERR | (12 << 8)  // SQLITE_IOERR_NOMEM
         case .segment: true
-        case .locked, .folder, .setting, .schemaVersion: false
+        case .locked, .folder, .setting, .schemaVersion, .dataFile: false
+        }
+    }
+
+    /// What was read is not what was written.
+    package var isDamage: Bool {
+        switch self {
+        case .database(let error): error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB
+        case .segment: true
+        case .locked, .folder, .setting, .schemaVersion, .dataFile: false
         }
     }
 
@@ -55,6 +66,7 @@ package enum StoreError: Error, Sendable {
             "\(folder) is in use by another fusebox (\(owner)); stop it, or give this one another folder with --data-dir"
         case .folder(let what): what
         case .setting(let what): what
+        case .dataFile(let problem): problem.message
         case .schemaVersion(let found, let known):
             "the data file has schema version \(found), this program knows \(known); use the version that wrote it"
         }

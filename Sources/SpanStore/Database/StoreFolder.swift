@@ -73,14 +73,34 @@ final class StoreLock: Sendable {
             close(opened)
             throw .locked(folder: folder.path, owner: owner)
         }
-        ftruncate(opened, 0)
-        let text = Array("process \(getpid())\n".utf8)
-        _ = text.withUnsafeBytes { pwrite(opened, $0.baseAddress, $0.count, 0) }
+        Self.sign(opened)
         descriptor = opened
     }
 
     deinit {
         close(descriptor)
+    }
+
+    /// Whether the lock file is still the one that is locked here. One that was removed is made anew, unless another process was
+    /// faster.
+    func isHeld(_ folder: StoreFolder) -> Bool {
+        var own = stat()
+        var named = stat()
+        guard fstat(descriptor, &own) == 0 else { return false }
+        if stat(folder.lockPath, &named) == 0, own.st_dev == named.st_dev, own.st_ino == named.st_ino { return true }
+        let opened = open(folder.lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard opened >= 0 else { return false }
+        defer { close(opened) }
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else { return false }
+        Self.sign(opened)
+        // The number stays and stands for the new file from then on; the lock is that file's.
+        return dup2(opened, descriptor) >= 0
+    }
+
+    private static func sign(_ descriptor: Int32) {
+        ftruncate(descriptor, 0)
+        let text = Array("process \(getpid())\n".utf8)
+        _ = text.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
     }
 
     private static func owner(_ descriptor: Int32) -> String {

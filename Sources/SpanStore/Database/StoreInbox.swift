@@ -108,6 +108,7 @@ extension StoreFolder {
         try create()
         let lock = try StoreLock(self)
         defer { withExtendedLifetime(lock) {} }
+        try DataFileWatch.checkBeforeOpening(self)
         try createDatabaseFile()
         let connection = try StoreSettings.openWriter(self)
         let annex = AnnexTables(connection)

@@ -4,7 +4,7 @@ import SQLite
 /// What the store asks of SQLite, and reads back. docs/adr/0004-sqlite-settings.md has the reasons and the measurements.
 enum StoreSettings {
     /// Raised when an older program would misread the tables.
-    static let schemaVersion: Int64 = 3
+    static let schemaVersion: Int64 = 5
     /// The version that brought the tables of log records.
     static let logsVersion: Int64 = 3
 
@@ -24,6 +24,7 @@ enum StoreSettings {
     static func prepareWriter(_ connection: Connection) throws(StoreError) {
         do {
             try checkOwnership(connection)
+            let found = try checkVersion(connection)
             // A page size takes effect only before the first table; segments are large, and appended.
             try connection.execute("PRAGMA page_size = 4096")
             try connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -36,10 +37,13 @@ enum StoreSettings {
             try connection.execute("PRAGMA foreign_keys = OFF")
             try checkDurability(connection)
             try RowChecksum.register(on: connection)
-            let found = try connection.integer("PRAGMA user_version") ?? 0
-            guard found <= schemaVersion else { throw StoreError.schemaVersion(found: found, known: schemaVersion) }
             try connection.execute(String(decoding: PackageResources.schema_sql, as: UTF8.self))
-            if found < schemaVersion { try connection.execute("PRAGMA user_version = \(schemaVersion)") }
+            guard found < schemaVersion else { return }
+            try connection.transaction { () throws(SQLiteError) in
+                if found > 0 && found < OpeningRows.version { try connection.execute(OpeningRows.takeover) }
+                if found > 0 && found < StoredOrdinals.version { try StoredOrdinals.upgrade(connection) }
+                try connection.execute("PRAGMA user_version = \(schemaVersion)")
+            }
         } catch let error as SQLiteError {
             throw .database(error)
         } catch let error as StoreError {
@@ -74,6 +78,14 @@ enum StoreSettings {
         guard try connection.integer("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'segment_stream'") != nil else {
             throw StoreError.folder("the data file is a database of another program; give fusebox another folder with --data-dir")
         }
+    }
+
+    /// The version of the file's tables; a newer one than this program knows is refused.
+    @discardableResult
+    static func checkVersion(_ connection: Connection) throws -> Int64 {
+        let found = try connection.integer("PRAGMA user_version") ?? 0
+        guard found <= schemaVersion else { throw StoreError.schemaVersion(found: found, known: schemaVersion) }
+        return found
     }
 
     static func prepareReader(_ connection: Connection) throws(SQLiteError) {

@@ -1,6 +1,6 @@
 import TelemetryModel
 
-/// Says of nearly every new span that it is new, without a read: a Bloom filter over the (trace id, span id) of late.
+/// Says of nearly every new span that it is new, without a read: a Bloom filter over the identities of late.
 ///
 /// Layers grow fourfold up to four million keys, so that a store of a few spans costs little memory; when there are five, the owner
 /// drops the first: 33 MiB at most. Each layer is split into blocks of 64 bytes, one cache line; a key sets one bit in each of the
@@ -13,7 +13,7 @@ struct IdentityFilter {
     private static let bitsPerKey = 20
     private static let wordsPerBlock = 8
     /// Keeps clients from choosing ids that collide.
-    private static let seed = UInt64.random(in: .min ... .max)
+    private let seed = HashSeed.process
 
     private struct Layer {
         var words: [UInt64]
@@ -40,9 +40,10 @@ struct IdentityFilter {
 
     /// Adds a key; `true` when it may have been there before.
     @inline(__always)
-    mutating func insert(_ trace: TraceID, _ span: SpanID) -> Bool {
-        let hash = ByteHash.mix(
-            ByteHash.mix(trace.high ^ Self.seed, trace.low ^ 0x9E37_79B9_7F4A_7C15), span.value ^ 0xD6E8_FEB8_6659_FD93)
+    mutating func insert(_ identity: SpanIdentity) -> Bool {
+        let (trace, span) = (identity.trace, identity.span)
+        let side: UInt64 = identity.isServerSide ? 0xC2B2_AE3D_27D4_EB4F : 0
+        let hash = ByteHash.mix(ByteHash.hash(trace.high, trace.low, seed), span.value ^ seed.second ^ side)
         let second = ByteHash.mix(hash, 0x9FB2_1C65_1E98_DF25)
         for index in layers.indices where contains(index, hash, second) { return true }
         if layers.last.map({ $0.keysLeft == 0 }) ?? true {

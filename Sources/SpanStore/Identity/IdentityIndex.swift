@@ -22,8 +22,8 @@ struct IdentityIndex {
 
     /// Adds a key; `true` when it may have been there before and the exact check has to decide.
     @inline(__always)
-    mutating func insert(_ trace: TraceID, _ span: SpanID) -> Bool {
-        filter.insert(trace, span) || older.mayHold(trace)
+    mutating func insert(_ identity: SpanIdentity) -> Bool {
+        filter.insert(identity) || older.mayHold(identity.trace)
     }
 
     /// Learns of the segments that are found at start.
@@ -36,7 +36,7 @@ struct IdentityIndex {
         }
         for entry in entries[first...] {
             guard let segment = try open(entry.id) else { throw SegmentError.damaged("segment \(entry.id) is missing") }
-            try StoredIdentities.forEach(segment) { trace, span in _ = filter.insert(trace, span) }
+            try StoredIdentities.forEach(segment) { _ = filter.insert($0) }
         }
         guard first > entries.startIndex else { return }
         olderID = entries[first - 1].id
@@ -70,12 +70,12 @@ struct IdentityIndex {
     /// - Parameter open: gives the segment with an id; `nil` when it was merged into another or deleted, and `entries` are outdated.
     /// - Throws: `OutdatedSegments` then.
     mutating func contentHash(
-        _ trace: TraceID, _ span: SpanID, in entries: [SegmentLedger.Entry], open: (Int64) throws -> SegmentReader?
+        _ identity: SpanIdentity, in entries: [SegmentLedger.Entry], open: (Int64) throws -> SegmentReader?
     ) throws -> UInt32? {
-        let hash = TraceFilter.hash(trace)
+        let hash = TraceFilter.hash(identity.trace)
         // By position: there may be thousands, and an entry that is copied is counted.
         for index in entries.indices.reversed() where entries[index].filter.mayContain(hash: hash) {
-            if let found = try identities(entries[index], open).contentHash(trace, span) { return found }
+            if let found = try identities(entries[index], open).contentHash(identity) { return found }
         }
         return nil
     }

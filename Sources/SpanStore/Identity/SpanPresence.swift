@@ -1,4 +1,4 @@
-package import SQLite
+import SQLite
 package import TelemetryModel
 
 /// Knows which spans are stored, and reads what stands beside them. One owner: the thread that lets spans in. It reads on a connection
@@ -9,7 +9,7 @@ package final class SpanPresence {
         case new
         /// Stored already, with the same content: a client sent it again.
         case identical
-        /// Stored already with other content; the first stays.
+        /// Stored already with other content; the first stays, and the sender is told.
         case conflict
     }
 
@@ -36,6 +36,9 @@ package final class SpanPresence {
     /// Spans that ended at or before this are refused; set by retention. `nil` before the first deletion.
     package var retentionFloorUnixNano: Int64? { ledger.retentionFloorUnixNano }
 
+    /// Says how many of the last spans the derivations still need, before the first commit says so.
+    package func keepUnsettled(_ count: Int64) { ledger.setUnsettledSpans(count) }
+
     /// What was committed, for rebuilding the derivations.
     package var history: SpanHistory { SpanHistory(connection) }
 
@@ -43,7 +46,7 @@ package final class SpanPresence {
     /// store it, or forget all that waits for the commit.
     @inline(__always)
     package func isCertainlyNew(_ span: SpanRecord) -> Bool {
-        !identities.insert(span.traceID, span.spanID)
+        !identities.insert(span.identity)
     }
 
     /// What is known of a span that is not certainly new, exactly, over all that is stored.
@@ -72,7 +75,7 @@ package final class SpanPresence {
     private func lookUp(_ span: SpanRecord) throws -> UInt32? {
         let entries = ledger.entries
         let result: Result<UInt32?, any Error> = try history.snapshot { () throws(StoreError) in
-            Result { try identities.contentHash(span.traceID, span.spanID, in: entries) { try catalog.open($0) } }
+            Result { try identities.contentHash(span.identity, in: entries) { try catalog.open($0) } }
         }
         return try result.get()
     }
@@ -81,18 +84,6 @@ package final class SpanPresence {
     package func prices() throws(StoreError) -> PriceTable {
         do throws(SQLiteError) {
             return try AnnexReading.prices(connection)
-        } catch {
-            throw .database(error)
-        }
-    }
-
-    /// Rows of a query about what stands beside the spans, for the families that are made of them.
-    package func rows<Row>(_ sql: String, _ read: (Statement) -> Row) throws(StoreError) -> [Row] {
-        do throws(SQLiteError) {
-            let statement = try connection.prepare(sql)
-            var rows: [Row] = []
-            while try statement.step() { rows.append(read(statement)) }
-            return rows
         } catch {
             throw .database(error)
         }

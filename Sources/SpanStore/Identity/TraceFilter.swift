@@ -48,4 +48,9 @@ package struct TraceFilter: Sendable {
         }
         return low < hashes.count && hashes[low] == hash
     }
+
+    /// Whether the segment may hold one of some traces, by their hashes.
+    func mayContain(oneOf wanted: Set<UInt32>) -> Bool {
+        wanted.count < hashes.count ? wanted.contains(where: mayContain) : hashes.contains(where: wanted.contains)
+    }
 }

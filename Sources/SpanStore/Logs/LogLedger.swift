@@ -1,10 +1,13 @@
 import Synchronization
+import TelemetryModel
 
 /// Which log segments the store holds now: what `SegmentLedger` is for spans. Whoever changes the file changes it right after the
 /// transaction, while it still holds the commit gate.
 package final class LogLedger: Sendable {
     struct Entry: Equatable, Sendable {
         var id: Int64
+        /// The ordinal of its first record (`StoredOrdinals`).
+        var firstOrdinal: Int64
         var recordCount: Int64
         /// Of the inflated contents.
         var contentBytes: Int64
@@ -17,6 +20,7 @@ package final class LogLedger: Sendable {
         /// In the order of ids, which is that of arrival.
         var entries: [Entry] = []
         var nextNumber: Int64 = 1
+        var nextOrdinal: Int64 = 0
     }
 
     private let state = Mutex(State())
@@ -46,9 +50,20 @@ package final class LogLedger: Sendable {
         }
     }
 
+    /// How many log records were ever committed: the ordinal of the next one.
+    package var nextOrdinal: Int64 { state.withLock { $0.nextOrdinal } }
+
+    /// Ordinals below this were used before this process.
+    func startOrdinals(at ordinal: Int64) {
+        state.withLock { $0.nextOrdinal = max($0.nextOrdinal, ordinal) }
+    }
+
     /// Takes a segment that was committed; they come in the order of ids.
     func append(_ entry: Entry) {
-        state.withLock { $0.entries.append(entry) }
+        state.withLock { state in
+            state.entries.append(entry)
+            state.nextOrdinal = max(state.nextOrdinal, entry.firstOrdinal.addingSaturated(entry.recordCount))
+        }
     }
 
     /// Puts a merged segment in the place of those that it was made of.
@@ -67,9 +82,9 @@ package final class LogLedger: Sendable {
 }
 
 extension LogLedger.Entry {
-    init(_ segment: EncodedLogSegment, id: Int64) {
+    init(_ segment: EncodedLogSegment, id: Int64, firstOrdinal: Int64) {
         self.init(
-            id: id, recordCount: Int64(segment.statistics.recordCount), contentBytes: Int64(segment.contentBytes),
+            id: id, firstOrdinal: firstOrdinal, recordCount: Int64(segment.statistics.recordCount), contentBytes: Int64(segment.contentBytes),
             storedBytes: Int64(segment.storedBytes), timeMaximum: segment.statistics.timeMaximum,
             receivedMaximum: segment.statistics.receivedMaximum)
     }

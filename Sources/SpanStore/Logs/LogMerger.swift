@@ -31,7 +31,8 @@ enum LogMergePlan {
             var bytes: Int64 = 0
             var records: Int64 = 0
             while end < entries.count, end - start < runMax, entries[end].contentBytes <= limit,
-                bytes + entries[end].contentBytes <= targetBytes, records + entries[end].recordCount <= recordsMax
+                bytes + entries[end].contentBytes <= targetBytes, records + entries[end].recordCount <= recordsMax,
+                end == start || entries[end].firstOrdinal == entries[start].firstOrdinal &+ records
             {
                 bytes += entries[end].contentBytes
                 records += entries[end].recordCount
@@ -72,8 +73,11 @@ package final class LogMerger {
             try maintenance.commit(
                 { () throws(SQLiteError) in
                     for id in ids { try tables.delete(id) }
-                    try tables.insert(segment, id: first.id)
-                }, then: { maintenance.logs.replace(ids, with: LogLedger.Entry(segment, id: first.id)) })
+                    try tables.insert(segment, id: first.id, firstOrdinal: first.firstOrdinal)
+                },
+                then: {
+                    maintenance.logs.replace(ids, with: LogLedger.Entry(segment, id: first.id, firstOrdinal: first.firstOrdinal))
+                })
             return true
         } catch {
             throw SpanStore.storeError(error)
@@ -88,6 +92,6 @@ package final class LogMerger {
         }
         let compressor = compressor ?? ZstandardCompressor(level: 3)
         self.compressor = compressor
-        return try builder.encoded(compressor)
+        return try builder.encoded(compressor.compress)
     }
 }

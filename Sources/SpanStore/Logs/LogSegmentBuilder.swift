@@ -108,10 +108,11 @@ struct LogSegmentBuilder {
     }
 
     /// The segment as it is stored.
-    func encoded(_ compressor: ZstandardCompressor) throws(SegmentError) -> EncodedLogSegment {
+    /// - Parameter store: what is stored for a stream's bytes: `StoredFrame.stored` of a commit, a zstd frame of a merge.
+    func encoded(_ store: ([UInt8]) throws(SegmentError) -> [UInt8]) throws(SegmentError) -> EncodedLogSegment {
         EncodedLogSegment(
             statistics: facts.statistics, traceFilter: TraceFilter(facts.traces), contentBytes: contents.count,
-            facts: try compressor.compress(facts.encoded), contents: try compressor.compress(contents))
+            facts: try store(facts.encoded), contents: try store(contents))
     }
 }
 
@@ -150,6 +151,6 @@ package final class LogSegmentEncoder {
         self.compressor = compressor
         var builder = LogSegmentBuilder()
         group.write(into: &builder)
-        return try builder.encoded(compressor)
+        return try builder.encoded { bytes throws(SegmentError) in try StoredFrame.stored(bytes, compressor) }
     }
 }

@@ -1,7 +1,7 @@
 // The log segment: how log records lie in the database.
 //
 // A log segment is an immutable run of log records in the order of arrival. It is one row of the table `log_segment` (its statistics and
-// its trace filter, as of segments of spans) and two rows of `log_stream`, each a zstd frame with a checksum: the facts, which
+// its trace filter, as of segments of spans) and two rows of `log_stream`, each a frame with a checksum (`StoredFrame`): the facts, which
 // conditions are asked of, and the contents, bodies and attributes, which are read only when they are named.
 //
 // Facts:

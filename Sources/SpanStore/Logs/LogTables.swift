@@ -26,13 +26,16 @@ final class LogTables {
     }
 
     /// Inserts a segment inside the caller's transaction.
-    func insert(_ segment: EncodedLogSegment, id: Int64) throws(SQLiteError) {
+    ///
+    /// - Parameter firstOrdinal: how many log records were committed before its first one.
+    func insert(_ segment: EncodedLogSegment, id: Int64, firstOrdinal: Int64) throws(SQLiteError) {
         let statistics = segment.statistics
         let row = try statement(
             &insertSegment,
             """
             INSERT INTO log_segment (id, record_count, time_min, time_max, received_min, received_max, severity_min, severity_max,
-                content_bytes, stored_bytes, trace_filter) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                content_bytes, stored_bytes, trace_filter, first_ordinal)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
             """)
         let numbers = [
             id, Int64(statistics.recordCount), statistics.timeMinimum, statistics.timeMaximum, statistics.receivedMinimum,
@@ -41,6 +44,7 @@ final class LogTables {
         ]
         for (index, number) in numbers.enumerated() { try row.bind(Int32(index + 1), number) }
         try row.bind(11, segment.traceFilter.bytes)
+        try row.bind(12, firstOrdinal)
         try row.run()
         let stream = try statement(&insertStream, "INSERT INTO log_stream (id, data) VALUES (?1, ?2)")
         for (streamID, bytes) in [
@@ -65,12 +69,12 @@ final class LogTables {
     /// The segments that are stored, in the order of ids.
     func entries() throws(SQLiteError) -> [LogLedger.Entry] {
         let statement = try connection.prepare(
-            "SELECT id, record_count, content_bytes, stored_bytes, time_max, received_max FROM log_segment ORDER BY id")
+            "SELECT id, record_count, content_bytes, stored_bytes, time_max, received_max, first_ordinal FROM log_segment ORDER BY id")
         var entries: [LogLedger.Entry] = []
         while try statement.step() {
             entries.append(
                 LogLedger.Entry(
-                    id: statement.integer(0), recordCount: statement.integer(1), contentBytes: statement.integer(2),
+                    id: statement.integer(0), firstOrdinal: statement.integer(6), recordCount: statement.integer(1), contentBytes: statement.integer(2),
                     storedBytes: statement.integer(3), timeMaximum: statement.integer(4), receivedMaximum: statement.integer(5)))
         }
         return entries
@@ -92,6 +96,6 @@ final class LogTables {
         let statement = try connection.prepare("SELECT data FROM log_stream WHERE id = ?1")
         try statement.bind(1, id)
         guard try statement.step() else { throw SegmentError.damaged("log stream \(id) is missing") }
-        return try ZstandardDecompression.decompress(statement.blob(0))
+        return try StoredFrame.bytes(of: statement.blob(0))
     }
 }

@@ -6,7 +6,8 @@ package enum PlainExport {
     /// What is written, with the SQL that reads it; the new tables have the same columns.
     private static let tables: [(name: String, query: String)] = [
         ("spans", "SELECT * FROM spans"), ("logs", "SELECT * FROM logs"), ("evals", "SELECT * FROM evals"),
-        ("breaker_transitions", "SELECT * FROM breaker_transitions"), ("costs", "SELECT * FROM costs"),
+        ("breaker_transitions", "SELECT * FROM breaker_transitions"),
+        ("breaker_openings", "SELECT * FROM breaker_openings"), ("costs", "SELECT * FROM costs"),
     ]
     private static let indexes = """
         CREATE INDEX spans_trace_id ON spans (trace_id);
@@ -26,34 +27,35 @@ package enum PlainExport {
         reader: SQLReader, to target: String, startUnixNano times: ClosedRange<Int64>,
         progress: (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
     ) throws(StoreError) -> Int64 {
-        guard FileSize.bytes(target) == 0 else {
-            throw .folder("\(target) is there already; name a new file, or remove it first")
-        }
-        try StoreFolder.createFile(target)
         do {
-            let writer = try Connection(path: target, access: .readWrite)
-            // Until it is done the file is worth nothing: a crash leaves one to remove.
-            try writer.execute("PRAGMA journal_mode = OFF")
-            try writer.execute("PRAGMA synchronous = OFF")
-            var spans: Int64 = 0
-            try reader.connection.execute("BEGIN")
-            let total = try reader.connection.integer("SELECT count(*) FROM spans") ?? 0
-            try writer.execute("BEGIN")
-            for table in tables {
-                let isSpans = table.name == "spans"
-                let statement = try reader.connection.prepare(table.query + condition(table.name, times))
-                let copied = try copy(statement, into: table.name, of: writer) { if isSpans { progress($0, total) } }
-                if isSpans { spans = copied }
-            }
-            try writer.execute(indexes)
-            try writer.execute("COMMIT")
-            try reader.connection.execute("COMMIT")
-            try writer.execute("PRAGMA journal_mode = DELETE")
-            try writer.execute("PRAGMA synchronous = FULL")
-            return spans
+            return try NewFile.write(target) { try write(reader, to: $0, times, progress) }
         } catch {
             throw SpanStore.storeError(error)
         }
+    }
+
+    private static func write(
+        _ reader: SQLReader, to path: String, _ times: ClosedRange<Int64>, _ progress: (Int64, Int64) -> Void
+    ) throws -> Int64 {
+        let writer = try Connection(path: path, access: .readWrite)
+        // Until it is done the file is worth nothing: a crash leaves one to remove.
+        try writer.execute("PRAGMA journal_mode = OFF")
+        try writer.execute("PRAGMA synchronous = OFF")
+        var spans: Int64 = 0
+        try reader.connection.execute("BEGIN")
+        let total = try reader.connection.integer("SELECT count(*) FROM spans") ?? 0
+        try writer.execute("BEGIN")
+        for table in tables {
+            let isSpans = table.name == "spans"
+            let statement = try reader.connection.prepare(table.query + condition(table.name, times))
+            let copied = try copy(statement, into: table.name, of: writer) { if isSpans { progress($0, total) } }
+            if isSpans { spans = copied }
+        }
+        try writer.execute(indexes)
+        try writer.execute("COMMIT")
+        try reader.connection.execute("COMMIT")
+        try writer.execute("PRAGMA journal_mode = DELETE")
+        return spans
     }
 
     /// Spans by their start, log records by their time; the others are copied whole.

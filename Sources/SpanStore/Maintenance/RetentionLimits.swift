@@ -26,7 +26,8 @@ struct RetentionClock: Equatable {
     }
 }
 
-/// Chooses the segments to let go: whole ones, oldest first.
+/// Chooses the segments to let go: whole ones, oldest first. The entries have the receipts that are believed, and none is among
+/// them of which the derivations still need something.
 enum RetentionPlan {
     /// A client's clock may be ahead of ours by this much; later ends are not believed.
     static let skewNanoseconds: Int64 = 300 * 1_000_000_000
@@ -38,20 +39,20 @@ enum RetentionPlan {
     }
 
     /// Segments of which nothing was received after `cut`.
-    static func aged(_ entries: [SegmentLedger.Entry], cut: Int64, settledUnixNano: Int64) -> Choice {
-        choose(entries.filter { $0.receivedMaximum <= min(cut, settledUnixNano) }, floor: cut)
+    static func aged(_ entries: [SegmentLedger.Entry], cut: Int64) -> Choice {
+        choose(entries.filter { $0.receivedMaximum <= cut }, floor: cut)
     }
 
     /// Segments all of whose spans ended at or before `cut`.
-    static func ended(_ entries: [SegmentLedger.Entry], cut: Int64, settledUnixNano: Int64) -> Choice {
-        choose(entries.filter { $0.endMaximum <= cut && $0.receivedMaximum <= settledUnixNano }, floor: cut)
+    static func ended(_ entries: [SegmentLedger.Entry], cut: Int64) -> Choice {
+        choose(entries.filter { $0.endMaximum <= cut }, floor: cut)
     }
 
     /// The oldest segments, until so many bytes are free.
-    static func oldest(_ entries: [SegmentLedger.Entry], bytes: Int64, settledUnixNano: Int64) -> Choice {
+    static func oldest(_ entries: [SegmentLedger.Entry], bytes: Int64) -> Choice {
         var freed: Int64 = 0
         var chosen: [SegmentLedger.Entry] = []
-        for entry in entries where freed < bytes && entry.receivedMaximum <= settledUnixNano {
+        for entry in entries where freed < bytes {
             chosen.append(entry)
             freed += Int64(entry.storedBytes)
         }

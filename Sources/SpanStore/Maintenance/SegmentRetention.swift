@@ -1,4 +1,5 @@
 import SQLite
+import TelemetryModel
 
 /// Lets old segments go, and gives the space back to the file system.
 ///
@@ -22,11 +23,20 @@ package final class SegmentRetention {
     private static let freePagesKept: Int64 = 2_048
     /// Deleting for want of room makes this share of the limit free, so that it is not done for every commit.
     private static let bytesShare: Int64 = 20
+    /// Edges, and openings, of breakers that are kept.
+    private static let breakerRowsMax = 1_000_000
+    private static let breakerRowsPerTransaction = 1_000
     /// The clock is saved when it has moved by this much.
     private static let clockSaveNanoseconds: Int64 = 3_600 * 1_000_000_000
 
+    /// Keys in `meta` of the sightings of `BelievedReceipts`.
+    private static let receiptsKey = "retention_receipts"
+    private static let logReceiptsKey = "retention_log_receipts"
+
     private let maintenance: StoreMaintenance
     private var clock: RetentionClock?
+    private var receipts: BelievedReceipts
+    private var logReceipts: BelievedReceipts
     private var savedClock: Int64?
     /// The latest receipt among the spans that were ever deleted: that they are gone is no loss (`AcknowledgedMark`).
     private var droppedReceived: Int64
@@ -34,6 +44,8 @@ package final class SegmentRetention {
     private let deleteSegment: Statement
     private let setMeta: Statement
     package private(set) var removed = Removed()
+    /// The targets of forwarding that hold what should have gone for want of room; none when enough could go.
+    package private(set) var holdingTargets: [String] = []
 
     package init(_ maintenance: StoreMaintenance) throws(StoreError) {
         self.maintenance = maintenance
@@ -43,8 +55,14 @@ package final class SegmentRetention {
             setMeta = try maintenance.connection.prepare(
                 "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 persistent: true)
-            savedClock = try maintenance.connection.integer(
-                "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_clock_unix_nano'")
+            let connection = maintenance.connection
+            savedClock = try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_clock_unix_nano'")
+                .flatMap { $0 >= BelievedReceipts.earliestUnixNano ? $0 : nil }
+            func receipts(_ key: String) throws(SQLiteError) -> BelievedReceipts {
+                BelievedReceipts(text: try connection.text("SELECT value FROM meta WHERE key = '\(key)'") ?? "")
+            }
+            self.receipts = try receipts(Self.receiptsKey)
+            logReceipts = try receipts(Self.logReceiptsKey)
             droppedReceived =
                 try maintenance.connection.integer(
                     "SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(AcknowledgedMark.droppedKey)'") ?? 0
@@ -54,28 +72,29 @@ package final class SegmentRetention {
     }
 
     /// One pass over the limits; to be called once a minute.
-    ///
-    /// - Parameter settleNanoseconds: what was received this late is still needed by the derivations and stays.
-    package func run(_ limits: RetentionLimits, nowUnixNano: Int64, settleNanoseconds: Int64) throws(StoreError) {
+    package func run(_ limits: RetentionLimits, nowUnixNano: Int64) throws(StoreError) {
         do throws(SQLiteError) {
-            let clock = try advance(to: nowUnixNano)
-            if let age = limits.age {
-                let (cut, overflow) = clock.subtractingReportingOverflow(age)
-                if !overflow {
-                    try drop(RetentionPlan.aged(entries, cut: cut, settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
-                    try drop(LogRetentionPlan.aged(maintenance.logs.entries, cut: cut))
+            // While the clock is not set, nothing has an age.
+            if nowUnixNano >= BelievedReceipts.earliestUnixNano {
+                let clock = try advance(to: nowUnixNano)
+                try believe(nowUnixNano)
+                let (cut, overflow) = clock.subtractingReportingOverflow(limits.age ?? .max)
+                if limits.age != nil && !overflow {
+                    try drop(RetentionPlan.aged(free(entries(nowUnixNano)), cut: cut))
+                    try drop(LogRetentionPlan.aged(free(logEntries(nowUnixNano)), cut: cut))
+                    try dropBreakerRows(endedBefore: cut)
                 }
             }
             if let bytes = limits.bytes {
                 let excess = try usedBytes() - bytes
+                holdingTargets = []
                 if excess > 0 {
+                    let spans = try free(entries(nowUnixNano))
                     let share = LogRetentionPlan.oldest(
-                        maintenance.logs.entries, beside: entries, bytes: excess + bytes / Self.bytesShare)
+                        try free(logEntries(nowUnixNano)), beside: spans, bytes: excess + bytes / Self.bytesShare)
                     try drop(share.logs)
-                    try drop(
-                        RetentionPlan.oldest(
-                            entries, bytes: share.spanBytes,
-                            settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
+                    try drop(RetentionPlan.oldest(spans, bytes: share.spanBytes))
+                    if try usedBytes() > bytes { holdingTargets = try ForwardTables.holdingTargets(maintenance.connection) }
                 }
             }
             try giveBack()
@@ -85,12 +104,10 @@ package final class SegmentRetention {
     }
 
     /// Deletes the segments all of whose spans ended at or before a time, and refuses such spans from then on.
-    package func dropSegments(
-        endedAtOrBefore cut: Int64, nowUnixNano: Int64, settleNanoseconds: Int64
-    ) throws(StoreError) -> Removed {
+    package func dropSegments(endedAtOrBefore cut: Int64, nowUnixNano: Int64) throws(StoreError) -> Removed {
         do throws(SQLiteError) {
             let before = removed
-            try drop(RetentionPlan.ended(entries, cut: cut, settledUnixNano: settled(nowUnixNano, settleNanoseconds)))
+            try drop(RetentionPlan.ended(entries(nowUnixNano), cut: cut))
             try drop(LogRetentionPlan.ended(maintenance.logs.entries, cut: cut))
             try giveBack()
             return Removed(
@@ -101,13 +118,40 @@ package final class SegmentRetention {
         }
     }
 
-    private var entries: [SegmentLedger.Entry] { maintenance.ledger.entries }
+    /// The segments that may go, with the receipts that are believed.
+    private func entries(_ nowUnixNano: Int64) -> [SegmentLedger.Entry] {
+        var entries = maintenance.ledger.settledEntries
+        receipts.correct(&entries, nowUnixNano: nowUnixNano, id: \.id, received: \.receivedMaximum)
+        return entries
+    }
 
-    /// Receipts up to here are settled. They may be ahead of a wall clock that was set back.
-    private func settled(_ nowUnixNano: Int64, _ settle: Int64) -> Int64 {
-        let latest = max(nowUnixNano, maintenance.ledger.entries.last?.receivedMaximum ?? .min)
-        let (settled, overflow) = latest.subtractingReportingOverflow(settle)
-        return overflow ? .min : settled
+    /// Those of the segments that no target of forwarding holds. An operator's `prune` does not ask.
+    private func free(_ entries: [SegmentLedger.Entry]) throws(SQLiteError) -> [SegmentLedger.Entry] {
+        guard let held = try ForwardTables.held(.traces, maintenance.connection) else { return entries }
+        return entries.filter { $0.firstOrdinal.addingSaturated(Int64($0.spanCount)) <= held }
+    }
+
+    private func free(_ entries: [LogLedger.Entry]) throws(SQLiteError) -> [LogLedger.Entry] {
+        guard let held = try ForwardTables.held(.logs, maintenance.connection) else { return entries }
+        return entries.filter { $0.firstOrdinal.addingSaturated($0.recordCount) <= held }
+    }
+
+    private func logEntries(_ nowUnixNano: Int64) -> [LogLedger.Entry] {
+        var entries = maintenance.logs.entries
+        logReceipts.correct(&entries, nowUnixNano: nowUnixNano, id: \.id, received: \.receivedMaximum)
+        return entries
+    }
+
+    /// Takes note of receipts that cannot be right, for good.
+    private func believe(_ nowUnixNano: Int64) throws(SQLiteError) {
+        let before = (receipts, logReceipts)
+        _ = entries(nowUnixNano)
+        _ = logEntries(nowUnixNano)
+        guard receipts != before.0 || logReceipts != before.1 else { return }
+        try maintenance.prepare { () throws(SQLiteError) in
+            try set(Self.receiptsKey, receipts.text)
+            try set(Self.logReceiptsKey, logReceipts.text)
+        }
     }
 
     private func advance(to nowUnixNano: Int64) throws(SQLiteError) -> Int64 {
@@ -121,9 +165,11 @@ package final class SegmentRetention {
         return current.unixNano
     }
 
-    private func set(_ key: String, _ value: Int64) throws(SQLiteError) {
+    private func set(_ key: String, _ value: Int64) throws(SQLiteError) { try set(key, "\(value)") }
+
+    private func set(_ key: String, _ value: String) throws(SQLiteError) {
         try setMeta.bind(1, key)
-        try setMeta.bind(2, "\(value)")
+        try setMeta.bind(2, value)
         try setMeta.run()
     }
 
@@ -140,6 +186,7 @@ package final class SegmentRetention {
             try maintenance.commit(
                 { () throws(SQLiteError) in
                     try set("retention_floor_unix_nano", floor)
+                    try set(StoredOrdinals.spansKey, ledger.nextOrdinal)
                     try set(AcknowledgedMark.droppedKey, batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) })
                     for entry in batch {
                         try deleteSegment.run(binding: entry.id)
@@ -162,12 +209,28 @@ package final class SegmentRetention {
             try maintenance.commit(
                 { () throws(SQLiteError) in
                     try set(AcknowledgedMark.droppedKey, received)
+                    try set(StoredOrdinals.logsKey, maintenance.logs.nextOrdinal)
                     for entry in batch { try logTables.delete(entry.id) }
                 }, then: { maintenance.logs.remove(Set(batch.map(\.id))) })
             droppedReceived = received
             removed.segments += batch.count
             removed.logRecords += batch.reduce(0) { $0 + $1.recordCount }
             removed.bytes += batch.reduce(0) { $0 + $1.storedBytes }
+        }
+    }
+
+    /// Lets the edges and openings of breakers go with the spans that they came from.
+    private func dropBreakerRows(endedBefore cut: Int64) throws(SQLiteError) {
+        for (table, time) in [("breaker_transition", "time_unix_nano"), ("breaker_opening", "until_unix_nano")] {
+            let oldest = "(SELECT max(id) FROM \(table)) - \(Self.breakerRowsMax)"
+            let doomed = """
+                SELECT id FROM \(table) WHERE id <= \(oldest) OR \(time) < \(cut) LIMIT \(Self.breakerRowsPerTransaction)
+                """
+            while try maintenance.connection.integer("SELECT count(*) FROM (\(doomed))") ?? 0 > 0 {
+                try maintenance.prepare { () throws(SQLiteError) in
+                    try maintenance.connection.execute("DELETE FROM \(table) WHERE id IN (\(doomed))")
+                }
+            }
         }
     }
 

@@ -1,12 +1,6 @@
 import CSQLite
 import SQLite
 
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Darwin
-#endif
-
 /// Copies a data file while it is in use: the copy is one committed state, with everything that was acknowledged before the start.
 package enum StoreBackup {
     /// Pages of 16 KiB that are copied before the progress is told.
@@ -19,21 +13,16 @@ package enum StoreBackup {
         folder: StoreFolder, to target: String, progress: (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
     ) throws(StoreError) {
         guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
-        guard access(target, F_OK) != 0 else { throw .folder("\(target) is there already; name a new file, or remove it first") }
-        let partial = target + ".partial"
-        unlink(partial)
         do {
-            try StoreFolder.createFile(partial)
-            try copy(from: folder.databasePath, to: partial, progress)
-            try publish(partial, as: target)
+            try NewFile.write(target) { try copy(from: folder.databasePath, to: $0, progress) }
         } catch {
-            unlink(partial)
             throw SpanStore.storeError(error)
         }
     }
 
     private static func copy(from source: String, to target: String, _ progress: (Int64, Int64) -> Void) throws {
         let reader = try Connection.reading(source)
+        try StoreSettings.checkVersion(reader)
         // A read transaction that stays open holds one state; without it each commit would start the copy over.
         try reader.execute("BEGIN")
         _ = try reader.integer("SELECT count(*) FROM sqlite_master")
@@ -51,22 +40,5 @@ package enum StoreBackup {
         guard result == SQLITE_DONE else { throw writer.error(result, "back up") }
         // One file, that a read-only disk can hold; a server that takes it over turns its log on again.
         _ = try writer.text("PRAGMA journal_mode = DELETE")
-    }
-
-    /// Makes the file durable, then its name.
-    private static func publish(_ partial: String, as target: String) throws(StoreError) {
-        try synchronize(partial)
-        guard rename(partial, target) == 0 else {
-            throw .folder("cannot rename \(partial) to \(target): \(String(cString: strerror(errno)))")
-        }
-        let parent = target.lastIndex(of: "/").map { String(target[..<$0]) } ?? "."
-        try synchronize(parent.isEmpty ? "/" : parent)
-    }
-
-    private static func synchronize(_ path: String) throws(StoreError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .folder("cannot open \(path): \(String(cString: strerror(errno)))") }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw .folder("cannot fsync \(path): \(String(cString: strerror(errno)))") }
     }
 }

@@ -35,13 +35,17 @@ package struct StoreVerification {
         var verification: StoreVerification
         // Before the view of the file begins: the server goes on.
         let acknowledged = mark?.receivedUnixNano
-        do throws(SQLiteError) {
+        do {
             let connection = try Connection.reading(path)
+            // Nothing can be said of tables that are not known.
+            try StoreSettings.checkVersion(connection)
             try RowChecksum.register(on: connection)
             try connection.execute("PRAGMA cache_size = -4096")
             verification = StoreVerification(connection, acknowledged)
         } catch {
-            guard error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB else { throw .database(error) }
+            guard let error = error as? SQLiteError, error.code == SQLITE_CORRUPT || error.code == SQLITE_NOTADB else {
+                throw SpanStore.storeError(error)
+            }
             var report = VerificationReport()
             report.add("SQLite cannot read the file: \(error.message)")
             return report
@@ -59,10 +63,6 @@ package struct StoreVerification {
 
     private mutating func checkAll(_ progress: (Int64, Int64) -> Void) {
         part("the file cannot be read") { verification throws in
-            let found = try verification.connection.integer("PRAGMA user_version") ?? 0
-            guard found <= StoreSettings.schemaVersion else {
-                throw StoreError.schemaVersion(found: found, known: StoreSettings.schemaVersion)
-            }
             // One state of the file for all that follows.
             try verification.connection.execute("BEGIN")
         }
@@ -71,7 +71,7 @@ package struct StoreVerification {
         part("the tables cannot be read") { try $0.checkSchema() }
         part("the segments cannot be read") { try $0.checkSegments(progress) }
         part("the log segments cannot be read") { try LogVerification.run($0.connection, &$0.report) }
-        for table in RowChecksum.tables {
+        for table in RowChecksum.tables where hasTable(table.name) {
             part("the table \(table.name) cannot be read") { try $0.checkRows(of: table.name, table.columns) }
         }
         part("the mark of acknowledged commits cannot be compared") { verification throws in
@@ -106,15 +106,32 @@ package struct StoreVerification {
         var found: [String: String] = [:]
         let statement = try connection.prepare(query)
         while try statement.step() { found[statement.text(0) ?? ""] = statement.text(1) ?? "" }
-        // A file that no program of this version has written to has no tables for log records yet.
-        let hasLogs = try connection.integer("PRAGMA user_version") ?? 0 >= StoreSettings.logsVersion
+        // A file that no program of this version has written to has no tables for what came with it yet.
+        let version = try connection.integer("PRAGMA user_version") ?? 0
         while try expected.step() {
             let name = expected.text(0) ?? ""
-            if !hasLogs, found[name] == nil, name.hasPrefix("log_") { continue }
-            if found[name] != expected.text(1) { report.add("the declaration of the table \(name) is not as it was made") }
+            if version < StoreSettings.logsVersion, found[name] == nil, name.hasPrefix("log_") { continue }
+            if version < OpeningRows.version, found[name] == nil, name.hasPrefix("breaker_opening") { continue }
+            if version < StoredOrdinals.version, found[name] == nil, name.hasPrefix("forward_") { continue }
+            var declarations = [Self.declaration(expected.text(1))]
+            let ordinals = "," + Self.declaration(StoredOrdinals.declaration) + ")STRICT"
+            if version < StoredOrdinals.version, declarations[0].hasSuffix(ordinals) {
+                declarations.append(declarations[0].dropLast(ordinals.count) + ")STRICT")
+            }
+            if !declarations.contains(Self.declaration(found[name])) {
+                report.add("the declaration of the table \(name) is not as it was made")
+            }
         }
         let lines = "SELECT group_concat(line || text, char(10)) FROM README"
         if try connection.text(lines) != fresh.text(lines) { report.add("the table README is not as it was made") }
+    }
+
+    /// A declaration without its spaces: a column that was added to an older table stands on the line of the one before.
+    private static func declaration(_ sql: String?) -> String { (sql ?? "").filter { !$0.isWhitespace } }
+
+    /// One that should be there and is not is told by `checkSchema`.
+    private func hasTable(_ name: String) -> Bool {
+        (try? connection.integer("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '\(name)'")) == 1
     }
 
     private mutating func checkRows(of table: String, _ columns: String) throws {
@@ -145,8 +162,21 @@ package struct StoreVerification {
             progress(report.segments, max(total, report.segments))
         }
         try checkLeftovers(sets)
+        try checkOrdinals("segment", "span_count")
+        if try LogTables.exist(connection) { try checkOrdinals("log_segment", "record_count") }
         if report.segments != total {
             report.add("the table segment has \(report.segments) rows, not the \(total) that it counts")
+        }
+    }
+
+    /// Ordinals grow in the order of arrival, and none is given twice.
+    private mutating func checkOrdinals(_ table: String, _ count: String) throws {
+        guard try connection.integer("PRAGMA user_version") ?? 0 >= StoredOrdinals.version else { return }
+        let rows = try connection.prepare("SELECT id, first_ordinal, \(count) FROM \(table) ORDER BY id")
+        var next: Int64 = 0
+        while try rows.step() {
+            if rows.integer(1) < next { report.add("the \(table) \(rows.integer(0)) has ordinals of the one before") }
+            next = rows.integer(1).addingReportingOverflow(rows.integer(2)).partialValue
         }
     }
 

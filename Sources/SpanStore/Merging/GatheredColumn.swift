@@ -90,8 +90,7 @@ struct GatheredColumn {
 
     private mutating func number(_ range: Range<Int>, _ bytes: [UInt8]) -> UInt64 {
         let wire = WireRange(offset: range.lowerBound, count: range.count)
-        let source = bytes.span.bytes
-        return UInt64(texts.insert(wire, in: source, hash: ByteHash.hash(source, wire)).index)
+        return UInt64(texts.insert(wire, in: bytes.span.bytes).index)
     }
 
     private mutating func setBlob(_ row: Int, _ kind: AttributeKind, _ bytes: ArraySlice<UInt8>) {

@@ -21,11 +21,13 @@ package enum MergeLimits {
 
 /// Chooses what to merge.
 ///
-/// Only neighbours in the order of arrival are merged, so that a segment stands for a stretch of time. Every merge at least doubles
+/// Only neighbours in the order of arrival are merged, so that a segment stands for a stretch of time; and only those between which
+/// nothing was deleted, so that a span's ordinal is its segment's first and its place in it (`StoredOrdinals`). Every merge at least doubles
 /// the size of each span's segment, and usually multiplies it by 16 or more: that bounds how often a span is written again.
 enum MergePlan {
     struct Candidate: Equatable {
         var id: Int64
+        var firstOrdinal: Int64
         var spanCount: Int
         var storedBytes: Int
         /// Cannot be merged for its size in memory.
@@ -34,6 +36,9 @@ enum MergePlan {
         var isFinal: Bool {
             isOversize || spanCount >= MergeLimits.spansEnough || storedBytes >= MergeLimits.storedBytesEnough
         }
+
+        /// Whether nothing that came between the two is gone.
+        func follows(_ previous: Candidate) -> Bool { firstOrdinal == previous.firstOrdinal &+ Int64(previous.spanCount) }
 
         /// Sizes within a factor of eight are of one level.
         var level: Int { (Int.bitWidth - 1 - max(1, spanCount).leadingZeroBitCount) / 3 }
@@ -51,7 +56,11 @@ enum MergePlan {
                     continue
                 }
                 var end = start
-                while end < candidates.count, !candidates[end].isFinal, candidates[end].level <= level { end += 1 }
+                while end < candidates.count, !candidates[end].isFinal, candidates[end].level <= level,
+                    end == start || candidates[end].follows(candidates[end - 1])
+                {
+                    end += 1
+                }
                 // A large segment before small ones must not keep them apart: then they are merged without it.
                 while start < end {
                     if let chosen = worthwhile(candidates, start..<end) { return chosen }
@@ -62,14 +71,15 @@ enum MergePlan {
         return enclosed(candidates)
     }
 
-    /// Small segments between large ones: no neighbours will come, so they are put together as they are.
+    /// Small segments between large ones, or before a gap: no neighbours will come, so they are put together as they are.
     private static func enclosed(_ candidates: [Candidate]) -> Range<Int>? {
-        let tail = candidates.lastIndex(where: \.isFinal) ?? 0
+        let tail = candidates.indices.last { candidates[$0].isFinal || $0 > 0 && !candidates[$0].follows(candidates[$0 - 1]) } ?? 0
         for start in 0..<tail {
             var end = start
             var total = 0
             while end < tail, !candidates[end].isFinal, end - start < MergeLimits.inputsMax,
-                total + candidates[end].spanCount <= MergeLimits.spansMax
+                total + candidates[end].spanCount <= MergeLimits.spansMax,
+                end == start || candidates[end].follows(candidates[end - 1])
             {
                 total += candidates[end].spanCount
                 end += 1

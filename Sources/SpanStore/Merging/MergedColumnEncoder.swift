@@ -176,7 +176,7 @@ struct MergedColumnEncoder {
 
     private static func appendPlanes(words: [UInt64], to bytes: inout [UInt8]) {
         let all = words.reduce(0, |)
-        let width = (64 - all.leadingZeroBitCount + 7) / 8
+        let width = all.byteWidth
         bytes.append(UInt8(width))
         let start = bytes.count
         bytes.append(contentsOf: repeatElement(0, count: width * words.count))

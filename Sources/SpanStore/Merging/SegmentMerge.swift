@@ -55,10 +55,9 @@ struct SegmentMerge {
         try addDerivedColumns(encoder, attributes, emit)
         if !shared.isEmpty { try emit(0, try compressor.compress(shared)) }
         streamCounts[0] = shared.count
-        let directory = SegmentDirectory(
-            streamSet: streamSet, spanCount: rowCount, streamCounts: streamCounts, columns: entries)
+        let directory = SegmentDirectory(spanCount: rowCount, streamCounts: streamCounts, columns: entries)
         return EncodedSegment(
-            statistics: statistics, spanCount: rowCount, directory: try compressor.compress(directory.encoded()),
+            statistics: statistics, spanCount: rowCount, directory: try compressor.compress(directory.encoded(streamSet: streamSet)),
             traceFilter: TraceFilter(plan.traces), streams: [])
     }
 
@@ -232,25 +231,27 @@ struct MergedAttributes {
             overflowing = []
             return
         }
-        var counts: [String: Int] = [:]
+        var counts: [ExactText: Int] = [:]
         for input in inputs {
             for entry in input.directory.columns where entry.space == .attribute {
-                counts[entry.name, default: 0] += entry.valueCount
+                counts[ExactText(entry.name), default: 0] += entry.valueCount
             }
         }
         // The commonest keys keep theirs; of equal ones those that came first.
-        let ranked = names.enumerated().sorted { (counts[$0.element] ?? 0, $1.offset) > (counts[$1.element] ?? 0, $0.offset) }
-        let kept = Set(ranked.prefix(SegmentFormat.attributeColumnsMax).map(\.element))
-        columns = names.filter(kept.contains)
-        overflowing = names.filter { !kept.contains($0) }
+        let ranked = names.enumerated().sorted {
+            (counts[ExactText($0.element)] ?? 0, $1.offset) > (counts[ExactText($1.element)] ?? 0, $0.offset)
+        }
+        let kept = Set(ranked.prefix(SegmentFormat.attributeColumnsMax).map { ExactText($0.element) })
+        columns = names.filter { kept.contains(ExactText($0)) }
+        overflowing = names.filter { !kept.contains(ExactText($0)) }
     }
 
     /// Names of the columns of a space, each once, in the order of first appearance.
     static func names(_ inputs: [SegmentReader], _ space: ColumnSpace) -> [String] {
-        var seen: Set<String> = []
+        var seen: Set<ExactText> = []
         var names: [String] = []
         for input in inputs {
-            for entry in input.directory.columns where entry.space == space && seen.insert(entry.name).inserted {
+            for entry in input.directory.columns where entry.space == space && seen.insert(ExactText(entry.name)).inserted {
                 names.append(entry.name)
             }
         }
@@ -262,10 +263,10 @@ struct MergedAttributes {
         var source: String?
         for input in inputs {
             guard let entry = input.directory.column(.derived, name) else { continue }
-            guard entry.encoding == .alias, source == nil || source == entry.aliasName else { return nil }
+            guard entry.encoding == .alias, source.map({ $0.isExactly(entry.aliasName) }) ?? true else { return nil }
             source = entry.aliasName
         }
-        guard let source, !overflowing.contains(source) else { return nil }
+        guard let source, !overflowing.contains(where: source.isExactly) else { return nil }
         for input in inputs where input.directory.column(.derived, name) == nil {
             guard input.directory.column(.attribute, source) == nil else { return nil }
         }

@@ -77,7 +77,7 @@ package final class SegmentMerger {
         let entries = ledger.entries
         let candidates = entries.map {
             MergePlan.Candidate(
-                id: $0.id, spanCount: $0.spanCount, storedBytes: $0.storedBytes, isOversize: oversize.contains($0.id))
+                id: $0.id, firstOrdinal: $0.firstOrdinal, spanCount: $0.spanCount, storedBytes: $0.storedBytes, isOversize: oversize.contains($0.id))
         }
         return MergePlan.choose(candidates).map { Array(entries[$0]) }
     }
@@ -157,9 +157,10 @@ package final class SegmentMerger {
         _ ids: ClosedRange<Int64>, by segment: Built, _ set: Int64, _ sources: ArraySlice<SegmentLedger.Entry>
     ) throws {
         var encoded = segment.encoded
+        let firstOrdinal = sources.first?.firstOrdinal ?? 0
         encoded.builtBytes = segment.storedBytes - encoded.storedBytes
         let entry = SegmentLedger.Entry(
-            id: ids.upperBound, streamSet: set, spanCount: encoded.spanCount, storedBytes: segment.storedBytes,
+            id: ids.upperBound, streamSet: set, firstOrdinal: firstOrdinal, spanCount: encoded.spanCount, storedBytes: segment.storedBytes,
             endMaximum: encoded.statistics.endMaximum, receivedMaximum: encoded.statistics.receivedMaximum,
             filter: encoded.traceFilter)
         try maintenance.commit(
@@ -170,7 +171,7 @@ package final class SegmentMerger {
                 guard maintenance.connection.changes == sources.count else {
                     throw SQLiteError(extendedCode: 4, message: "segments changed while they were merged", operation: "merge")
                 }
-                try SegmentRow.insert(encoded, id: ids.upperBound, with: insertSegment)
+                try SegmentRow.insert(encoded, id: ids.upperBound, firstOrdinal: firstOrdinal, with: insertSegment)
                 try maintenance.keep(set)
                 for source in sources { try maintenance.leave(source.streamSet) }
             }, then: { ledger.replace(ids, with: entry) })

@@ -52,6 +52,12 @@ public final class PassedSegment {
         }
     }
 
+    /// For each row whether its tokens count, as the column `counts_tokens` says it.
+    package func countsTokens() throws(SQLiteError) -> (Int) -> Bool {
+        let bits = try Self.attempt { try segment.tokenRows() }
+        return { bits?.contains($0) ?? false }
+    }
+
     /// Ids of traces, and for each row the number of its trace.
     package func traces() throws(SQLiteError) -> (ids: [TraceID], numbers: PassedIntegers) {
         try Self.attempt {
@@ -77,6 +83,17 @@ public final class PassedSegment {
                 keys.map { Self.text(JSONText.member($0, in: json[...]), json) }
             }
             return (PassedIntegers(try segment.reader.column(.fixed, FixedColumn.resource)), values)
+        }
+    }
+
+    /// The numbers of spans' resources, and by number the project that each is of.
+    package func projects(by attribute: String) throws(SQLiteError) -> (numbers: PassedIntegers, names: [String?]) {
+        try Self.attempt {
+            let texts = attribute == ProjectScope.serviceName ? [] : try segment.resourceAttributes()
+            let names = try segment.serviceNames().enumerated().map { number, service in
+                ProjectScope.project(attribute, service: service, json: texts.isEmpty ? [] : texts[number])
+            }
+            return (PassedIntegers(try segment.reader.column(.fixed, FixedColumn.resource)), names)
         }
     }
 
@@ -126,11 +143,15 @@ public final class PassedSegment {
             default: break
             }
         case .endTime, .duration: break
+        case .storedOrAttribute(let name, let keys):
+            let directory = segment.reader.directory
+            let attributes = keys.reduce(0) { $0 + (directory.column(.attribute, $1)?.valueCount ?? 0) }
+            if let entry = directory.column(.derived, name), entry.valueCount >= attributes {
+                return PassedIntegers(try segment.reader.column(.derived, name))
+            }
+            if try !mayHaveOne(of: keys) { return PassedIntegers() }
         case .firstAttribute(let keys):
-            let isAbsent =
-                try segment.reader.directory.column(.fixed, FixedColumn.overflow) == nil
-                && keys.allSatisfy { try segment.reader.column(.attribute, $0) == nil }
-            if isAbsent { return PassedIntegers() }
+            if try !mayHaveOne(of: keys) { return PassedIntegers() }
         default: throw SegmentError.damaged("a column that is not read as integers")
         }
         if index == SpansColumn.endTimeIndex || index == SpansColumn.durationIndex { return try times(index) }
@@ -140,6 +161,23 @@ public final class PassedSegment {
             case .text(let text): isCast ? Self.castInteger(text) : nil
             case .string(let text): isCast ? Self.castInteger(text.utf8) : nil
             case .null, .double: nil
+            }
+        }
+    }
+
+    private func mayHaveOne(of keys: [String]) throws -> Bool {
+        try segment.reader.directory.column(.fixed, FixedColumn.overflow) != nil
+            || keys.contains { try segment.reader.column(.attribute, $0) != nil }
+    }
+
+    /// Numbers of the scopes' names by row; 0 for a span without one.
+    func scopeNumbers(_ number: (String) -> UInt64) throws(SQLiteError) -> (Int) -> UInt64 {
+        try Self.attempt {
+            let names = try segment.scopes().map { $0.name.isEmpty ? 0 : number($0.name) }
+            let numbers = PassedIntegers(try segment.reader.column(.fixed, FixedColumn.scope))
+            return { row in
+                let number = numbers[row] ?? -1
+                return number >= 0 && number < names.count ? names[Int(number)] : 0
             }
         }
     }
@@ -154,6 +192,19 @@ public final class PassedSegment {
             let end = start &+ duration
             return isEnd ? end : end == 0 ? nil : max(0, duration)
         }
+    }
+
+    /// A value as `CAST(… AS INTEGER)` gives it; NULL stays.
+    static func cast(_ value: SegmentRows.Value) -> SegmentRows.Value {
+        switch value {
+        case .text(let text): .integer(castInteger(text))
+        case .string(let text): .integer(castInteger(text.utf8))
+        default: value
+        }
+    }
+
+    static func damaged(_ message: String) -> SQLiteError {
+        SQLiteError(extendedCode: FUSEBOX_SQLITE_CORRUPT_VTAB, message: message, operation: "read spans")
     }
 
     /// The integer that a text begins with, as SQLite casts it; 0 without one.

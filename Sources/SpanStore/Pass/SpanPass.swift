@@ -1,4 +1,5 @@
 package import SQLite
+import TelemetryModel
 
 /// Goes over stored spans segment by segment and column by column, without a row of SQL for each: for sums over millions of spans.
 ///
@@ -9,7 +10,7 @@ package struct SpanPass {
     package struct Bounds: Equatable, Sendable {
         package enum Time: Sendable { case start, end }
 
-        /// The time that must lie in [from, until). Spans that end in it must also begin before its end.
+        /// The time that must lie in [from, until); `Int64.max` is no end. Spans that end in it must also begin before its end.
         package var time: Time
         package var fromUnixNano: Int64
         package var untilUnixNano: Int64
@@ -19,10 +20,13 @@ package struct SpanPass {
         package init(_ time: Time, from: Int64, until: Int64, condition: String? = nil) {
             (self.time, fromUnixNano, untilUnixNano, self.condition) = (time, from, until, condition)
         }
+
+        /// The last time within.
+        var lastUnixNano: Int64 { untilUnixNano == .max ? .max : untilUnixNano.subtractingSaturated(1) }
     }
 
-    private let reader: SQLReader
-    private let loader: SegmentLoader
+    let reader: SQLReader
+    let loader: SegmentLoader
 
     package init(_ reader: SQLReader) {
         self.reader = reader
@@ -32,6 +36,22 @@ package struct SpanPass {
     /// Calls `body` with each segment that has such spans, in the order of arrival.
     package func each(_ bounds: Bounds, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws(SQLiteError) {
         try snapshot { () throws(SQLiteError) in try eachInSnapshot(bounds, body) }
+    }
+
+    /// The same with the spans whose tokens count: segments with such, and their rows.
+    package func eachTokenCall(_ bounds: Bounds, _ body: (PassedSegment) throws(SQLiteError) -> Void) throws(SQLiteError) {
+        try each(bounds) { segment throws(SQLiteError) in
+            if let calls = try Self.tokenCalls(of: segment) { try body(calls) }
+        }
+    }
+
+    /// The rows of a segment whose tokens count; `nil` for none.
+    static func tokenCalls(of segment: PassedSegment) throws(SQLiteError) -> PassedSegment? {
+        let counted = try PassedSegment.attempt { try segment.segment.tokenRows() }
+        guard let counted else { return nil }
+        var rows: [Int32] = []
+        segment.forEachRow { row in if counted.contains(row) { rows.append(Int32(truncatingIfNeeded: row)) } }
+        return rows.isEmpty ? nil : PassedSegment(segment.segment, rows: rows)
     }
 
     /// Runs `body` so that all it reads is of one state of the file.
@@ -52,30 +72,34 @@ package struct SpanPass {
     ) throws(SQLiteError) {
         let chosen = try bounds.condition.map { condition throws(SQLiteError) in try rows(bounds, condition) }
         try reader.catalog.refresh()
+        let time = bounds.fromUnixNano < bounds.untilUnixNano ? bounds.fromUnixNano...(bounds.untilUnixNano - 1) : nil
+        let isAll = time == Int64.min...(Int64.max - 1)
+        let calls = StoredCalls(reader.catalog, loader, time: isAll ? nil : time)
         for entry in reader.catalog.entries where entry.mayHold(bounds) {
             if let chosen {
-                guard let rows = chosen[entry.id], let segment = try open(entry.id) else { continue }
+                guard let rows = chosen[entry.id], let segment = try open(entry.id, calls) else { continue }
                 try body(PassedSegment(segment, rows: rows))
                 continue
             }
-            guard let segment = try open(entry.id) else { continue }
-            let rows = try PassedSegment.attempt { try entry.isWithin(bounds) ? nil : Self.rows(segment, bounds) }
+            guard let segment = try open(entry.id, calls) else { continue }
+            let rows = try PassedSegment.attempt {
+                let shown = try shownRows(segment)
+                return try entry.isWithin(bounds) ? shown : Self.rows(segment, bounds, among: shown)
+            }
             if rows?.isEmpty == true { continue }
             try body(PassedSegment(segment, rows: rows))
         }
     }
 
-    /// A segment with these rows; `nil` when it is not there. Of use within a `snapshot`.
-    func segment(_ id: Int64, rows: [Int32]) throws(SQLiteError) -> PassedSegment? {
-        try open(id).map { PassedSegment($0, rows: rows) }
+    /// The rows of a segment that the connection shows; `nil` for all.
+    func shownRows(_ segment: SegmentRows) throws -> [Int32]? { try reader.scope.flatMap { try segment.rows(of: $0) } }
+
+    func open(_ id: Int64, _ calls: StoredCalls) throws(SQLiteError) -> SegmentRows? {
+        try PassedSegment.attempt { try reader.catalog.open(id, loader).map { SegmentRows($0, attributes: [], calls: calls, scope: reader.scope) } }
     }
 
-    private func open(_ id: Int64) throws(SQLiteError) -> SegmentRows? {
-        try PassedSegment.attempt { try reader.catalog.open(id, loader).map { SegmentRows($0, attributes: []) } }
-    }
-
-    private static func rows(_ segment: SegmentRows, _ bounds: Bounds) throws -> [Int32]? {
-        var rows: [Int32]?
+    private static func rows(_ segment: SegmentRows, _ bounds: Bounds, among rows: [Int32]?) throws -> [Int32]? {
+        var rows = rows
         for term in bounds.terms {
             rows = try segment.rows(term, among: rows)
             if rows?.isEmpty == true { break }
@@ -110,32 +134,32 @@ extension SpanPass.Bounds {
         let column = time == .end ? SpansColumn.endTimeIndex : start
         var terms = [
             SegmentRows.Filter(column: column, comparison: .greaterOrEqual, argument: .integer(fromUnixNano)),
-            SegmentRows.Filter(column: column, comparison: .less, argument: .integer(untilUnixNano)),
+            SegmentRows.Filter(column: column, comparison: .lessOrEqual, argument: .integer(lastUnixNano)),
         ]
-        if time == .end { terms.append(.init(column: start, comparison: .less, argument: .integer(untilUnixNano))) }
+        if time == .end { terms.append(.init(column: start, comparison: .lessOrEqual, argument: .integer(lastUnixNano))) }
         return terms
     }
 
     fileprivate var sql: String {
         switch time {
-        case .start: "start_time_unix_nano >= \(fromUnixNano) AND start_time_unix_nano < \(untilUnixNano)"
+        case .start: "start_time_unix_nano >= \(fromUnixNano) AND start_time_unix_nano <= \(lastUnixNano)"
         case .end:
-            "end_time_unix_nano >= \(fromUnixNano) AND end_time_unix_nano < \(untilUnixNano) "
-                + "AND start_time_unix_nano < \(untilUnixNano)"
+            "end_time_unix_nano >= \(fromUnixNano) AND end_time_unix_nano <= \(lastUnixNano) "
+                + "AND start_time_unix_nano <= \(lastUnixNano)"
         }
     }
 }
 
 extension SegmentCatalog.Entry {
     /// Whether a span of the segment may lie within the bounds.
-    fileprivate func mayHold(_ bounds: SpanPass.Bounds) -> Bool {
+    func mayHold(_ bounds: SpanPass.Bounds) -> Bool {
         let (minimum, maximum) = bounds.time == .end ? (endMinimum, endMaximum) : (startMinimum, startMaximum)
-        return maximum >= bounds.fromUnixNano && minimum < bounds.untilUnixNano && startMinimum < bounds.untilUnixNano
+        return maximum >= bounds.fromUnixNano && minimum <= bounds.lastUnixNano && startMinimum <= bounds.lastUnixNano
     }
 
     /// Whether all of them do.
     fileprivate func isWithin(_ bounds: SpanPass.Bounds) -> Bool {
         let (minimum, maximum) = bounds.time == .end ? (endMinimum, endMaximum) : (startMinimum, startMaximum)
-        return minimum >= bounds.fromUnixNano && maximum < bounds.untilUnixNano && startMaximum < bounds.untilUnixNano
+        return minimum >= bounds.fromUnixNano && maximum <= bounds.lastUnixNano && startMaximum <= bounds.lastUnixNano
     }
 }

@@ -63,10 +63,17 @@ enum ColumnCondition: Equatable {
             }
             return .texts(texts)
         case (.like, .text(let pattern)):
-            let prefix = Array(pattern.prefix { $0 != UInt8(ascii: "%") && $0 != UInt8(ascii: "_") })
+            let prefix = likePrefix(pattern)
             return prefix.isEmpty ? .isNotNull : .prefix(prefix)
         default: return nil
         }
+    }
+
+    /// The bytes that every text begins with that a pattern of LIKE takes, ASCII letters in either case. SQLite reads a pattern up to
+    /// its first NUL, and bytes that are no UTF-8 as replacement characters.
+    private static func likePrefix(_ pattern: [UInt8]) -> [UInt8] {
+        let prefix = pattern.prefix { $0 != UInt8(ascii: "%") && $0 != UInt8(ascii: "_") && $0 != 0 }
+        return Array(String(validating: prefix, as: UTF8.self) == nil ? prefix.prefix { $0 < 0x80 } : prefix)
     }
 
     /// Whether a text fulfils it.

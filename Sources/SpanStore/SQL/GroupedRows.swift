@@ -23,13 +23,10 @@ final class GroupedRows: RowGroups {
     private var groups: [RowGroup] = []
     private var nextGroup = 0
 
-    init(
-        _ entries: [SegmentCatalog.Entry], _ orders: [SpansPlan.Order],
-        open: (SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)?
-    ) throws {
+    init(_ entries: [SegmentCatalog.Entry], _ orders: [SpansPlan.Order], _ segments: ScanSegments) throws {
         var texts: [[[UInt8]?]] = []
         for entry in entries {
-            guard let opened = try open(entry) else { continue }
+            guard let opened = try segments.open(entry) else { continue }
             for group in try opened.segment.groups(columns: orders.map(\.column), opened.rows) {
                 texts.append(group.texts)
                 groups.append(RowGroup(segment: opened.segment, rows: group.rows))

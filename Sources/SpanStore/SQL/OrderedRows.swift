@@ -18,18 +18,15 @@ final class OrderedRows {
 
     private var waiting: [SegmentCatalog.Entry]
     private let order: SpansPlan.Order
-    private let open: (SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)?
+    private let segments: ScanSegments
 
     /// A heap: the head that is next comes first.
     private var heads: [Head] = []
     private(set) var current: Current?
 
-    init(
-        _ entries: [SegmentCatalog.Entry], _ order: SpansPlan.Order,
-        open: @escaping (SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)?
-    ) {
+    init(_ entries: [SegmentCatalog.Entry], _ order: SpansPlan.Order, _ segments: ScanSegments) {
         self.order = order
-        self.open = open
+        self.segments = segments
         // The one to open next comes last.
         waiting =
             order.isDescending
@@ -60,7 +57,7 @@ final class OrderedRows {
             let earliest = order.isDescending ? entry.startMaximum : entry.startMinimum
             if let head = heads.first, comes(head.start, before: earliest) { return }
             waiting.removeLast()
-            guard let opened = try open(entry) else { continue }
+            guard let opened = try segments.open(entry) else { continue }
             var (rows, starts) = try opened.segment.rowsByStart(opened.rows)
             if order.isDescending {
                 rows.reverse()

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// Puts what SQLite cannot hand down to a virtual table into a form that it can.
 ///
 /// `attr(attributes, 'key')` becomes a hidden column of `spans`, so that conditions on it skip segments and rows and only that
@@ -33,7 +35,7 @@ package enum QueryRewriter {
                 text.append(UInt8(ascii: "."))
             }
             text.append(contentsOf: SQLText.quoted(SpansColumn.attributeName(call.key)).utf8)
-            if !attributes.contains(call.key) { attributes.append(call.key) }
+            if !attributes.contains(where: call.key.isExactly) { attributes.append(call.key) }
             copied = tokens[call.last].range.upperBound
             index = call.last + 1
         }

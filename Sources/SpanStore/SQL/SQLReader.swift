@@ -1,5 +1,6 @@
 import CSQLite
 package import SQLite
+import TelemetryModel
 
 /// A read-only connection with `spans`, the views over it and the SQL functions. It works beside a running server and without one.
 ///
@@ -13,10 +14,14 @@ package final class SQLReader: @unchecked Sendable {
     /// What the queries since its last `clear` read of `spans`.
     package let report = ScanReport()
     let catalog: SegmentCatalog
+    private let logs: LogCatalog
+    private let outerJoins: OuterJoins
     private var attributes: [String] = []
 
     /// Opens the store in `folder`, which must hold a database.
-    package init(folder: StoreFolder) throws(StoreError) {
+    ///
+    /// - Parameter calls: shared by all readers of the folder in a process that has several.
+    package init(folder: StoreFolder, calls: CallsOfSegments = CallsOfSegments()) throws(StoreError) {
         guard folder.databaseExists else {
             throw .folder(
                 "there is no data file in \(folder.path); start `fusebox serve`, or name its folder with --data-dir")
@@ -24,20 +29,24 @@ package final class SQLReader: @unchecked Sendable {
         do {
             connection = try Connection.reading(folder.databasePath)
             try StoreSettings.checkOwnership(connection)
-            let found = try connection.integer("PRAGMA user_version") ?? 0
-            guard found <= StoreSettings.schemaVersion else {
-                throw StoreError.schemaVersion(found: found, known: StoreSettings.schemaVersion)
-            }
+            try StoreSettings.checkVersion(connection)
             try StoreSettings.prepareReader(connection)
-            catalog = SegmentCatalog(connection)
-            try SpansModule.register(.init(catalog, report: report, attributes: []), on: connection)
-            try LogsModule.register(LogCatalog(connection), on: connection)
+            catalog = SegmentCatalog(connection, calls)
+            logs = LogCatalog(connection)
+            outerJoins = OuterJoins(connection)
+            try SpansModule.register(
+                .init(catalog, report: report, outerJoins: outerJoins, attributes: []), on: connection)
+            try LogsModule.register(logs, on: connection)
             try SQLFunctions.register(on: connection)
             try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
+            try connection.execute(ContractQuery.view)
+            try declareMissingViews()
             // Connects the virtual tables while declaring them is still allowed.
             for table in ["spans", "logs", "json_each('[]')", "json_tree('[]')"] {
                 try connection.execute("SELECT 1 FROM \(table) LIMIT 0")
             }
+            let tables = try connection.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+            while try tables.step() { if let name = tables.text(0) { catalog.tables.insert(name) } }
             try connection.execute("PRAGMA query_only = ON")
             // `sqlite_master` must not be written through `writable_schema` either.
             fusebox_sqlite_set_defensive(connection.handle, 1)
@@ -47,12 +56,39 @@ package final class SQLReader: @unchecked Sendable {
         }
     }
 
+    /// The only spans and log records that queries show from now on; `nil` for all. For statements that are prepared afterwards.
+    package var scope: ProjectScope? {
+        get { catalog.scope }
+        set {
+            catalog.scope = newValue
+            logs.scope = newValue
+        }
+    }
+
+    /// A file that no program of this version has written to has no openings of breakers yet.
+    private func declareMissingViews() throws(SQLiteError) {
+        let query = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = 'breaker_opening'"
+        guard try connection.integer(query) == nil else { return }
+        let columns = OpeningRows.columns.split(separator: ", ").map { "NULL AS \($0)" }.joined(separator: ", ")
+        try connection.execute("DROP VIEW breaker_openings")
+        try connection.execute("CREATE TEMP VIEW breaker_openings AS SELECT \(columns) WHERE 0")
+    }
+
     private func authorize() {
         sqlite3_set_authorizer(
             connection.handle,
-            { _, action, first, second, _, _ in
-                SQLReader.isAllowed(action, first, second) ? SQLITE_OK : SQLITE_DENY
-            }, nil)
+            { catalog, action, first, second, database, view in
+                guard SQLReader.isAllowed(action, first, second) else { return SQLITE_DENY }
+                guard action == SQLITE_READ, let catalog, let first else { return SQLITE_OK }
+                let known = Unmanaged<SegmentCatalog>.fromOpaque(catalog).takeUnretainedValue()
+                guard let scope = known.scope else { return SQLITE_OK }
+                // Of a table of which rows are counted and no column is read, the database is not said.
+                let table = String(cString: first)
+                let isInFile = database.map { String(cString: $0) == "main" } ?? known.tables.contains(table)
+                return scope.allows(table: table, isInFile: isInFile, for: view.map { String(cString: $0) }) ? SQLITE_OK : SQLITE_DENY
+            },
+            // The catalog lives as long as the connection, whose modules hold it.
+            Unmanaged.passUnretained(catalog).toOpaque())
     }
 
     /// Prepares the first statement of a text and gives what stands behind it, like `Connection.prepareNext`; conditions on
@@ -62,9 +98,9 @@ package final class SQLReader: @unchecked Sendable {
         guard statement != nil,
             let rewritten = QueryRewriter.rewrite(String(decoding: sql.utf8.dropLast(rest.utf8.count), as: UTF8.self))
         else { return (statement, rest) }
-        if rewritten.attributes.contains(where: { !attributes.contains($0) }) {
+        if rewritten.attributes.contains(where: { !attributes.contains(where: $0.isExactly) }) {
             guard attributes.count + rewritten.attributes.count <= Self.attributeColumnsMax else { return (statement, rest) }
-            attributes += rewritten.attributes.filter { !attributes.contains($0) }
+            attributes += rewritten.attributes.filter { !attributes.contains(where: $0.isExactly) }
             try declareAttributes()
         }
         // Where the other form is no statement, such as one about a table of the same name, the text as it was has the word.
@@ -76,7 +112,8 @@ package final class SQLReader: @unchecked Sendable {
     private func declareAttributes() throws(SQLiteError) {
         sqlite3_set_authorizer(connection.handle, nil, nil)
         defer { authorize() }
-        try SpansModule.register(.init(catalog, report: report, attributes: attributes), on: connection)
+        try SpansModule.register(
+            .init(catalog, report: report, outerJoins: outerJoins, attributes: attributes), on: connection)
         try connection.execute("SELECT 1 FROM spans LIMIT 0")
     }
 
@@ -104,8 +141,9 @@ package final class SQLReader: @unchecked Sendable {
 
     /// Names that a user queries, in the order of docs/sql.md.
     package static let tables = [
-        "spans", "traces", "sessions", "timeouts", "tools", "workflows", "breaker_transitions", "token_spans", "costs", "prices",
-        "logs", "span_exceptions", "evals", "span_evals", "stalls", "heartbeat", "counter", "label_value", "derivation_state",
+        "spans", "traces", "sessions", "users", "timeouts", "tools", "workflows", "breaker_transitions", "breaker_openings", "token_spans",
+        "costs", "prices", "contract", "logs", "span_exceptions", "evals", "span_evals", "stalls", "heartbeat", "counter", "label_value",
+        "derivation_state",
     ]
 
     /// The names of a table's columns, with their types where they have one; `table` must be one of `tables`.

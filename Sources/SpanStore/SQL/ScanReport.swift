@@ -13,6 +13,12 @@ package final class ScanReport {
     package private(set) var readBytes = 0
     /// Columns that were decoded, with in how many segments.
     package private(set) var columns: [String: Int] = [:]
+    /// Scans that are there now, `clear` or not: one for each table in the FROM of a statement that runs.
+    package private(set) var liveScans = 0
+
+    func scanBegan() { liveScans += 1 }
+
+    func scanEnded() { liveScans -= 1 }
 
     func begin(segments count: Int) {
         scans += 1

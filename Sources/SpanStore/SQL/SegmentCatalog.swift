@@ -1,3 +1,4 @@
+import CSQLite
 import SQLite
 import TelemetryModel
 
@@ -12,21 +13,36 @@ final class SegmentCatalog {
         var endMinimum: Int64
         var endMaximum: Int64
         var filter: TraceFilter
+
+        /// What tells a segment from those before it: a merged one has the id of one that it was made of, but never its size.
+        struct Identity: Hashable, Sendable {
+            var id: Int64
+            var spanCount: Int
+            var storedBytes: Int64
+        }
+
+        var identity: Identity { Identity(id: id, spanCount: spanCount, storedBytes: storedBytes) }
     }
 
     /// Directories that stay decoded, of about 5 KiB each.
     private static let directoriesMax = 1024
 
+    /// The only spans that are shown; `nil` for all.
+    var scope: ProjectScope?
+    /// Tables of the file, by their names.
+    var tables: Set<String> = []
     /// In the order of ids.
     private(set) var entries: [Entry] = []
     private var directories: [Int64: SegmentDirectory] = [:]
-    /// The rows whose tokens count, when all were looked at: a bit for each row. Forgotten when the file changes.
-    var tokenCalls: TokenCallRows.Bits?
+    /// What counts of calls, when all were looked at. Forgotten when the file changes.
+    var calls: StoredCalls.Found?
+    let callsOfSegments: CallsOfSegments
     fileprivate unowned let connection: Connection
     private var dataVersion: Int64?
 
-    init(_ connection: Connection) {
+    init(_ connection: Connection, _ callsOfSegments: CallsOfSegments = CallsOfSegments()) {
         self.connection = connection
+        self.callsOfSegments = callsOfSegments
     }
 
     /// Learns of segments that were committed, merged or deleted since the last call.
@@ -35,28 +51,35 @@ final class SegmentCatalog {
         if version == dataVersion && dataVersion != nil { return }
         let known = Dictionary(entries.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var current: [Entry] = []
+        var gone = Set(entries.map(\.identity))
         let statement = try connection.prepare(
             "SELECT id, span_count, stored_bytes, start_min, start_max, end_min, end_max FROM segment ORDER BY id")
         let filter = try connection.prepare("SELECT trace_filter FROM segment WHERE id = ?1")
         while try statement.step() {
             let id = statement.integer(0)
-            // A merged segment has the id of one that it was made of, but never its size.
-            if let entry = known[id], entry.spanCount == Int(statement.integer(1)), entry.storedBytes == statement.integer(2) {
+            let identity = Entry.Identity(id: id, spanCount: Int(statement.integer(1)), storedBytes: statement.integer(2))
+            if let entry = known[id], entry.identity == identity {
+                gone.remove(identity)
                 current.append(entry)
                 continue
             }
             directories[id] = nil
             try filter.bind(1, id)
-            guard try filter.step() else { continue }
+            guard try filter.step() else {
+                throw SQLiteError(
+                    extendedCode: SQLITE_CORRUPT, message: "segment \(id) is listed and cannot be found",
+                    operation: "list the segments")
+            }
             current.append(
                 Entry(
-                    id: id, spanCount: Int(statement.integer(1)), storedBytes: statement.integer(2),
+                    id: id, spanCount: identity.spanCount, storedBytes: identity.storedBytes,
                     startMinimum: statement.integer(3), startMaximum: statement.integer(4), endMinimum: statement.integer(5),
                     endMaximum: statement.integer(6), filter: TraceFilter(bytes: filter.blob(0))))
             filter.reset()
         }
+        callsOfSegments.forget(gone)
         entries = current
-        tokenCalls = nil
+        calls = nil
         dataVersion = version
     }
 

@@ -9,6 +9,18 @@ extension SegmentRows {
         var argument: SpansScan.Argument
     }
 
+    /// The rows of a project; `nil` for all. These and no others, unlike those of a filter, which SQLite looks at once more.
+    func rows(of scope: ProjectScope) throws -> [Int32]? {
+        let services = try serviceNames()
+        var isIn: [Bool] = []
+        for (number, service) in services.enumerated() {
+            isIn.append(try scope.holds(service: service, json: try resourceAttributes()[number]))
+        }
+        if !isIn.contains(true) { return [] }
+        if !isIn.contains(false) { return nil }
+        return try allRows.filter { isIn[Int(try resource(Int($0)))] }
+    }
+
     /// The rows of `among` (all when `nil`) that may fulfil the filter; `nil` for all.
     func rows(_ filter: Filter, among rows: [Int32]?) throws -> [Int32]? {
         guard let source = source(filter.column) else { return rows }
@@ -28,9 +40,11 @@ extension SegmentRows {
             return try tableRows(FixedColumn.resource, filter, rows) { try serviceNames().map { Array($0.utf8) } }
         case .scopeName:
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
-        case .scopeVersion, .callName, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return rows
+        case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .events, .links, .firstAttribute, .storedOrAttribute:
+            return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
         case .countsTokens: return try tokenRows(filter, rows)
+        case .ending(let name): return try endingRows(name, filter, rows)
         }
     }
 
@@ -46,8 +60,22 @@ extension SegmentRows {
         }
         let (takesCalls, takesOthers) = (takes(1), takes(0))
         if takesCalls && takesOthers { return rows }
-        guard let bits = try tokenCalls?.bits(of: reader.id) else { return takesOthers ? rows : [] }
+        guard let bits = try tokenRows() else { return takesOthers ? rows : [] }
         return (rows ?? allRows).filter { bits.contains(Int($0)) ? takesCalls : takesOthers }
+    }
+
+    private func endingRows(_ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
+        guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
+        guard let changed = try changedEndings() else { return try select(.derived, name, condition, rows, isText: true) }
+        let stored = try select(.derived, name, condition, nil, isText: true)
+        var matching = RowBits(rowCount: reader.spanCount)
+        for row in stored ?? allRows { matching.insert(Int(row)) }
+        for (row, ending) in changed {
+            let text = ending.text(name)
+            let isWanted = condition == .isNull ? text == nil : text.map { condition.matches($0[...]) } ?? false
+            if isWanted { matching.insert(Int(row)) } else { matching.remove(Int(row)) }
+        }
+        return (rows ?? allRows).filter { matching.contains(Int($0)) }
     }
 
     /// Rows of a stored column that fulfil a condition; a segment without the column has NULL in every row.

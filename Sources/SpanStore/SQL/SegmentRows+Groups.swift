@@ -61,9 +61,18 @@ extension SegmentRows {
             return try numbered(FixedColumn.traceIndex, rows) { try traceIDs().map { Array($0.hexadecimal.utf8) } }
         case .serviceName: return try numbered(FixedColumn.resource, rows) { try serviceNames().map { Array($0.utf8) } }
         case .text(let space, let name): return Self.numbered(try reader.column(space, name), rows)
+        case .ending(let name):
+            let stored = Self.numbered(try reader.column(.derived, name), rows)
+            return try changedEndings().map { Self.changed(stored, rows, $0, name) } ?? stored
         case .callName:
             let tools = Self.numbered(try reader.column(.derived, "tool_name"), rows)
             return Self.first(tools, Self.numbered(try reader.column(.derived, "stage"), rows))
+        case .callWorkflow:
+            let own = Self.numbered(try reader.column(.derived, "workflow_name"), rows)
+            guard let names = try workflowNames(), !names.texts.isEmpty else { return own }
+            let traces = try traceNumbers()
+            let ofTraces = NumberedTexts(texts: names.texts, numbers: rows.map { names.ofTraces[traces[Int($0)]] })
+            return Self.first(own, ofTraces)
         default: return nil
         }
     }
@@ -87,6 +96,24 @@ extension SegmentRows {
         let texts = try texts()
         let values = try tableNumbers(name, count: texts.count)
         return NumberedTexts(texts: texts, numbers: rows.map { Int32(truncatingIfNeeded: values[Int($0)]) })
+    }
+
+    /// Texts of endings where some rows end otherwise.
+    private static func changed(
+        _ stored: NumberedTexts, _ rows: [Int32], _ endings: [Int32: SegmentCalls.Ending], _ name: String
+    ) -> NumberedTexts {
+        var changed = stored
+        for (place, row) in rows.enumerated() {
+            guard let ending = endings[row] else { continue }
+            guard let text = ending.text(name) else {
+                changed.numbers[place] = -1
+                continue
+            }
+            let number = changed.texts.firstIndex(of: text) ?? changed.texts.count
+            if number == changed.texts.count { changed.texts.append(text) }
+            changed.numbers[place] = Int32(truncatingIfNeeded: number)
+        }
+        return changed
     }
 
     /// The texts of one column, and of the other where that has none.

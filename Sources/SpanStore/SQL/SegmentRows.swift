@@ -25,13 +25,18 @@ final class SegmentRows {
 
     /// Whether so few of the rows are asked for that what is put together is put together row by row.
     var isSparse = false
-    /// Says which rows' tokens count; `nil` where nobody asks.
-    let tokenCalls: TokenCallRows?
+    /// Whether a span may show what other spans of its trace say, which may be of another project.
+    private let showsTraces: Bool
+    /// Says what counts of calls; without it endings are as they are stored.
+    private let storedCalls: StoredCalls?
+    /// What that says of this segment.
+    private lazy var foundCalls = Result { try storedCalls?.segment(reader.id) }
 
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
-    init(_ reader: SegmentReader, attributes: [String], tokenCalls: TokenCallRows? = nil) {
+    init(_ reader: SegmentReader, attributes: [String], calls: StoredCalls? = nil, scope: ProjectScope? = nil) {
         self.reader = reader
-        self.tokenCalls = tokenCalls
+        showsTraces = scope?.isLimit != true
+        storedCalls = calls
         attributeKeys = attributes
         attributeLookups = Array(repeating: nil, count: SpansColumn.all.count)
         shown = ShownColumns(count: SpansColumn.all.count + attributes.count)
@@ -67,15 +72,19 @@ final class SegmentRows {
             guard allHaveEnds else { return shown.set(index, .other) }
             try prepare(index, .durations, .fixed, FixedColumn.duration)
         case .text(let space, let name): try prepare(index, .texts, space, name)
+        case .ending(let name):
+            guard try changedEndings() != nil else { return try prepare(index, .texts, .derived, name) }
+            guard !isSparse, let numbered = try numbered(index, allRows) else { return shown.set(index, .other) }
+            shown.set(index, numbers: numbered.numbers, of: numbered.texts)
         case .spanID: try prepare(index, .identifiers, .fixed, FixedColumn.spanID)
         case .parentSpanID: try prepare(index, .identifiers, .fixed, FixedColumn.parentSpanID)
         case .endTime: try prepareEnds(index)
-        case .traceID, .serviceName, .callName:
+        case .traceID, .serviceName, .callName, .callWorkflow:
             guard !isSparse, let numbered = try numbered(index, allRows) else { return shown.set(index, .other) }
             shown.set(index, numbers: numbered.numbers, of: numbered.texts)
         case .countsTokens:
             guard !isSparse else { return shown.set(index, .other) }
-            let bits = try tokenCalls?.bits(of: reader.id)
+            let bits = try tokenRows()
             shown.set(index, integers: (0..<reader.spanCount).map { row in bits?.contains(row) == true ? 1 : 0 })
         case nil: shown.set(index, .null)
         default: shown.set(index, .other)
@@ -123,6 +132,24 @@ final class SegmentRows {
         case text(UnsafeBufferPointer<UInt8>)
     }
 
+    /// Rows whose tokens count; `nil` for none.
+    func tokenRows() throws -> RowBits? { try foundCalls.get()?.tokens }
+
+    /// Workflows of the segment's traces.
+    func workflowNames() throws -> StoredWorkflows.Names? { showsTraces ? try storedCalls?.workflows.names(reader.id) : nil }
+
+    private func traceNumber(_ row: Int) throws -> Int? {
+        guard let number = try fixed(FixedColumn.traceIndex)?.integer(row), try traceIDs().indices.contains(Int(number)) else { return nil }
+        return Int(number)
+    }
+
+    /// Rows that are shown with another ending than the stored one; `nil` for none.
+    func changedEndings() throws -> [Int32: SegmentCalls.Ending]? {
+        guard reader.directory.column(.derived, "outcome") != nil, let endings = try foundCalls.get()?.endings, !endings.isEmpty
+        else { return nil }
+        return endings
+    }
+
     // MARK: Values
 
     func value(_ row: Int, column index: Int) throws -> Value {
@@ -147,15 +174,26 @@ final class SegmentRows {
         case .scopeVersion: return text(try scope(row).version)
         case .integer(let space, let name): return try integer(column(index, space, name), row)
         case .text(let space, let name): return try text(space, name, row)
+        case .ending(let name):
+            guard let changed = try changedEndings()?[Int32(truncatingIfNeeded: row)] else { return try text(.derived, name, row) }
+            return changed.text(name).map { Value.text($0[...]) } ?? .null
         case .callName:
             let tool = try text(.derived, "tool_name", row)
             if case .null = tool { return try text(.derived, "stage", row) }
             return tool
+        case .callWorkflow:
+            let own = try text(.derived, "workflow_name", row)
+            guard case .null = own, let names = try workflowNames(), let trace = try traceNumber(row) else { return own }
+            let number = names.ofTraces[trace]
+            return number < 0 ? .null : .text(names.texts[Int(number)][...])
         case .countsTokens:
-            return .integer(try tokenCalls?.bits(of: reader.id)?.contains(row) == true ? 1 : 0)
+            return .integer(try tokenRows()?.contains(row) == true ? 1 : 0)
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
         case .firstAttribute(let keys): return try firstAttribute(keys, row, column: index)
+        case .storedOrAttribute(let name, let keys):
+            if let stored = try reader.column(.derived, name)?.integer(row) { return .integer(stored) }
+            return PassedSegment.cast(try firstAttribute(keys, row, column: index))
         case .events: return try list(fixed(FixedColumn.events), row, WireJSON.event)
         case .links: return try list(fixed(FixedColumn.links), row, WireJSON.link)
         case .attribute(let key): return try attribute(key, row)
@@ -229,7 +267,7 @@ final class SegmentRows {
         return traces[index]
     }
 
-    private func resource(_ row: Int) throws -> Int64 {
+    func resource(_ row: Int) throws -> Int64 {
         guard let number = try resourceColumn.get()?.integer(row), number >= 0, number < (try serviceNames().count)
         else { throw SegmentError.damaged("a span of no resource") }
         return number

@@ -3,7 +3,7 @@ enum Selection {
     /// - Parameters:
     ///   - rank: from 0, below the count of values.
     ///   - values: not empty; their order changes.
-    static func value(atRank rank: Int, of values: UnsafeMutableBufferPointer<Double>) -> Double {
+    static func value<Value: Comparable>(atRank rank: Int, of values: UnsafeMutableBufferPointer<Value>) -> Value {
         var low = 0
         var high = values.count - 1
         while low < high {
@@ -31,7 +31,7 @@ enum Selection {
         return values[rank]
     }
 
-    private static func median(_ first: Double, _ second: Double, _ third: Double) -> Double {
+    private static func median<Value: Comparable>(_ first: Value, _ second: Value, _ third: Value) -> Value {
         max(min(first, second), min(max(first, second), third))
     }
 }

@@ -8,13 +8,19 @@ enum SpansColumn {
         case text(ColumnSpace, String)
         /// The tool's name, or the stage: what a call goes by.
         case callName
+        /// The workflow that a call goes by: its own, else its trace's.
+        case callWorkflow
         /// 1 where the span's tokens count, 0 elsewhere.
         case countsTokens
+        /// How the call ended: the stored text of that name, unless another span tells of the call (docs/metrics.md 2.12).
+        case ending(String)
         case attributes, resourceAttributes, events, links
         /// A span attribute by its key, as `attr` gives it.
         case attribute(String)
         /// The first of these span attributes, for reports: unlike `attr(attributes, …)` it reads no other attribute.
         case firstAttribute([String])
+        /// A stored integer; of a span that was stored before there was one, the first of these attributes.
+        case storedOrAttribute(String, [String])
     }
 
     static let all: [(name: String, type: String, source: Source)] = [
@@ -42,16 +48,18 @@ enum SpansColumn {
         ("input_tokens", "INTEGER", .integer(.derived, "input_tokens")),
         ("output_tokens", "INTEGER", .integer(.derived, "output_tokens")),
         ("cached_tokens", "INTEGER", .integer(.derived, "cached_tokens")),
+        ("reasoning_tokens", "INTEGER", .integer(.derived, "reasoning_tokens")),
         ("model", "TEXT", .text(.derived, "model")),
         ("provider", "TEXT", .text(.derived, "provider")),
         ("operation", "TEXT", .text(.derived, "operation")),
         ("session_id", "TEXT", .text(.derived, "session_id")),
+        ("user_id", "TEXT", .text(.derived, "user_id")),
         ("eval_id", "TEXT", .text(.derived, "eval_id")),
         ("error_type", "TEXT", .text(.derived, "error_type")),
         ("stage", "TEXT", .text(.derived, "stage")),
-        ("outcome", "TEXT", .text(.derived, "outcome")),
-        ("timeout_reason", "TEXT", .text(.derived, "timeout_reason")),
-        ("timeout_phase", "TEXT", .text(.derived, "timeout_phase")),
+        ("outcome", "TEXT", .ending("outcome")),
+        ("timeout_reason", "TEXT", .ending("timeout_reason")),
+        ("timeout_phase", "TEXT", .ending("timeout_phase")),
         ("received_time_unix_nano", "INTEGER", .integer(.fixed, FixedColumn.received)),
         ("trace_state", "TEXT", .text(.fixed, FixedColumn.traceState)),
         ("flags", "INTEGER", .integer(.fixed, FixedColumn.flags)),
@@ -67,13 +75,33 @@ enum SpansColumn {
         ("workflow_root", "INTEGER HIDDEN", .firstAttribute(["workflow.root"])),
         (
             "cache_write_tokens", "INTEGER HIDDEN",
-            .firstAttribute([
-                "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
-                "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
-            ])
+            // The names that were known before the column was stored; those of now stand in schemas/columns.
+            .storedOrAttribute(
+                "cache_write_tokens",
+                [
+                    "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
+                    "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
+                ])
         ),
+        // Endings as the span itself has them, whoever else tells of the call.
+        ("own_outcome", "TEXT HIDDEN", .text(.derived, "outcome")),
+        ("own_timeout_reason", "TEXT HIDDEN", .text(.derived, "timeout_reason")),
+        ("own_timeout_phase", "TEXT HIDDEN", .text(.derived, "timeout_phase")),
+        ("response_id", "TEXT HIDDEN", .text(.derived, "response_id")),
+        ("protocol_method", "TEXT HIDDEN", .text(.derived, "protocol_method")),
+        ("tells_parent", "INTEGER HIDDEN", .integer(.derived, "tells_parent")),
+        ("may_be_told", "INTEGER HIDDEN", .integer(.derived, "may_be_told")),
+        ("told_by_log", "INTEGER HIDDEN", .integer(.derived, "told_by_log")),
+        ("embed_batch", "INTEGER HIDDEN", .integer(.derived, "embed_batch")),
+        ("process_memory", "INTEGER HIDDEN", .integer(.derived, "process_memory")),
+        ("host_memory", "INTEGER HIDDEN", .integer(.derived, "host_memory")),
+        ("host_memory_total", "INTEGER HIDDEN", .integer(.derived, "host_memory_total")),
         ("tool_arguments", "TEXT HIDDEN", .firstAttribute(["gen_ai.tool.call.arguments"])),
+        // Logfire sends a span when it begins, with an id of its own, below the one that it stands for.
+        ("logfire_span_type", "TEXT HIDDEN", .firstAttribute(["logfire.span_type"])),
+        ("logfire_pending_parent_id", "TEXT HIDDEN", .firstAttribute(["logfire.pending_parent_id"])),
         ("call_name", "TEXT HIDDEN", .callName),
+        ("call_workflow", "TEXT HIDDEN", .callWorkflow),
         ("counts_tokens", "INTEGER HIDDEN", .countsTokens),
         // The trace id once more: GROUP BY it gives groups in no order, however many there are (docs/adr/0052).
         ("unordered_trace_id", "TEXT HIDDEN", .traceID),

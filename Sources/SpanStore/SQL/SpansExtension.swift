@@ -11,7 +11,9 @@ package enum SpansExtension {
         do {
             let catalog = SegmentCatalog(connection)
             try SpansModule.register(
-                .init(catalog, report: ScanReport(), attributes: [], keeping: connection), on: connection)
+                .init(
+                    catalog, report: ScanReport(), outerJoins: OuterJoins(connection), attributes: [], keeping: connection),
+                on: connection)
             try LogsModule.register(LogCatalog(connection, isKept: true), on: connection)
             try SQLFunctions.register(on: connection)
             guard try connection.integer("SELECT 1 FROM sqlite_master WHERE name = 'segment_stream'") != nil else { return }
@@ -20,6 +22,7 @@ package enum SpansExtension {
                 throw StoreError.schemaVersion(found: found, known: StoreSettings.schemaVersion)
             }
             try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
+            try connection.execute(ContractQuery.view)
         } catch {
             throw SpanStore.storeError(error)
         }

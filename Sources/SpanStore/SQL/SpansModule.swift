@@ -9,14 +9,19 @@ enum SpansModule {
     final class Context {
         let catalog: SegmentCatalog
         let report: ScanReport
+        let outerJoins: OuterJoins
         /// Keys of the attributes that are hidden columns.
         let attributes: [String]
         /// Of a connection that nobody else holds: for a handle that another program owns. For one of our own that would be a circle:
         /// it is closed when its last owner lets go, and the module goes with it.
         private let keptConnection: Connection?
 
-        init(_ catalog: SegmentCatalog, report: ScanReport, attributes: [String], keeping connection: Connection? = nil) {
+        init(
+            _ catalog: SegmentCatalog, report: ScanReport, outerJoins: OuterJoins, attributes: [String],
+            keeping connection: Connection? = nil
+        ) {
             self.catalog = catalog
+            self.outerJoins = outerJoins
             self.report = report
             self.attributes = attributes
             keptConnection = connection
@@ -253,13 +258,13 @@ enum SpansModule {
             let position = column.position(row)
             guard position >= 0, let ranges = column.ranges else { break }
             let range = ranges[column.place(position)]
-            result(context, UnsafeBufferPointer(start: column.bytes.map { $0 + range.offset }, count: range.count))
+            ShownText.give(context, UnsafeBufferPointer(start: column.bytes.map { $0 + range.offset }, count: range.count))
             return SQLITE_OK
         case .identifiers:
             let position = column.position(row)
             guard position >= 0, let words = column.words else { break }
             var digits = SpanID(words[position]).hexadecimalDigits
-            withUnsafeBytes(of: &digits) { result(context, $0.bindMemory(to: UInt8.self)) }
+            withUnsafeBytes(of: &digits) { ShownText.give(context, $0.bindMemory(to: UInt8.self)) }
             return SQLITE_OK
         case .other: return attempt(base) { try $0.segment?.withValue(row, column: index) { result(context, $0) } }
         case .null, .unknown: break
@@ -273,17 +278,7 @@ enum SpansModule {
         case .null: sqlite3_result_null(context)
         case .integer(let integer): sqlite3_result_int64(context, integer)
         case .double(let double): sqlite3_result_double(context, double)
-        case .text(let text): result(context, text)
-        }
-    }
-
-    private static func result(_ context: OpaquePointer?, _ text: UnsafeBufferPointer<UInt8>) {
-        guard let start = text.baseAddress, text.count > 0 else {
-            sqlite3_result_text(context, "", 0, nil)
-            return
-        }
-        start.withMemoryRebound(to: CChar.self, capacity: text.count) {
-            sqlite3_result_text(context, $0, Int32(clamping: text.count), fusebox_sqlite_transient())
+        case .text(let text): ShownText.give(context, text)
         }
     }
 }

@@ -13,6 +13,10 @@ struct SpansPlan: Equatable {
         case greaterOrEqual = "}"
         /// A pattern of LIKE.
         case like = "l"
+
+        /// Whether SQLite hands such a condition down though it stands in the ON of an outer join on the right of the table, and so
+        /// must not take rows away from it: docs/adr/0063.
+        var mayBeOfAnotherTable: Bool { self == .isNotNull || self == .like }
     }
 
     struct Term: Equatable {

@@ -13,7 +13,8 @@ enum SpansPlanner {
         for index in 0..<Int(info.pointee.nConstraint) {
             let constraint = info.pointee.aConstraint[index]
             guard constraint.usable != 0, let source = source(Int(constraint.iColumn), context),
-                let comparison = comparison(constraint, source, info, index)
+                let comparison = comparison(constraint, source, info, index),
+                !comparison.mayBeOfAnotherTable || !context.outerJoins.mayOccur()
             else { continue }
             plan.terms.append(SpansPlan.Term(comparison: comparison, column: Int(constraint.iColumn)))
             info.pointee.aConstraintUsage[index].argvIndex = Int32(plan.terms.count)
@@ -44,10 +45,11 @@ enum SpansPlanner {
     ) -> SpansPlan.Comparison? {
         let isText: Bool
         switch source {
-        case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text: isText = true
+        case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text, .ending: isText = true
         case .startTime, .endTime, .duration, .integer, .countsTokens: isText = false
         case .attribute: isText = true
-        case .scopeVersion, .callName, .attributes, .resourceAttributes, .events, .links, .firstAttribute: return nil
+        case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .events, .links, .firstAttribute, .storedOrAttribute:
+            return nil
         }
         switch Int32(constraint.op) {
         case SQLITE_INDEX_CONSTRAINT_EQ:
@@ -86,7 +88,7 @@ enum SpansPlanner {
     private static func isExact(_ comparison: SpansPlan.Comparison, _ source: SpansColumn.Source, _ rightSide: Int32?) -> Bool {
         let isNullCheck = comparison == .isNull || comparison == .isNotNull
         switch source {
-        case .text: return isNullCheck || comparison == .equal && rightSide == SQLITE_TEXT
+        case .text, .ending: return isNullCheck || comparison == .equal && rightSide == SQLITE_TEXT
         case .integer, .startTime, .countsTokens: return isNullCheck || comparison != .isIn && rightSide == SQLITE_INTEGER
         default: return false
         }
@@ -127,7 +129,7 @@ enum SpansPlanner {
             switch source(order.column, context) {
             // Few rows of many traces are sorted faster than they are found again in many segments.
             case .traceID: !isSelective
-            case .serviceName, .text, .callName: true
+            case .serviceName, .text, .ending, .callName, .callWorkflow: true
             default: false
             }
         }

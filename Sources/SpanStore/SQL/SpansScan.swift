@@ -14,32 +14,33 @@ final class SpansScan {
         case other
     }
 
-    /// With fewer than one row in so many, a scan does not put whole columns together.
-    private static let sparseRows = 16
+    /// In which order spans come, and what that takes. Nothing in it refers to the scan.
+    private enum Mode {
+        case atEnd
+        /// As they lie: the segments that are still to come, the next one last.
+        case stored([SegmentCatalog.Entry], ScanSegments)
+        /// By their starts.
+        case ordered(OrderedRows)
+        /// Those of a group after each other. `isLast` says whether the current rows are the last of their segment.
+        case grouped(any RowGroups, isLast: Bool)
+    }
 
     private let catalog: SegmentCatalog
     private let attributes: [String]
     private let report: ScanReport
-    private var candidates: [SegmentCatalog.Entry] = []
-    private var readsColumns = true
-    private var traces: Set<TraceID>?
-    private var filters: [SegmentRows.Filter] = []
-    private var start = Int64.min...Int64.max
-    private var end = Int64.min...Int64.max
+    private var mode = Mode.atEnd
+    /// Whether a segment need not be opened: no column is read, and no condition is to be looked at.
+    private var onlyCounts = false
 
-    private var nextCandidate = 0
     private(set) var segment: SegmentRows? {
         didSet { place.pointee.columns = segment?.shown.columns }
     }
+    /// The segment whose rows are counted unopened.
+    private var countedSegment: Int64 = 0
     /// Where the scan stands. Valid as long as the scan.
     let place: UnsafeMutablePointer<ScanPlace>
     private var rowMemory: UnsafeMutablePointer<Int32>?
     private var rowCapacity = 0
-    private lazy var loader = SegmentLoader(catalog)
-    private var tokenCalls: TokenCallRows?
-    private var ordered: OrderedRows?
-    private var grouped: (any RowGroups)?
-    private var isLastGroup = false
 
     /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
     init(_ catalog: SegmentCatalog, attributes: [String], report: ScanReport) {
@@ -48,12 +49,130 @@ final class SpansScan {
         self.report = report
         place = .allocate(capacity: 1)
         place.initialize(to: ScanPlace())
+        report.scanBegan()
     }
 
     deinit {
         if let segment { report.close(segment.reader) }
         place.deallocate()
         rowMemory?.deallocate()
+        report.scanEnded()
+    }
+
+    /// Unique within the store: the segment's id and the span's number in it.
+    var rowID: Int64 { (segment?.reader.id ?? countedSegment) << 24 | Int64(place.pointee.row) }
+
+    /// What a row's number says.
+    static func place(ofRowID id: Int64) -> (segment: Int64, row: Int32) { (id >> 24, Int32(truncatingIfNeeded: id & 0xFF_FFFF)) }
+
+    static func trace(_ text: [UInt8]) -> TraceID? {
+        guard let trace = TraceID(hexadecimal: String(decoding: text, as: UTF8.self)),
+            trace.hexadecimal.utf8.elementsEqual(text)
+        else { return nil }
+        return trace
+    }
+
+    // MARK: Start
+
+    func start(_ plan: SpansPlan, _ arguments: [Argument]) throws {
+        mode = .atEnd
+        try catalog.refresh()
+        let bounds = ScanBounds(plan, arguments)
+        let loader = SegmentLoader(catalog)
+        let segments = ScanSegments(
+            catalog: catalog, loader: loader, attributes: attributes, filters: bounds.filters,
+            calls: StoredCalls(catalog, loader, traces: bounds.traces, time: bounds.time, report: report), report: report)
+        report.begin(segments: catalog.entries.count)
+        let candidates = catalog.entries.filter(bounds.mayHold)
+        report.skip(candidates.count, of: catalog.entries.count)
+        onlyCounts = !plan.readsColumns && bounds.filters.isEmpty && catalog.scope == nil
+        place.pointee.isAtEnd = false
+        try begin(plan, candidates, segments)
+    }
+
+    private func begin(_ plan: SpansPlan, _ candidates: [SegmentCatalog.Entry], _ segments: ScanSegments) throws {
+        if let order = plan.orders.first, order.column == SpansColumn.startTimeIndex {
+            let ordered = OrderedRows(candidates, order, segments)
+            mode = .ordered(ordered)
+            try ordered.start()
+            show(ordered)
+        } else if plan.groupsTraces {
+            try advance(TraceGroups(candidates, segments), isLast: false)
+        } else if !plan.orders.isEmpty {
+            try advance(GroupedRows(candidates, plan.orders, segments), isLast: false)
+        } else {
+            try advance(candidates.reversed(), segments)
+        }
+    }
+
+    // MARK: Rows
+
+    /// Goes on to the next row, past those that `place` holds.
+    func next() throws {
+        place.pointee.position += 1
+        switch mode {
+        case .atEnd: place.pointee.isAtEnd = true
+        case .stored(let entries, let segments):
+            if place.pointee.position >= place.pointee.rowCount { try advance(entries, segments) }
+        case .ordered(let ordered): try advance(ordered)
+        case .grouped(let groups, let isLast):
+            if place.pointee.position >= place.pointee.rowCount { try advance(groups, isLast: isLast) }
+        }
+    }
+
+    private func end() {
+        mode = .atEnd
+        segment = nil
+        place.pointee.isAtEnd = true
+    }
+
+    /// Goes on to the next segment with rows, the last of the list first.
+    private func advance(_ waiting: [SegmentCatalog.Entry], _ segments: ScanSegments) throws {
+        if let segment { report.close(segment.reader) }
+        // Until a segment is open no row is there to go on from, should opening one fail.
+        mode = .atEnd
+        segment = nil
+        var waiting = waiting
+        while let entry = waiting.popLast() {
+            if onlyCounts {
+                guard entry.spanCount > 0 else { continue }
+                countedSegment = entry.id
+                show(nil, count: entry.spanCount)
+                report.counted(spans: entry.spanCount)
+            } else {
+                guard let opened = try segments.open(entry) else { continue }
+                let count = opened.rows?.count ?? opened.segment.reader.spanCount
+                guard count > 0 else { continue }
+                segment = opened.segment
+                show(opened.rows, count: count)
+            }
+            mode = .stored(waiting, segments)
+            return
+        }
+        end()
+    }
+
+    private func advance(_ groups: any RowGroups, isLast: Bool) throws {
+        if let segment, isLast { report.close(segment.reader) }
+        guard let group = try groups.next() else { return end() }
+        if segment !== group.segment { segment = group.segment }
+        show(group.rows, count: group.rows.count)
+        mode = .grouped(groups, isLast: group.isLast)
+    }
+
+    private func advance(_ ordered: OrderedRows) throws {
+        let before = ordered.current?.segment
+        try ordered.next()
+        if let before, before !== ordered.current?.segment, ordered.isOut(before) { report.close(before.reader) }
+        show(ordered)
+    }
+
+    private func show(_ ordered: OrderedRows) {
+        guard let current = ordered.current else { return end() }
+        if segment !== current.segment { segment = current.segment }
+        // Without rows to go on to: the heap says which is next.
+        show(nil, count: 0)
+        place.pointee.position = current.row
     }
 
     /// Stands at the first of these rows of the segment, or of all.
@@ -73,61 +192,32 @@ final class SpansScan {
         }
         place.pointee.rows = UnsafePointer(rowMemory)
     }
+}
 
-    /// Unique within the store: the segment's id and the span's number in it.
-    var rowID: Int64 {
-        let id = segment?.reader.id ?? (nextCandidate > 0 ? candidates[nextCandidate - 1].id : 0)
-        return id << 24 | Int64(place.pointee.row)
-    }
+/// What the terms of a plan say of whole segments, and of their rows.
+private struct ScanBounds {
+    private(set) var filters: [SegmentRows.Filter] = []
+    /// The only traces that are wanted; `nil` for all.
+    private(set) var traces: Set<TraceID>?
+    private var start = Int64.min...Int64.max
+    private var end = Int64.min...Int64.max
+    /// No span fulfils the terms.
+    private var areImpossible = false
 
-    /// What a row's number says.
-    static func place(ofRowID id: Int64) -> (segment: Int64, row: Int32) { (id >> 24, Int32(truncatingIfNeeded: id & 0xFF_FFFF)) }
-
-    static func trace(_ text: [UInt8]) -> TraceID? {
-        guard let trace = TraceID(hexadecimal: String(decoding: text, as: UTF8.self)),
-            trace.hexadecimal.utf8.elementsEqual(text)
-        else { return nil }
-        return trace
-    }
-
-    func start(_ plan: SpansPlan, _ arguments: [Argument]) throws {
-        try catalog.refresh()
-        readsColumns = plan.readsColumns
-        traces = nil
-        filters = []
-        (start, end) = (.min ... .max, .min ... .max)
-        var isImpossible = false
+    init(_ plan: SpansPlan, _ arguments: [SpansScan.Argument]) {
         for (term, argument) in zip(plan.terms, arguments) {
             filters.append(.init(column: term.column, comparison: term.comparison, argument: argument))
-            if !narrow(term, argument) { isImpossible = true }
-        }
-        tokenCalls = TokenCallRows(catalog, loader, traces: traces, report: report)
-        report.begin(segments: catalog.entries.count)
-        candidates = isImpossible ? [] : catalog.entries.filter(mayMatch)
-        report.skip(candidates.count, of: catalog.entries.count)
-        nextCandidate = 0
-        place.pointee.isAtEnd = false
-        ordered = nil
-        grouped = nil
-        if let order = plan.orders.first, order.column == SpansColumn.startTimeIndex {
-            try startOrdered(order)
-        } else {
-            if plan.groupsTraces {
-                grouped = try TraceGroups(candidates, open: { [unowned self] in try open($0) }, reopen: { [unowned self] in try reopen($0) })
-            } else if !plan.orders.isEmpty {
-                grouped = try GroupedRows(candidates, plan.orders, open: open)
-            }
-            try advanceSegment()
+            if !narrow(term, argument) { areImpossible = true }
         }
     }
 
-    /// Narrows what whole segments are asked; `false` when no span can fulfil the term.
-    private func narrow(_ term: SpansPlan.Term, _ argument: Argument) -> Bool {
+    /// `false` when no span can fulfil the term.
+    private mutating func narrow(_ term: SpansPlan.Term, _ argument: SpansScan.Argument) -> Bool {
         guard term.column < SpansColumn.all.count else { return true }
         switch SpansColumn.all[term.column].source {
         case .traceID:
             guard case .texts(let texts)? = ColumnCondition.texts(term.comparison, argument) else { return true }
-            let wanted = Set(texts.compactMap(Self.trace))
+            let wanted = Set(texts.compactMap(SpansScan.trace))
             traces = traces.map { $0.intersection(wanted) } ?? wanted
             return traces?.isEmpty == false
         case .startTime: return Self.narrow(&start, term, argument)
@@ -136,7 +226,7 @@ final class SpansScan {
         }
     }
 
-    private static func narrow(_ range: inout ClosedRange<Int64>, _ term: SpansPlan.Term, _ argument: Argument) -> Bool {
+    private static func narrow(_ range: inout ClosedRange<Int64>, _ term: SpansPlan.Term, _ argument: SpansScan.Argument) -> Bool {
         switch ColumnCondition.integers(term.comparison, argument) {
         case .nothing: return false
         case .integers(let wanted):
@@ -147,107 +237,20 @@ final class SpansScan {
         return true
     }
 
-    private func mayMatch(_ entry: SegmentCatalog.Entry) -> Bool {
-        guard entry.startMaximum >= start.lowerBound, entry.startMinimum <= start.upperBound,
+    /// The times of spans that may match; `nil` for all.
+    var time: ClosedRange<Int64>? {
+        let all = Int64.min...Int64.max
+        if start == all { return end == all ? nil : end }
+        // A span that began before a time may end long after it.
+        return end == all || !start.overlaps(end) ? start : start.clamped(to: end)
+    }
+
+    /// Whether a segment may hold spans that fulfil the terms.
+    func mayHold(_ entry: SegmentCatalog.Entry) -> Bool {
+        guard !areImpossible, entry.startMaximum >= start.lowerBound, entry.startMinimum <= start.upperBound,
             entry.endMaximum >= end.lowerBound, entry.endMinimum <= end.upperBound
         else { return false }
         guard let traces else { return true }
         return traces.contains { entry.filter.mayContain(hash: TraceFilter.hash($0)) }
-    }
-
-    func next() throws {
-        if let ordered {
-            try advance(ordered)
-            return
-        }
-        place.pointee.position += 1
-        if place.pointee.position >= place.pointee.rowCount { try advanceSegment() }
-    }
-
-    private func advanceSegment() throws {
-        if let grouped { return try advance(grouped) }
-        if let segment { report.close(segment.reader) }
-        while nextCandidate < candidates.count {
-            let entry = candidates[nextCandidate]
-            nextCandidate += 1
-            if !readsColumns && filters.isEmpty {
-                segment = nil
-                show(nil, count: entry.spanCount)
-                report.counted(spans: entry.spanCount)
-                if entry.spanCount > 0 { return }
-                continue
-            }
-            guard let opened = try open(entry) else { continue }
-            segment = opened.segment
-            let count = opened.rows?.count ?? opened.segment.reader.spanCount
-            show(opened.rows, count: count)
-            if count > 0 { return }
-        }
-        segment = nil
-        place.pointee.isAtEnd = true
-    }
-
-    /// Opens a segment and finds the rows that may match; `nil` when there are none.
-    private func open(_ entry: SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)? {
-        guard let segment = try reopen(entry) else { return nil }
-        let reader = segment.reader
-        var rows: [Int32]?
-        for filter in filters {
-            rows = try segment.rows(filter, among: rows)
-            if rows?.isEmpty == true {
-                report.skipByValues()
-                report.close(reader)
-                return nil
-            }
-        }
-        let count = rows?.count ?? reader.spanCount
-        report.passed(spans: count)
-        segment.isSparse = count * Self.sparseRows < reader.spanCount
-        return (segment, rows)
-    }
-
-    /// Opens a segment without looking for rows.
-    private func reopen(_ entry: SegmentCatalog.Entry) throws -> SegmentRows? {
-        let report = report
-        return try catalog.open(entry.id, loader, onRead: { report.read(bytes: $1) }).map {
-            SegmentRows($0, attributes: attributes, tokenCalls: tokenCalls)
-        }
-    }
-
-    // MARK: In order
-
-    private func startOrdered(_ order: SpansPlan.Order) throws {
-        let ordered = OrderedRows(candidates, order) { [self] entry in try open(entry) }
-        self.ordered = ordered
-        try ordered.start()
-        show(ordered)
-    }
-
-    private func advance(_ grouped: any RowGroups) throws {
-        if let segment, isLastGroup { report.close(segment.reader) }
-        let group = try grouped.next()
-        segment = group?.segment
-        show(group?.rows ?? [], count: group?.rows.count ?? 0)
-        isLastGroup = group?.isLast ?? false
-        place.pointee.isAtEnd = group == nil
-    }
-
-    private func advance(_ ordered: OrderedRows) throws {
-        let before = ordered.current?.segment
-        try ordered.next()
-        if let before, before !== ordered.current?.segment, ordered.isOut(before) { report.close(before.reader) }
-        show(ordered)
-    }
-
-    private func show(_ ordered: OrderedRows) {
-        guard let current = ordered.current else {
-            segment = nil
-            place.pointee.isAtEnd = true
-            return
-        }
-        if segment !== current.segment { segment = current.segment }
-        // Without rows to go on to: the heap says which is next.
-        show(nil, count: 0)
-        place.pointee.position = current.row
     }
 }

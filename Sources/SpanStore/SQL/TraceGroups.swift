@@ -18,10 +18,9 @@ final class TraceGroups: RowGroups {
     }
 
     private let entries: [SegmentCatalog.Entry]
-    private let open: (SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)?
-    private let reopen: (SegmentCatalog.Entry) throws -> SegmentRows?
-    /// Hashes of the traces that lie in several segments. One that shares its hash with another counts as scattered, which costs time alone.
-    private var scattered: Set<UInt32> = []
+    private let segments: ScanSegments
+    /// By segment the hashes of its traces that lie in others too.
+    private let scattered: [Int64: Set<UInt32>]
     private var nextEntry = 0
     /// By trace, in the order in which they were first met.
     private var parts: [[Part]] = []
@@ -33,30 +32,18 @@ final class TraceGroups: RowGroups {
     private var uses: [Int] = []
     private var openSpans = 0
 
-    /// - Parameters:
-    ///   - open: gives a segment with the rows that may match, once.
-    ///   - reopen: gives it again.
-    init(
-        _ entries: [SegmentCatalog.Entry], open: @escaping (SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)?,
-        reopen: @escaping (SegmentCatalog.Entry) throws -> SegmentRows?
-    ) throws {
+    init(_ entries: [SegmentCatalog.Entry], _ segments: ScanSegments) {
         self.entries = entries
-        self.open = open
-        self.reopen = reopen
-        var hashes: [UInt32] = []
-        for entry in entries {
-            guard let segment = try reopen(entry) else { continue }
-            for trace in try segment.traceIDs() { hashes.append(TraceFilter.hash(trace)) }
-        }
-        hashes.sort()
-        for (hash, next) in zip(hashes, hashes.dropFirst()) where hash == next { scattered.insert(hash) }
+        self.segments = segments
+        var traces = ScatteredTraces(entries)
+        scattered = traces.find()
     }
 
     func next() throws -> RowGroup? {
         while nextEntry < entries.count {
             let number = nextEntry
             nextEntry += 1
-            guard let opened = try open(entries[number]) else { continue }
+            guard let opened = try segments.open(entries[number]) else { continue }
             let rows = try wholeTraces(opened.segment, opened.rows ?? opened.segment.allRows, number)
             if !rows.isEmpty { return RowGroup(segment: opened.segment, rows: rows, isLast: true) }
         }
@@ -77,6 +64,7 @@ final class TraceGroups: RowGroups {
     private func wholeTraces(_ segment: SegmentRows, _ rows: [Int32], _ entry: Int) throws -> [Int32] {
         let traces = try segment.traceIDs()
         let numbers = try segment.traceNumbers()
+        let scattered = scattered[segment.reader.id] ?? []
         var ends = [Int](repeating: 0, count: traces.count)
         for row in rows { ends[numbers[Int(row)]] += 1 }
         var sum = 0
@@ -125,7 +113,7 @@ final class TraceGroups: RowGroups {
             }
             return known
         }
-        guard let segment = try reopen(entries[entry]) else { return nil }
+        guard let segment = try segments.reopen(entries[entry]) else { return nil }
         openSpans += segment.reader.spanCount
         while let oldest = uses.first, uses.count >= Self.openSegmentsMax || openSpans > Self.openSpansMax {
             uses.removeFirst()

@@ -30,6 +30,12 @@ extension [UInt8] {
     }
 }
 
+extension UInt64 {
+    /// The bytes that hold the value without leading zeros, 0 to 8.
+    @inline(__always)
+    var byteWidth: Int { (64 - leadingZeroBitCount + 7) / 8 }
+}
+
 /// Reads what `ByteCoding` writes. Every read is checked, since what is read may have been damaged on disk.
 struct ByteCursor {
     let bytes: [UInt8]

@@ -48,7 +48,7 @@ struct DecodedColumn {
         return try presence(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
     }
 
-    private init(bytes: [UInt8], presence: RowPresence?, values: Values) {
+    init(bytes: [UInt8], presence: RowPresence?, values: Values) {
         self.bytes = bytes
         self.presence = presence
         self.values = values

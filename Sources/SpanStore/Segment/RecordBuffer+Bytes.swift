@@ -22,4 +22,12 @@ extension RecordBuffer<UInt8> {
         appendVarint(range.count)
         append(range, of: bytes)
     }
+
+    mutating func appendPrefixed(_ text: String) {
+        var text = text
+        text.withUTF8 {
+            appendVarint($0.count)
+            append(UnsafeRawBufferPointer($0))
+        }
+    }
 }

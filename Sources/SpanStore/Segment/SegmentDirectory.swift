@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// A segment's directory: which columns it has and where they lie. Its bytes are told in SegmentFormat.swift.
 struct SegmentDirectory: Sendable {
     /// The number that the rows of the streams go by; `nil` when it is the segment's id, as in one that a commit wrote.
@@ -7,16 +9,16 @@ struct SegmentDirectory: Sendable {
     var streamCounts: [Int]
     var columns: [ColumnEntry]
 
-    init(streamSet: Int64? = nil, spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
-        self.streamSet = streamSet
+    init(spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
         self.spanCount = spanCount
         self.streamCounts = streamCounts
         self.columns = columns
     }
 
-    func encoded() -> [UInt8] {
-        var bytes: [UInt8] = [streamSet == nil ? SegmentFormat.version : SegmentFormat.mergedVersion]
-        if let streamSet { bytes.appendVarint(Int(streamSet)) }
+    /// The directory of a merged segment; a commit's is written by `DirectoryWriter`.
+    func encoded(streamSet: Int64) -> [UInt8] {
+        var bytes: [UInt8] = [SegmentFormat.mergedVersion]
+        bytes.appendVarint(Int(streamSet))
         bytes.appendVarint(spanCount)
         bytes.appendVarint(streamCounts.count)
         for count in streamCounts { bytes.appendVarint(count) }
@@ -41,10 +43,16 @@ struct SegmentDirectory: Sendable {
         var cursor = try ByteCursor(bytes)
         let version = try cursor.byte()
         switch version {
-        case SegmentFormat.version: streamSet = nil
-        case SegmentFormat.mergedVersion: streamSet = Int64(try cursor.count())
+        case SegmentFormat.version: try self.init(numbered: &cursor)
+        case SegmentFormat.earlierVersion: try self.init(named: &cursor, streamSet: nil)
+        case SegmentFormat.mergedVersion: try self.init(named: &cursor, streamSet: Int64(try cursor.count()))
         default: throw .unknownVersion(version)
         }
+    }
+
+    /// Reads a directory of a merged segment, or of an earlier release, from behind its stream set on.
+    private init(named cursor: inout ByteCursor, streamSet: Int64?) throws(SegmentError) {
+        self.streamSet = streamSet
         spanCount = try cursor.count()
         streamCounts = []
         for _ in 0..<(try cursor.count()) { streamCounts.append(try cursor.count()) }
@@ -54,7 +62,7 @@ struct SegmentDirectory: Sendable {
 
     /// The stream set of a merged segment's stored directory; `nil` when the segment's id is it.
     static func streamSet(ofFrame frame: [UInt8]) throws(SegmentError) -> Int64? {
-        var cursor = try ByteCursor(ZstandardDecompression.decompress(frame))
+        var cursor = try ByteCursor(StoredFrame.bytes(of: frame))
         guard try cursor.byte() == SegmentFormat.mergedVersion else { return nil }
         return Int64(try cursor.count())
     }
@@ -83,7 +91,7 @@ struct SegmentDirectory: Sendable {
 
     func column(_ space: ColumnSpace, _ name: String) -> ColumnEntry? {
         // By position: an element that is handed to a closure is copied, and its texts counted.
-        for index in columns.indices where columns[index].space == space && columns[index].name == name { return columns[index] }
+        for index in columns.indices where columns[index].space == space && columns[index].name.isExactly(name) { return columns[index] }
         return nil
     }
 }

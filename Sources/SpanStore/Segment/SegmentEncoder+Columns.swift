@@ -2,54 +2,61 @@ import TelemetryModel
 
 /// Writing the columns of a segment, each in the encoding that its values call for.
 extension SegmentEncoder {
-    /// Writes all columns to the streams, and gives the directory.
-    mutating func writeColumns(_ group: SpanGroup) -> SegmentDirectory {
-        var entries: [ColumnEntry] = []
+    /// Writes all columns to their sections, and what the directory says of them.
+    mutating func writeColumns(_ group: SpanGroup) {
         let count = group.spanCount
-        writeTable(FixedColumn.traceIDs, traceBytes(), count: traces.ids.count, SegmentStreams.identity, &entries)
-        writeTable(FixedColumn.resources, resources.bytes, count: resources.count, SegmentStreams.common, &entries)
-        writeTable(FixedColumn.scopes, scopes.bytes, count: scopes.count, SegmentStreams.common, &entries)
+        writeTable(Self.traceIDsNumber, traceBytes(), count: traces.ids.count, SegmentSections.identity)
+        writeTable(Self.resourcesNumber, resources.bytes, count: resources.count, SegmentSections.common)
+        writeTable(Self.scopesNumber, scopes.bytes, count: scopes.count, SegmentSections.common)
         for integer in IntegerColumn.allCases {
             column.removeAll()
             column.append(0)
-            let bounds = writeIntegers(integer.rawValue * count, count)
-            var entry = entry(.fixed, integer.name, .integers, count)
-            (entry.minimum, entry.maximum) = bounds
-            finish(entry, integer.stream, &entries)
+            var written = WrittenColumn(encoding: .integers, valueCount: count)
+            (written.minimum, written.maximum) = writeIntegers(integer.rawValue * count, count)
+            finish(.fixed(IntegerColumn.numbers[integer.rawValue]), written, integer.section)
         }
-        writeFixed(count, &entries)
+        writeFixed(count)
         for field in FieldColumn.allCases where !cells.indices(field.rawValue).isEmpty {
-            write(field.rawValue, .fixed, field.columnName, group, field.stream, &entries)
+            write(field.rawValue, .fixed(FieldColumn.numbers[field.rawValue]), group, field.section)
         }
-        for blob in blobs where !blob.rows.isEmpty { write(blob, count, &entries) }
-        writeAnnotations(group, &entries)
-        writeAttributes(group, &entries)
-        let streamCounts = (0..<SegmentStreams.count).map { streams.byteCount($0) }
-        return SegmentDirectory(spanCount: count, streamCounts: streamCounts, columns: entries)
+        for blob in blobs where !blob.rows.isEmpty { write(blob, count) }
+        writeAnnotations(group)
+        writeAttributes(group)
     }
 
-    private func entry(_ space: ColumnSpace, _ name: String, _ encoding: ColumnEncoding, _ valueCount: Int) -> ColumnEntry {
-        ColumnEntry(
-            space: space, name: name, encoding: encoding, stream: 0, offset: 0, length: 0, valueCount: valueCount,
-            minimum: 0, maximum: 0, valueMask: .max)
+    private static let traceIDsNumber = FixedColumn.number(FixedColumn.traceIDs)
+    private static let resourcesNumber = FixedColumn.number(FixedColumn.resources)
+    private static let scopesNumber = FixedColumn.number(FixedColumn.scopes)
+    private static let spanIDNumber = FixedColumn.number(FixedColumn.spanID)
+    private static let contentHashNumber = FixedColumn.number(FixedColumn.contentHash)
+
+    /// What a column is called in the directory.
+    private enum Name {
+        /// By its number in `FixedColumn.names`.
+        case fixed(Int)
+        case derived(String)
+        /// By its place in `attributeNames`.
+        case attribute(Int)
     }
 
-    /// Moves what was written to `column` to its stream.
-    private mutating func finish(_ entry: ColumnEntry, _ stream: Int, _ entries: inout [ColumnEntry]) {
-        var entry = entry
-        entry.stream = stream
-        entry.length = column.count
-        entry.offset = column.withUnsafeBytes { streams.append($0, to: stream) }
-        entries.append(entry)
+    /// Moves what was written to `column` to its section.
+    private mutating func finish(_ name: Name, _ written: WrittenColumn, _ section: Int) {
+        column.withUnsafeBytes { sections.append($0, to: section) }
+        switch name {
+        case .fixed(let number): directory.appendFixed(number, written, section: section, length: column.count)
+        case .derived(let name): directory.appendDerived(name, written, section: section, length: column.count)
+        case .attribute(let index):
+            let range = names.ranges[Int(attributeNames[index])].range
+            let bytes = names.bytes
+            directory.appendAttribute(range, of: bytes.span.bytes, written, section: section, length: column.count)
+        }
     }
 
     /// A table that spans refer to by number: its own count, not the spans'.
-    private mutating func writeTable(
-        _ name: String, _ bytes: [UInt8], count: Int, _ stream: Int, _ entries: inout [ColumnEntry]
-    ) {
+    private mutating func writeTable(_ number: Int, _ bytes: [UInt8], count: Int, _ section: Int) {
         column.removeAll()
         bytes.withUnsafeBytes { column.append($0) }
-        finish(entry(.fixed, name, .blobs, count), stream, &entries)
+        finish(.fixed(number), WrittenColumn(encoding: .blobs, valueCount: count), section)
     }
 
     private func traceBytes() -> [UInt8] {
@@ -62,24 +69,24 @@ extension SegmentEncoder {
         return bytes
     }
 
-    private mutating func writeFixed(_ count: Int, _ entries: inout [ColumnEntry]) {
+    private mutating func writeFixed(_ count: Int) {
         column.removeAll()
         column.append(0)
         for row in spanIDs.indices { column.appendLittleEndian(spanIDs[row]) }
-        finish(entry(.fixed, FixedColumn.spanID, .fixed8, count), SegmentStreams.identity, &entries)
+        finish(.fixed(Self.spanIDNumber), WrittenColumn(encoding: .fixed8, valueCount: count), SegmentSections.identity)
         column.removeAll()
         column.append(0)
         for row in contentHashes.indices { column.appendLittleEndian(UInt64(contentHashes[row]), width: 4) }
-        finish(entry(.fixed, FixedColumn.contentHash, .fixed4, count), SegmentStreams.identity, &entries)
+        finish(.fixed(Self.contentHashNumber), WrittenColumn(encoding: .fixed4, valueCount: count), SegmentSections.identity)
     }
 
-    private mutating func write(_ blob: BlobColumn, _ count: Int, _ entries: inout [ColumnEntry]) {
+    private mutating func write(_ blob: BlobColumn, _ count: Int) {
         column.removeAll()
         rows.removeAll()
         for row in blob.rows { rows.append(row) }
         writePresence(rows.count, of: count)
         blob.data.withUnsafeBytes { column.append($0) }
-        finish(entry(.fixed, blob.name, .blobs, blob.rows.count), SegmentStreams.rest, &entries)
+        finish(.fixed(blob.number), WrittenColumn(encoding: .blobs, valueCount: blob.rows.count), SegmentSections.rest)
     }
 
     /// Which of the spans have a value: the `valueCount` first ones in `rows`.
@@ -114,7 +121,7 @@ extension SegmentEncoder {
             maximum = max(maximum, integers[index])
         }
         let range = UInt64(bitPattern: maximum) &- UInt64(bitPattern: minimum)
-        let width = (64 - range.leadingZeroBitCount + 7) / 8
+        let width = range.byteWidth
         column.appendLittleEndian(UInt64(bitPattern: minimum))
         column.append(UInt8(width))
         if width > 0 {
@@ -127,18 +134,17 @@ extension SegmentEncoder {
 
     // MARK: Annotations
 
-    private mutating func writeAnnotations(_ group: SpanGroup, _ entries: inout [ColumnEntry]) {
-        writeAnnotation("stage", annotations.stages, group, &entries) { $0.stage }
-        writeAnnotation("outcome", annotations.outcomes, group, &entries) { $0.outcome }
-        writeAnnotation("timeout_reason", annotations.timeoutReasons, group, &entries) { $0.timeoutReason }
-        writeAnnotation("timeout_phase", annotations.timeoutPhases, group, &entries) { $0.timeoutPhase }
+    private mutating func writeAnnotations(_ group: SpanGroup) {
+        writeAnnotation("stage", annotations.stages, group) { $0.stage }
+        writeAnnotation("outcome", annotations.outcomes, group) { $0.outcome }
+        writeAnnotation("timeout_reason", annotations.timeoutReasons, group) { $0.timeoutReason }
+        writeAnnotation("timeout_phase", annotations.timeoutPhases, group) { $0.timeoutPhase }
     }
 
     /// A text out of `values`, as a dictionary.
     @inline(__always)
     private mutating func writeAnnotation(
-        _ name: String, _ values: [String], _ group: SpanGroup, _ entries: inout [ColumnEntry],
-        _ number: (borrowing SpanAnnotations) -> UInt8
+        _ name: String, _ values: [String], _ group: SpanGroup, _ number: (borrowing SpanAnnotations) -> UInt8
     ) {
         rows.removeAll()
         numbers.removeAll()
@@ -152,9 +158,8 @@ extension SegmentEncoder {
         column.removeAll()
         writePresence(rows.count, of: group.spanCount)
         let mask = writeNumbers(values)
-        var entry = entry(.derived, name, .dictionary, rows.count)
-        entry.valueMask = mask
-        finish(entry, SegmentStreams.common, &entries)
+        finish(
+            .derived(name), WrittenColumn(encoding: .dictionary, valueCount: rows.count, valueMask: mask), SegmentSections.common)
     }
 
     /// Writes `numbers` as a dictionary of those `values` that they stand for; gives the column's value mask.
@@ -180,80 +185,70 @@ extension SegmentEncoder {
 
     // MARK: Derived columns and attributes
 
-    private mutating func writeAttributes(_ group: SpanGroup, _ entries: inout [ColumnEntry]) {
+    private mutating func writeAttributes(_ group: SpanGroup) {
         let firstDerived = FieldColumn.allCases.count
         let firstAttribute = firstDerived + derivedNames.count
-        // Attribute columns that a derived column stands for lie in the stream of the common columns.
-        var aliased = Set<Int>()
+        // Attribute columns that a derived column stands for lie in the section of the common columns.
+        isAliased.removeAll()
+        isAliased.resize(to: attributeNames.count, filling: false)
         for (index, name) in derivedNames.enumerated() {
             let column = firstDerived + index
             guard let first = cells.indices(column).first else { continue }
             let source = Int(cells[first].source)
             if source >= 0, cells.areSame(column, source) {
-                aliased.insert(source)
-                var entry = entry(.derived, name, .alias, cells.indices(column).count)
-                entry.aliasName = attributeName(source - firstAttribute)
-                entries.append(entry)
+                isAliased[source - firstAttribute] = true
+                directory.appendAlias(name, valueCount: cells.indices(column).count, attribute: source - firstAttribute)
             } else {
-                write(column, .derived, name, group, SegmentStreams.common, &entries)
+                write(column, .derived(name), group, SegmentSections.common)
             }
         }
         for index in attributeNames.indices {
-            let column = firstAttribute + index
-            let stream = aliased.contains(column) ? SegmentStreams.common : SegmentStreams.rest
-            write(column, .attribute, attributeName(index), group, stream, &entries)
+            let section = isAliased[index] ? SegmentSections.common : SegmentSections.rest
+            write(firstAttribute + index, .attribute(index), group, section)
         }
     }
 
-    private func attributeName(_ index: Int) -> String {
-        let range = names.ranges[Int(attributeNames[index])].range
-        return String(decoding: names.bytes[range.offset..<range.end], as: UTF8.self)
-    }
-
     /// Writes a column of cells.
-    private mutating func write(
-        _ number: Int, _ space: ColumnSpace, _ name: String, _ group: SpanGroup, _ stream: Int,
-        _ entries: inout [ColumnEntry]
-    ) {
+    private mutating func write(_ number: Int, _ name: Name, _ group: SpanGroup, _ section: Int) {
         let range = cells.indices(number)
         column.removeAll()
         rows.removeAll()
         if range.count < group.spanCount { for index in range { rows.append(cells[index].row) } }
         writePresence(range.count, of: group.spanCount)
-        var entry = entry(space, name, .mixed, range.count)
+        var written = WrittenColumn(encoding: .mixed, valueCount: range.count)
         switch cells.commonKind(number) {
-        case .string: writeTexts(range, group, &entry)
+        case .string: writeTexts(range, group, &written)
         case .int where number == FieldColumn.parentSpanID.rawValue:
-            entry.encoding = .fixed8
+            written.encoding = .fixed8
             for index in range { column.appendLittleEndian(cells[index].payload) }
-        case .int: writeIntegers(range, &entry)
+        case .int: writeIntegers(range, &written)
         case .double:
-            entry.encoding = .doubles
+            written.encoding = .doubles
             for index in range { column.appendLittleEndian(cells[index].payload) }
         case .bool:
-            entry.encoding = .bools
+            written.encoding = .bools
             for index in range { column.append(UInt8(truncatingIfNeeded: cells[index].payload)) }
-        case .empty: entry.encoding = .empties
-        case .array: writeSlices(range, .arrays, group, &entry)
-        case .keyValueList: writeSlices(range, .keyValueLists, group, &entry)
-        case .bytes: writeSlices(range, .blobs, group, &entry)
+        case .empty: written.encoding = .empties
+        case .array: writeSlices(range, .arrays, group, &written)
+        case .keyValueList: writeSlices(range, .keyValueLists, group, &written)
+        case .bytes: writeSlices(range, .blobs, group, &written)
         case nil: writeMixed(range, group)
         }
-        finish(entry, stream, &entries)
+        finish(name, written, section)
     }
 
-    private mutating func writeIntegers(_ range: Range<Int>, _ entry: inout ColumnEntry) {
-        entry.encoding = .integers
+    private mutating func writeIntegers(_ range: Range<Int>, _ written: inout WrittenColumn) {
+        written.encoding = .integers
         // The fixed ones are written by now.
         integers.removeAll()
         for index in range { integers.append(Int64(bitPattern: cells[index].payload)) }
-        (entry.minimum, entry.maximum) = writeIntegers(0, integers.count)
+        (written.minimum, written.maximum) = writeIntegers(0, integers.count)
     }
 
     /// Texts as a dictionary, or one after the other when most of them differ.
-    private mutating func writeTexts(_ range: Range<Int>, _ group: SpanGroup, _ entry: inout ColumnEntry) {
-        entry.encoding = .dictionary
-        entry.valueMask = 0
+    private mutating func writeTexts(_ range: Range<Int>, _ group: SpanGroup, _ written: inout WrittenColumn) {
+        written.encoding = .dictionary
+        written.valueMask = 0
         dictionary.removeAll(valueCount: range.count)
         var position = range.lowerBound
         while position < range.upperBound {
@@ -268,18 +263,16 @@ extension SegmentEncoder {
                     continue
                 }
                 last = text
-                let hash = ByteHash.hash(bytes, text)
-                entry.valueMask |= 1 << (hash & 63)
-                dictionary.append(text, of: bytes, hash: hash)
-                if dictionary.isUseless { return writePlainTexts(range, group, &entry) }
+                if dictionary.append(text, of: bytes) { written.valueMask |= 1 << (ByteHash.hash(bytes, text) & 63) }
+                if dictionary.isUseless { return writePlainTexts(range, group, &written) }
             }
             position = end
         }
         dictionary.write(to: &column)
     }
 
-    private mutating func writePlainTexts(_ range: Range<Int>, _ group: SpanGroup, _ entry: inout ColumnEntry) {
-        entry.encoding = .texts
+    private mutating func writePlainTexts(_ range: Range<Int>, _ group: SpanGroup, _ written: inout WrittenColumn) {
+        written.encoding = .texts
         var position = range.lowerBound
         while position < range.upperBound {
             let end = cells.endOfPart(position, in: range)
@@ -287,7 +280,7 @@ extension SegmentEncoder {
             let bytes = batch.span.bytes
             for index in position..<end {
                 let text = cells[index].slice.range
-                entry.valueMask |= 1 << (ByteHash.hash(bytes, text) & 63)
+                written.valueMask |= 1 << (ByteHash.hash(bytes, text) & 63)
                 column.appendPrefixed(text, of: bytes)
             }
             position = end
@@ -295,9 +288,9 @@ extension SegmentEncoder {
     }
 
     private mutating func writeSlices(
-        _ range: Range<Int>, _ encoding: ColumnEncoding, _ group: SpanGroup, _ entry: inout ColumnEntry
+        _ range: Range<Int>, _ encoding: ColumnEncoding, _ group: SpanGroup, _ written: inout WrittenColumn
     ) {
-        entry.encoding = encoding
+        written.encoding = encoding
         for index in range {
             let batch = group.parts[Int(cells[index].part)].batch.bytes
             column.appendPrefixed(cells[index].slice.range, of: batch.span.bytes)

@@ -39,9 +39,12 @@ package struct SegmentEncoder: ~Copyable {
     /// Of the column that is being written: the spans that have a value, and numbers of annotations.
     var rows = RecordBuffer<UInt32>()
     var numbers = RecordBuffer<UInt8>()
+    /// By the place of an attribute's column, whether a derived column stands for it.
+    var isAliased = RecordBuffer<Bool>()
     var dictionary = TextDictionary()
     var column = RecordBuffer<UInt8>(capacity: 1 << 14)
-    var streams = SegmentStreams()
+    var sections = SegmentSections()
+    var directory = DirectoryWriter()
     let compressor = ZstandardCompressor(level: 1)
 
     /// - Parameter derivedColumns: SQL names of the derived columns, by the numbers that `SpanGroup` is given.
@@ -60,12 +63,11 @@ package struct SegmentEncoder: ~Copyable {
         }
         cells.place()
         for part in group.parts.indices { appendCells(group.parts[part], group, number: part) }
-        let directory = writeColumns(group)
-        var frames: [[UInt8]] = []
-        for number in 0..<SegmentStreams.count { frames.append(try compressor.compress(streams, number)) }
+        writeColumns(group)
+        let frame = try directory.frame(spanCount: group.spanCount, sections, compressor)
         return EncodedSegment(
-            statistics: statistics, spanCount: group.spanCount, directory: try compressor.compress(directory.encoded()),
-            traceFilter: TraceFilter(traces.ids), streams: frames)
+            statistics: statistics, spanCount: group.spanCount, directory: frame, traceFilter: TraceFilter(traces.ids),
+            streams: try sections.frames(compressor))
     }
 
     private mutating func removeAll(spanCount: Int) {
@@ -87,7 +89,8 @@ package struct SegmentEncoder: ~Copyable {
         scopes = EncodedTable()
         blobs = BlobColumn.none
         statistics = SegmentStatistics()
-        streams.removeAll()
+        sections.removeAll()
+        directory.removeAll()
     }
 
     // MARK: A batch
@@ -97,7 +100,7 @@ package struct SegmentEncoder: ~Copyable {
         keyStarts.append(keyColumns.count)
         let bytes = batch.bytes.span.bytes
         for key in batch.keys {
-            let number = names.insert(key.range, in: bytes, hash: ByteHash.hash(bytes, key.range)).index
+            let number = names.insert(key.range, in: bytes).index
             if number == nameColumns.count { nameColumns.append(-1) }
             // Given a column when a span that was taken has it.
             keyColumns.append(Int32(truncatingIfNeeded: number))

@@ -1,16 +1,33 @@
 // The segment: how spans lie in the database.
 //
 // A segment is an immutable set of spans, stored column by column. It is one row of the table `segment` (its statistics, its
-// directory, its trace filter) and one row of `segment_stream` for each of its streams. A stream is a zstd frame with a checksum
-// that holds one or more columns; a query reads only the streams of the columns that it names. A small segment, as a commit
-// writes it, has three streams (identity, common columns, the rest); a merged one has a stream for each column but the smallest,
-// which share stream 0: readers follow the directory and do not care.
+// directory, its trace filter) and one row of `segment_stream` for each of its streams. A stream is a frame with a checksum
+// (`StoredFrame`) that holds one or more columns; a query reads only the streams of the columns that it names. A segment as a commit
+// writes it has three sections (identity, common columns, the rest), which are one stream when they are short and three when not; a
+// merged one has a stream for each column but the smallest, which share stream 0: readers follow the directory and do not care.
 //
 // The spans of a merged segment are sorted by service, trace and start. Its column `arrival` says in which order they came.
 //
-// Directory (one zstd frame with a checksum):
+// Directory, as a commit writes it (a frame of its own):
 //
-//     version          1 byte: 1 as a commit writes it, 2 merged
+//     version          1 byte: 3. The stream set is the segment's id
+//     span count       varint
+//     is joined        1 byte: 1 when the sections are one stream, one behind the other
+//     sections         the length of each of the three (varint)
+//     columns, in the order in which they lie in their sections:
+//       tag            1 byte: 0 ends the directory; 1 to 64 is a fixed column, its number in `FixedColumn.names` plus 1; 65 a derived
+//                      column and 66 an attribute, with its name behind (varint length, UTF-8)
+//       encoding       1 byte, `ColumnEncoding`
+//       value count    varint: how many spans have a value
+//       of an alias    varint: which of the attribute columns, in their order, has the values; nothing else
+//       section        1 byte
+//       length         varint: the column begins where the one before it in its section ends
+//       of integers    minimum (8 bytes), then how many bytes the difference to the maximum has (1 byte) and it
+//       of a dictionary and of texts   value mask, 8 bytes: bit (hash of text mod 64) is set for each text
+//
+// Directory of a merged segment, and of one that a commit of an earlier release wrote (version 1):
+//
+//     version          1 byte: 1 or 2, 2 merged
 //     stream set       varint, version 2 only: stream n is row `stream set` * 4096 + n of `segment_stream`. In version 1 the
 //                      stream set is the segment's id
 //     span count       varint
@@ -43,7 +60,7 @@
 //                      bytes for the rest
 //     alias            nothing: the values are those of the attribute column whose name stands in place of the data
 //
-// Only in version 2:
+// Only in merged segments:
 //
 //     planes           mode (1 byte), base (8 bytes), width w in bytes (1 byte, 0...8), then w planes: the lowest bytes of all
 //                      words, then the next higher ones. In mode 0 a word is value - base; in mode 1 it is the zigzag difference
@@ -56,13 +73,17 @@
 /// Numbers of the segment format.
 package enum SegmentFormat {
     /// Of a segment as a commit writes it. Changes when an older reader would misread a newer segment.
-    package static let version: UInt8 = 1
+    package static let version: UInt8 = 3
+    /// Of a segment as commits wrote it before; it is read, and goes when it is merged.
+    static let earlierVersion: UInt8 = 1
     /// Of a merged segment.
     static let mergedVersion: UInt8 = 2
     /// Streams of one segment are numbered below this; a stream's row id is segment id * this + number.
     package static let streamsMax = 4096
     /// Attribute keys that get a column of their own in a segment; those past it go to the overflow column.
     package static let attributeColumnsMax = 512
+    /// Columns of any kind, for readers of what may be damaged.
+    static let columnsMax = 4096
     /// Spans of a segment that a commit writes.
     package static let spansPerCommitMax = 20_000
 }
@@ -129,4 +150,17 @@ package enum FixedColumn {
     static let overflow = "overflow_attributes"
     /// In a merged segment, the place of each span in the order of arrival.
     static let arrival = "arrival"
+
+    /// A column's place here stands for its name in the directory of a segment that a commit wrote: it never changes, and new ones come
+    /// at the end. At most 64.
+    static let names = [
+        traceIndex, traceIDs, spanID, parentSpanID, contentHash, start, duration, received, kind, statusCode, flags, name, statusMessage,
+        traceState, resource, scope, resources, scopes, events, links, droppedAttributes, droppedEvents, droppedLinks, overflow,
+    ]
+
+    static func number(_ name: String) -> Int {
+        let number = names.firstIndex(of: name) ?? names.count
+        precondition(number < names.count, "a fixed column has no number")
+        return number
+    }
 }

@@ -20,11 +20,14 @@ enum IntegerColumn: Int, CaseIterable {
         }
     }
 
-    var stream: Int {
+    /// Numbers of the names, by raw value.
+    static let numbers = allCases.map { FixedColumn.number($0.name) }
+
+    var section: Int {
         switch self {
-        case .traceIndex: SegmentStreams.identity
-        case .flags: SegmentStreams.rest
-        default: SegmentStreams.common
+        case .traceIndex: SegmentSections.identity
+        case .flags: SegmentSections.rest
+        default: SegmentSections.common
         }
     }
 }
@@ -52,11 +55,14 @@ enum FieldColumn: Int, CaseIterable {
         }
     }
 
-    var stream: Int {
+    /// Numbers of the names, by raw value.
+    static let numbers = allCases.map { FixedColumn.number($0.columnName) }
+
+    var section: Int {
         switch self {
-        case .parentSpanID: SegmentStreams.identity
-        case .name, .statusMessage: SegmentStreams.common
-        case .traceState, .droppedAttributes, .droppedEvents, .droppedLinks: SegmentStreams.rest
+        case .parentSpanID: SegmentSections.identity
+        case .name, .statusMessage: SegmentSections.common
+        case .traceState, .droppedAttributes, .droppedEvents, .droppedLinks: SegmentSections.rest
         }
     }
 
@@ -83,13 +89,14 @@ struct BlobColumn {
     static let events = 0
     static let links = 1
     static let overflow = 2
-    static let none = [FixedColumn.events, FixedColumn.links, FixedColumn.overflow].map { BlobColumn(name: $0) }
+    static let none = [FixedColumn.events, FixedColumn.links, FixedColumn.overflow].map { BlobColumn(number: FixedColumn.number($0)) }
 
-    let name: String
+    /// Of the column's name.
+    let number: Int
     private(set) var rows: [UInt32] = []
     private(set) var data: [UInt8] = []
 
-    init(name: String) { self.name = name }
+    init(number: Int) { self.number = number }
 
     mutating func append(_ blob: [UInt8], row: Int) {
         rows.append(UInt32(truncatingIfNeeded: row))
@@ -98,13 +105,15 @@ struct BlobColumn {
     }
 }
 
-/// The inflated streams of a segment that a commit writes.
-struct SegmentStreams: ~Copyable {
+/// The sections of a segment that a commit writes, and how they are stored.
+struct SegmentSections: ~Copyable {
     static let identity = 0
     /// What most queries read.
     static let common = 1
     static let rest = 2
     static let count = 3
+    /// Sections of so many bytes together are one stream: to read one of them alone would save less than a row costs.
+    private static let joinedBytesMax = 64 << 10
 
     private var identityBytes = RecordBuffer<UInt8>(capacity: 1 << 14)
     private var commonBytes = RecordBuffer<UInt8>(capacity: 1 << 14)
@@ -116,31 +125,30 @@ struct SegmentStreams: ~Copyable {
         restBytes.removeAll()
     }
 
-    /// Puts a column behind a stream's others; gives its offset.
-    mutating func append(_ column: UnsafeRawBufferPointer, to number: Int) -> Int {
-        let offset = byteCount(number)
+    /// Puts a column behind a section's others.
+    mutating func append(_ column: UnsafeRawBufferPointer, to number: Int) {
         switch number {
         case Self.identity: identityBytes.append(column)
         case Self.common: commonBytes.append(column)
         default: restBytes.append(column)
         }
-        return offset
     }
 
-    func byteCount(_ number: Int) -> Int {
-        switch number {
-        case Self.identity: identityBytes.count
-        case Self.common: commonBytes.count
-        default: restBytes.count
-        }
-    }
+    var counts: (identity: Int, common: Int, rest: Int) { (identityBytes.count, commonBytes.count, restBytes.count) }
 
-    func withUnsafeBytes<Value>(_ number: Int, _ body: (UnsafeRawBufferPointer) -> Value) -> Value {
-        switch number {
-        case Self.identity: identityBytes.withUnsafeBytes(body)
-        case Self.common: commonBytes.withUnsafeBytes(body)
-        default: restBytes.withUnsafeBytes(body)
+    var isJoined: Bool { identityBytes.count + commonBytes.count + restBytes.count <= Self.joinedBytesMax }
+
+    /// The frames of the streams. Ends what was in the sections.
+    mutating func frames(_ compressor: ZstandardCompressor) throws(SegmentError) -> [[UInt8]] {
+        guard isJoined else {
+            return [
+                try StoredFrame.stored(identityBytes, compressor), try StoredFrame.stored(commonBytes, compressor),
+                try StoredFrame.stored(restBytes, compressor),
+            ]
         }
+        commonBytes.withUnsafeBytes { identityBytes.append($0) }
+        restBytes.withUnsafeBytes { identityBytes.append($0) }
+        return [try StoredFrame.stored(identityBytes, compressor)]
     }
 }
 
@@ -150,14 +158,23 @@ struct TraceTable: ~Copyable {
     /// Number plus one of the trace in each slot; a power of two of slots, at most half of them taken.
     private var slots = RecordBuffer<UInt32>()
     private var last = 0
-    /// Keeps clients from choosing ids that collide.
-    private static let seed = UInt64.random(in: .min ... .max)
+    private var seed: HashSeed
+    /// Traces from which on another seed may be taken: as in `ByteStringTable`.
+    private var reseedingCount = 0
+    /// Slots that were passed over to place traces.
+    private(set) var probeCount = 0
+
+    /// - Parameter seed: another one than the process's for tests alone.
+    init(seed: HashSeed = .process) {
+        self.seed = seed
+    }
 
     mutating func removeAll() {
         ids.removeAll(keepingCapacity: true)
         slots.removeAll()
         slots.resize(to: 256, filling: 0)
         last = -1
+        reseedingCount = 0
     }
 
     @inline(__always)
@@ -168,7 +185,8 @@ struct TraceTable: ~Copyable {
     }
 
     private mutating func lookUp(_ trace: TraceID) -> Int {
-        var slot = slot(trace)
+        let first = slot(trace)
+        var slot = first
         while slots[slot] != 0 {
             let candidate = Int(slots[slot] - 1)
             if ids[candidate] == trace { return candidate }
@@ -176,23 +194,35 @@ struct TraceTable: ~Copyable {
         }
         ids.append(trace)
         slots[slot] = UInt32(truncatingIfNeeded: ids.count)
-        if ids.count * 2 > slots.count { grow() }
+        var probes = (slot - first) & (slots.count - 1)
+        probeCount += probes
+        if ids.count * 2 > slots.count { probes = placeAll(slotCount: slots.count * 2) }
+        if probes > ByteStringTable.probesMax && ids.count >= reseedingCount {
+            seed = .random()
+            reseedingCount = ids.count * 2
+            _ = placeAll(slotCount: slots.count)
+        }
         return ids.count - 1
     }
 
     private func slot(_ trace: TraceID) -> Int {
-        Int(truncatingIfNeeded: ByteHash.mix(trace.high ^ Self.seed, trace.low ^ 0x9E37_79B9_7F4A_7C15)) & (slots.count - 1)
+        Int(truncatingIfNeeded: ByteHash.hash(trace.high, trace.low, seed)) & (slots.count - 1)
     }
 
-    private mutating func grow() {
-        let count = slots.count * 2
+    /// The longest way to a slot.
+    private mutating func placeAll(slotCount count: Int) -> Int {
         slots.removeAll()
         slots.resize(to: count, filling: 0)
+        var longest = 0
         for (index, trace) in ids.enumerated() {
-            var slot = slot(trace)
+            let first = slot(trace)
+            var slot = first
             while slots[slot] != 0 { slot = (slot + 1) & (count - 1) }
             slots[slot] = UInt32(truncatingIfNeeded: index + 1)
+            probeCount += (slot - first) & (count - 1)
+            longest = max(longest, (slot - first) & (count - 1))
         }
+        return longest
     }
 }
 

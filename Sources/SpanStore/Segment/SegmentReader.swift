@@ -7,14 +7,14 @@ final class SegmentReader {
     let directory: SegmentDirectory
     private let loadStream: (Int64) throws -> [UInt8]
     private var streams: [Int: [UInt8]] = [:]
-    private var columns: [String: DecodedColumn] = [:]
+    private var columns: [ExactText: DecodedColumn] = [:]
     private var unreportedColumns: [String] = []
 
     /// - Parameter loadStream: gives the stored frame of the stream with that row id.
     init(id: Int64, directory frame: [UInt8], loadStream: @escaping (Int64) throws -> [UInt8]) throws(SegmentError) {
         self.id = id
         self.loadStream = loadStream
-        directory = try SegmentDirectory(decoding: ZstandardDecompression.decompress(frame))
+        directory = try SegmentDirectory(decoding: StoredFrame.bytes(of: frame))
     }
 
     init(id: Int64, directory: SegmentDirectory, loadStream: @escaping (Int64) throws -> [UInt8]) {
@@ -32,14 +32,14 @@ final class SegmentReader {
     func stream(_ number: Int) throws -> [UInt8] {
         if let known = streams[number] { return known }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(number))
-        let bytes = try ZstandardDecompression.decompress(frame, inflatedCount: directory.streamCounts[number])
+        let bytes = try StoredFrame.bytes(of: frame, count: directory.streamCounts[number])
         streams[number] = bytes
         return bytes
     }
 
     /// The column of that name; `nil` when no span of the segment has a value in it.
     func column(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
-        let key = "\(space.rawValue)\(name)"
+        let key = ExactText("\(space.rawValue)\(name)")
         if let known = columns[key] { return known }
         guard let entry = directory.column(space, name) else { return nil }
         let decoded = try decode(source(of: entry))
@@ -83,7 +83,7 @@ final class SegmentReader {
         guard let entry = try directory.column(space, name).map(source(of:)) else { return nil }
         guard directory.streamSet != nil, entry.stream != 0, entry.encoding != .references else { return try decode(entry) }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(entry.stream))
-        let bytes = try ZstandardDecompression.decompress(frame, inflatedCount: directory.streamCounts[entry.stream])
+        let bytes = try StoredFrame.bytes(of: frame, count: directory.streamCounts[entry.stream])
         return try DecodedColumn(entry, stream: bytes, spanCount: spanCount)
     }
 

@@ -15,11 +15,6 @@ public struct SpanGroup: Sendable {
         var annotations: SpanAnnotations
     }
 
-    struct SpanIdentity: Hashable, Sendable {
-        var trace: TraceID
-        var span: SpanID
-    }
-
     struct DerivedValue: Sendable {
         /// Its position among the derived columns.
         var column: UInt8
@@ -63,7 +58,7 @@ public struct SpanGroup: Sendable {
         entries.append(
             Entry(
                 span: UInt32(truncatingIfNeeded: position), contentHash: span.contentHash,
-                identity: SpanIdentity(trace: span.traceID, span: span.spanID),
+                identity: span.identity,
                 derived: RecordRange(
                     start: UInt32(truncatingIfNeeded: derivedStart), count: UInt32(truncatingIfNeeded: derived.count &- derivedStart)),
                 annotations: annotations))
@@ -84,9 +79,9 @@ public struct SpanGroup: Sendable {
     }
 
     /// The content hash of the span with this identity; `nil` when the group does not have it.
-    public mutating func contentHash(_ trace: TraceID, _ span: SpanID) -> UInt32? {
+    public mutating func contentHash(_ identity: SpanIdentity) -> UInt32? {
         for entry in entries[indexedCount...] { index[entry.identity] = entry.contentHash }
         indexedCount = entries.count
-        return index[SpanIdentity(trace: trace, span: span)]
+        return index[identity]
     }
 }

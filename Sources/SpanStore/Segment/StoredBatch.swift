@@ -5,7 +5,7 @@ package struct StoredBatch: Sendable {
     package private(set) var batch = SpanBatch(bytes: [])
     /// For each span of the batch, when it was received.
     package private(set) var receivedTimesUnixNano: [Int64] = []
-    private var keys: [String: UInt32] = [:]
+    private var keys: [ExactText: UInt32] = [:]
 
     /// - Parameter rows: which spans, in which order.
     init(_ segment: SegmentReader, rows: [Int]) throws {
@@ -13,6 +13,12 @@ package struct StoredBatch: Sendable {
         try appendScopes(segment)
         try appendSpans(segment, rows)
         try appendAttributes(segment, rows)
+    }
+
+    /// Leaves the first spans alone.
+    mutating func truncate(to count: Int) {
+        batch.spans.removeLast(max(0, batch.spans.count - count))
+        receivedTimesUnixNano.removeLast(max(0, receivedTimesUnixNano.count - count))
     }
 
     /// All rows of a segment in the order in which its spans came.
@@ -28,10 +34,10 @@ package struct StoredBatch: Sendable {
     }
 
     private mutating func key(_ name: String) -> UInt32 {
-        if let known = keys[name] { return known }
+        if let known = keys[ExactText(name)] { return known }
         let index = UInt32(truncatingIfNeeded: batch.keys.count)
         batch.keys.append(batch.append(name))
-        keys[name] = index
+        keys[ExactText(name)] = index
         return index
     }
 

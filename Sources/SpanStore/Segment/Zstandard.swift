@@ -1,5 +1,6 @@
 import CZstd
 import Synchronization
+import TelemetryModel
 
 /// zstd frames with checksums. An instance is used by one thread at a time, by its owner.
 final class ZstandardCompressor: @unchecked Sendable {
@@ -17,15 +18,14 @@ final class ZstandardCompressor: @unchecked Sendable {
     }
 
     func compress(_ bytes: [UInt8]) throws(SegmentError) -> [UInt8] {
-        try Self.checked(bytes.withUnsafeBytes(compress))
+        try Self.checked(bytes.withUnsafeBytes(frame))
     }
 
-    /// One of the streams of a segment.
-    func compress(_ streams: borrowing SegmentStreams, _ number: Int) throws(SegmentError) -> [UInt8] {
-        try Self.checked(streams.withUnsafeBytes(number, compress))
+    func compress(_ bytes: borrowing RecordBuffer<UInt8>) throws(SegmentError) -> [UInt8] {
+        try Self.checked(bytes.withUnsafeBytes(frame))
     }
 
-    private func compress(_ source: UnsafeRawBufferPointer) -> (frame: [UInt8], result: Int) {
+    private func frame(_ source: UnsafeRawBufferPointer) -> (frame: [UInt8], result: Int) {
         let bound = ZSTD_compressBound(source.count)
         var result = 0
         let frame = [UInt8](unsafeUninitializedCapacity: bound) { target, count in

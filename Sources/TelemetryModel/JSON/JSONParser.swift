@@ -3,11 +3,13 @@ struct JSONParser {
     private let bytes: ArraySlice<UInt8>
     private var position: Int
     private let firstLine: Int
+    private let keepsDigits: Bool
 
-    init(_ bytes: ArraySlice<UInt8>, firstLine: Int) {
+    init(_ bytes: ArraySlice<UInt8>, firstLine: Int, keepsDigits: Bool = false) {
         self.bytes = bytes
         position = bytes.startIndex
         self.firstLine = firstLine
+        self.keepsDigits = keepsDigits
     }
 
     private var next: UInt8? { position < bytes.endIndex ? bytes[position] : nil }
@@ -61,11 +63,11 @@ struct JSONParser {
             position += 1
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        if let integer = Int64(text), !text.hasPrefix("+") { return .integer(integer) }
-        guard let double = Double(text), double.isFinite else {
+        if let integer = Int64(text), !text.hasPrefix("+"), !keepsDigits || text == "\(integer)" { return .integer(integer) }
+        guard let double = Double(text), double.isFinite || keepsDigits else {
             throw error(text.isEmpty ? "this is no JSON value" : "'\(text)' is no JSON number")
         }
-        return .double(double)
+        return keepsDigits ? .digits(text) : .double(double)
     }
 
     private mutating func array(depth: Int) throws(JSONValue.SyntaxError) -> JSONValue {

@@ -28,9 +28,28 @@ public struct JSONText {
         if scan.take(UInt8(ascii: "}")) { return nil }
         while true {
             guard let key = scan.string(), scan.take(UInt8(ascii: ":")) else { return nil }
-            if key == name { return scan.value() }
+            if key.isExactly(name) { return scan.value() }
             guard scan.value() != nil, scan.take(UInt8(ascii: ",")) else { return nil }
         }
+    }
+
+    /// The member at the end of a path of names through objects.
+    public static func member(_ path: [String], in bytes: ArraySlice<UInt8>) -> Value? {
+        var value: Value?
+        var object = bytes
+        for (index, name) in path.enumerated() {
+            value = member(name, in: object)
+            guard index + 1 < path.count else { break }
+            guard case .container(let range) = value else { return nil }
+            object = bytes[range]
+        }
+        return value
+    }
+
+    /// The text that the JSON text is, without its quotes.
+    public static func text(in bytes: ArraySlice<UInt8>) -> String? {
+        var scan = JSONText(bytes)
+        return scan.string()
     }
 
     /// How many elements the array that the text is has.

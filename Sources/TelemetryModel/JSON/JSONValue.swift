@@ -1,9 +1,12 @@
-/// A JSON document as a value, members in their order. For files and reports; attributes of spans are never turned into these.
+/// A JSON document as a value, members in their order. For files, reports and the messages of conversations; what every span passes
+/// through reads text instead (`JSONText`).
 package indirect enum JSONValue: Equatable, Sendable {
     case null
     case bool(Bool)
     case integer(Int64)
     case double(Double)
+    /// A number as it was written, where that is asked for and an `Int64` does not say the same.
+    case digits(String)
     case string(String)
     case array([JSONValue])
     case object([Member])
@@ -31,8 +34,12 @@ package indirect enum JSONValue: Equatable, Sendable {
     package static let depthMax = 64
 
     /// The document in the bytes. `NaN` and infinities without quotes are taken, since Python writes them; they become null.
-    package static func parse(_ bytes: ArraySlice<UInt8>, firstLine: Int = 1) throws(SyntaxError) -> JSONValue {
-        var parser = JSONParser(bytes, firstLine: firstLine)
+    ///
+    /// - Parameter keepsDigits: whether numbers that are no `Int64` stay as they were written, so that they can be shown as sent.
+    package static func parse(
+        _ bytes: ArraySlice<UInt8>, firstLine: Int = 1, keepsDigits: Bool = false
+    ) throws(SyntaxError) -> JSONValue {
+        var parser = JSONParser(bytes, firstLine: firstLine, keepsDigits: keepsDigits)
         let value = try parser.value(depth: 0)
         try parser.end()
         return value
@@ -41,7 +48,7 @@ package indirect enum JSONValue: Equatable, Sendable {
     /// The member's value; the last one of that name.
     package subscript(_ name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
-        return members.last { $0.name == name }?.value
+        return members.last { $0.name.isExactly(name) }?.value
     }
 
     package var text: String? {
@@ -53,6 +60,7 @@ package indirect enum JSONValue: Equatable, Sendable {
         switch self {
         case .integer(let integer): Double(integer)
         case .double(let double): double
+        case .digits(let digits): Double(digits)
         default: nil
         }
     }
@@ -105,6 +113,7 @@ extension JSONValue {
         case .bool(let flag): writer.bool(flag)
         case .integer(let integer): writer.integer(integer)
         case .double(let double): writer.raw(Self.ecmaNumber(double))
+        case .digits(let digits): writer.raw(digits)
         case .string(let text): writer.string(text)
         case .array(let values):
             writer.raw("[")

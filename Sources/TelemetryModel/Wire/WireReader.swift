@@ -12,6 +12,8 @@ public enum WireError: Error, Equatable, Sendable {
     case tooDeep
     /// A field of the schema came with another wire type than the schema gives it.
     case wrongWireType(field: Int)
+    /// More distinct attribute keys than the decoder's limit.
+    case tooManyKeys
 
     public var isRetryable: Bool { false }
 }

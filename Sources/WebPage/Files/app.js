@@ -1,33 +1,44 @@
 // The frame: navigation, theme, keys, and which page is shown.
-import { address, ago, ask, count, h, place, problem, replace, withRange } from "./kit.js";
+import { address, ago, ask, count, h, place, problem, replace, withRange, zone } from "./kit.js";
 import { overview } from "./overview.js";
 import { fuses } from "./fuses.js";
+import { gateway } from "./gateway.js";
 import { traces } from "./traces.js";
 import { trace } from "./trace.js";
 import { session, sessions } from "./sessions.js";
+import { user, users } from "./users.js";
 import { evals } from "./evals.js";
 import { compare } from "./compare.js";
+import { gates } from "./gates.js";
 import { sql } from "./sql.js";
+import { projectPicker } from "./projects.js";
+import { signIn, signOut } from "./signin.js";
 
 const pages = [
   { name: "overview", title: "Overview", key: "o", show: overview },
   { name: "fuses", title: "Fuse board", key: "f", show: fuses },
+  { name: "gateway", title: "Gateway", key: "w", show: gateway },
   { name: "traces", title: "Traces", key: "t", show: traces },
   { name: "sessions", title: "Sessions", key: "s", show: sessions },
+  { name: "users", title: "Users", key: "u", show: users },
   { name: "evals", title: "Evals", key: "e", show: evals },
   { name: "compare", title: "Compare", key: "c", show: compare },
+  { name: "gates", title: "Gates", key: "a", show: gates },
   { name: "sql", title: "SQL", key: "q", show: sql },
 ];
-const inner = { trace: { title: "Trace", show: trace, parent: "traces" }, session: { title: "Session", show: session, parent: "sessions" } };
+const inner = { trace: { title: "Trace", show: trace, parent: "traces" }, session: { title: "Session", show: session, parent: "sessions" }, user: { title: "User", show: user, parent: "users" } };
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 let leave = null;
 let shown = null;
+// Spans stored when a page was drawn; whether it could not be drawn.
+let spansShown = null;
+let isBroken = false;
 
 async function show() {
   const here = place();
-  const page = pages.find((one) => one.name === here.page) || inner[here.page] || pages[0];
+  const page = pages.find((one) => one.name === here.page) || inner[here.page] || { title: "Not found", show: async () => [h("h1", {}, "Not found"), h("p", {}, `There is no page '${here.page}'. `, h("a", { href: "#/overview" }, "To the overview"))] };
   leave?.abort();
   leave = new AbortController();
   const signal = leave.signal;
@@ -41,22 +52,30 @@ async function show() {
     const content = await page.show({ place: here, signal, title: (text) => { document.title = `${text} · Fusebox`; } });
     if (signal.aborted) return;
     replace(main, content);
+    isBroken = false;
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    replace(main, h("h1", {}, page.title), problem(error));
+    isBroken = true;
+    replace(main, h("h1", {}, page.title), problem(error), h("p", {}, h("button", { type: "button", class: "main", onclick: show }, "Try again")));
   }
   main.removeAttribute("aria-busy");
-  if (moved && shown !== null) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
+  // Keys work at once: a page says which of its parts takes them.
+  if (moved) (main.querySelector("[data-keys]") || (shown !== null ? main : null))?.focus({ preventScroll: true });
+  if (moved && shown !== null) scrollTo(0, 0);
   shown = `${here.page}/${here.id || ""}`;
   main.dataset.page = here.page;
 }
 
-// What is stored, in the corner; it also says when the server is gone.
+// What is stored, in the corner; it also says when the server is gone. A page that waits for the first spans, or could not be drawn,
+// is drawn as soon as there is something to draw.
 async function store() {
   const box = document.getElementById("store");
   try {
     const status = await ask("/api/status");
-    replace(box, `${count(status.span_count)} spans`, h("br"), status.received_time_unix_nano ? `last ${ago(status.received_time_unix_nano)}` : "waiting for the first", h("br"), status.taking_spans ? "" : h("strong", { class: "bad" }, "cannot store spans"), ` v${status.version}`);
+    if ((spansShown === 0 && status.span_count !== 0) || isBroken) show();
+    spansShown = status.span_count;
+    const stored = status.span_count === null ? [] : [`${count(status.span_count)} spans`, h("br"), status.received_time_unix_nano ? `last ${ago(status.received_time_unix_nano)}` : "waiting for the first", h("br")];
+    replace(box, stored, status.user ? [status.user, h("br")] : null, `times: ${zone()}`, h("br"), status.taking_spans ? "" : h("strong", { class: "bad" }, "cannot store spans"), ` v${status.version}`);
   } catch {
     replace(box, h("strong", { class: "bad" }, "The server does not answer."));
   }
@@ -92,8 +111,22 @@ addEventListener("keydown", (event) => {
   }
 });
 
+document.getElementById("zone").addEventListener("click", () => {
+  localStorage.setItem("zone", zone() === "UTC" ? "local" : "utc");
+  zones();
+  show();
+  store();
+});
+function zones() { replace(document.getElementById("zone"), zone() === "UTC" ? "Local times" : "UTC times"); }
+zones();
+
+const projects = projectPicker(document.getElementById("project"));
+// A server that asks for a token: the page asks for it, once, and goes on where it was.
+addEventListener("signin", () => { leave?.abort(); main.removeAttribute("aria-busy"); main.dataset.page = "signin"; signIn(main, () => { show(); store(); projects(); }); });
+signOut(document.getElementById("signout"));
+
 document.getElementById("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 addEventListener("hashchange", show);
 show();
 store();
-setInterval(() => { if (!document.hidden) store(); }, 5000);
+setInterval(() => { if (!document.hidden && main.dataset.page !== "signin") store(); }, 2000);

@@ -1,6 +1,6 @@
 // Charts over time in SVG, drawn at the width that they have. Each has a sentence for those who do not see it, arrows move its cross hair,
-// and dragging over it chooses that span of time.
-import { clock, count, day, go, h, replace, s } from "./kit.js";
+// and dragging over it chooses that time range.
+import { clock, count, day, duration, go, h, replace, s, wall } from "./kit.js";
 
 const watcher = new ResizeObserver((entries) => { for (const entry of entries) entry.target.redraw?.(Math.round(entry.contentRect.width)); });
 
@@ -25,25 +25,36 @@ export function niceTicks(maximum, wanted, least = 0) {
   return ticks;
 }
 
+// Durations in round numbers of the unit that they are shown in: 1 min 40 s is no tick.
+const roundDurations = [1e6, 1e9].flatMap((unit) => [1, 2, 5, 10, 20, 50, 100, 200, 500].map((one) => one * unit)).filter((one) => one <= 2e10)
+  .concat([30e9, 60e9, 120e9, 300e9, 600e9, 1200e9, 1800e9, 3600e9, 7200e9, 10800e9, 21600e9, 43200e9, 86400e9, 172800e9, 432000e9, 864000e9]);
+export function durationTicks(maximum, wanted) {
+  const step = roundDurations.find((one) => maximum / one <= wanted) || 864000e9 * Math.ceil(maximum / wanted / 864000e9);
+  if (maximum / step < 1) return niceTicks(maximum, wanted);
+  const ticks = [];
+  for (let value = 0; value < maximum + step * 0.999; value += step) ticks.push(value);
+  return ticks;
+}
+
 const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000].map((one) => one * 1000);
 export function timeTicks(from, to, wanted) {
   const step = steps.find((one) => (to - from) / one <= wanted) || steps.at(-1);
-  const shift = new Date(from).getTimezoneOffset() * 60000;
+  const shift = from - wall(from).getTime();
   const ticks = [];
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) ticks.push(at);
-  return ticks.map((at) => ({ at, label: step >= 86400000 || (new Date(at).getHours() === 0 && new Date(at).getMinutes() === 0 && to - from > 86400000) ? day(at) : clock(at, false).slice(0, step < 60000 ? 8 : 5) }));
+  return ticks.map((at) => ({ at, label: step >= 86400000 || (wall(at).getUTCHours() === 0 && wall(at).getUTCMinutes() === 0 && to - from > 86400000) ? day(at) : clock(at, false).slice(0, step < 60000 ? 8 : 5) }));
 }
 
 // series: [{ name, color: "c1", values: [[ms, number or null]], kind: "line" | "bars" }]
 export function timeChart({ series, from, to, width: step, show, label, gate, gateName, height = 9 }) {
-  const box = h("div", { class: "chart", role: "img", tabindex: "0", "aria-label": label });
+  const box = h("div", { class: "chart", role: "img", tabindex: "0", "aria-label": label, "data-own": "", "data-from": from, "data-to": to });
   drawn(box, (width) => {
     const unit = rem();
     const tall = height * unit;
     const inner = { left: 3.25 * unit, right: width - 0.5 * unit, top: 0.5 * unit, bottom: tall - 1.4 * unit };
     const values = series.flatMap((one) => one.values.map(([, value]) => value ?? 0));
     const top = Math.max(...values, gate || 0, 0);
-    const ticks = niceTicks(top || 1, 3, show === count ? 1 : 0);
+    const ticks = show === duration && top > 0 ? durationTicks(top, 3) : niceTicks(top || 1, 3, show === count ? 1 : 0);
     const highest = ticks.at(-1) || 1;
     const x = (at) => inner.left + ((at - from) / (to - from)) * (inner.right - inner.left);
     const y = (value) => inner.bottom - (value / highest) * (inner.bottom - inner.top);
@@ -53,7 +64,7 @@ export function timeChart({ series, from, to, width: step, show, label, gate, ga
       marks.push(s("text", { x: inner.left - 0.4 * unit, y: y(tick) + 0.25 * unit, "text-anchor": "end" }, show(tick)));
     }
     for (const tick of timeTicks(from, to, Math.max(2, Math.floor((inner.right - inner.left) / (5 * unit))))) {
-      marks.push(s("text", { x: x(tick.at), y: tall - 0.2 * unit, "text-anchor": x(tick.at) > inner.right - 2 * unit ? "end" : "middle" }, tick.label));
+      marks.push(s("text", { x: x(tick.at), y: tall - 0.2 * unit, "text-anchor": x(tick.at) > inner.right - 2 * unit ? "end" : x(tick.at) < inner.left + unit ? "start" : "middle" }, tick.label));
     }
     const bars = series.filter((one) => one.kind === "bars");
     const slot = Math.max(1, x(from + step) - x(from));
@@ -170,7 +181,8 @@ export function scatter({ points, xName, yName, showX, showY, label, height = 18
     const unit = rem();
     const tall = height * unit;
     const inner = { left: 3.5 * unit, right: width - 1.5 * unit, top: 1.75 * unit, bottom: tall - 2.4 * unit };
-    const xs = niceTicks(Math.max(...points.map((point) => point.x), 0), 5);
+    const right = Math.max(...points.map((point) => point.x), 0);
+    const xs = showX === duration && right > 0 ? durationTicks(right, 5) : niceTicks(right, 5);
     const ys = niceTicks(Math.max(...points.map((point) => point.y), 0), 4);
     const x = (value) => inner.left + (value / (xs.at(-1) || 1)) * (inner.right - inner.left);
     const y = (value) => inner.bottom - (value / (ys.at(-1) || 1)) * (inner.bottom - inner.top);

@@ -1,6 +1,7 @@
 // Offline evals against what the judged spans took and cost.
 import { ask, choice, count, dollars, duration, field, go, h, head, nothing, stat, table, traceLink } from "./kit.js";
 import { scatter } from "./charts.js";
+import { plain } from "./values.js";
 
 const axes = {
   latency: { name: "Latency of the judged span", pick: (one) => one.duration_ns, show: duration },
@@ -31,5 +32,6 @@ export async function evals({ place, signal }) {
       { name: "Tokens", number: true, show: (one) => (one.tokens === null ? "–" : count(one.tokens)) },
       { name: "Cost", number: true, show: (one) => dollars(one.dollars) },
       { name: "Run", show: (one) => one.run_id || "" },
+      { name: "Explanation", className: "long", show: (one) => (one.explanation ? plain(one.explanation) : "") },
     ], rows.slice(0, 500), { label: "Evals with what they judge" }), rows.length > 500 ? h("p", { class: "soft" }, `The first 500 of ${count(rows.length)}; SQL has all of them.`) : null)];
 }

@@ -1,5 +1,5 @@
 // The fuse board: each tool's breaker as a timeline, what agents reported above what the fuse table derives.
-import { address, ask, count, duration, firstSpans, go, h, head, milliseconds, minutes, nothing, rangePicker, replace, s, times, traceLink, withRange, choice, field, when, problem } from "./kit.js";
+import { address, ask, count, duration, firstSpans, go, h, head, milliseconds, minutes, nothing, patch, rangePicker, replace, s, times, traceLink, windowOf, withRange, choice, field, when, problem } from "./kit.js";
 import { drawn, timeTicks } from "./charts.js";
 
 export async function fuses({ place, signal }) {
@@ -9,12 +9,13 @@ export async function fuses({ place, signal }) {
   const data = await load(signal);
   const services = [...new Set(data.breakers.map((one) => one.service_name))];
   const picker = services.length > 1 ? field("Service", choice(services, service, (value) => go({ service: value }))) : null;
-  const page = [head("Fuse board", "When each tool's breaker was open. Opens, cooldown and closes count from the first span on.", picker, rangePicker()), body];
-  if (!status.span_count) { replace(body, firstSpans()); return page; }
+  const notice = h("div", { "aria-live": "polite" });
+  const page = [head("Fuse board", "When each tool's breaker was open. Opens, cooldown and closes count from the first span on.", picker, rangePicker()), notice, body];
+  if (status.span_count === 0) { replace(body, firstSpans()); return page; }
   fill(body, status, data, service);
   const timer = setInterval(async () => {
     if (document.hidden) return;
-    try { fill(body, status, await load(signal), service); } catch (error) { if (!signal.aborted) replace(body, problem(error)); }
+    try { fill(body, status, await load(signal), service); replace(notice); } catch (error) { if (!signal.aborted) replace(notice, problem(error)); }
   }, 5000);
   signal.addEventListener("abort", () => clearInterval(timer));
   return page;
@@ -25,7 +26,7 @@ const load = (signal) => ask("/api/breakers", times(), { signal });
 function fill(body, status, data, service) {
   const tools = group(data).filter((tool) => !service || tool.service === service);
   if (!tools.length) {
-    replace(body, nothing("No breaker yet", "A tool appears here when its spans carry breaker_state, or when it is an HTTP tool that the fuse table watches."), fuseTable(status));
+    patch(body, nothing("No breaker yet", "A tool appears here when its spans carry breaker_state, or when it is an HTTP tool that the fuse table watches."), fuseTable(status));
     return;
   }
   const window = span(data, tools);
@@ -34,7 +35,7 @@ function fill(body, status, data, service) {
   tools.sort((a, b) => recent(b) - recent(a));
   const busy = tools.filter((tool) => !isQuiet(tool));
   const board = h("div", { class: "board" }, busy.map((tool) => row(tool, window, status)));
-  replace(body, busy.length ? h("section", { class: "card" }, h("div", { class: "keys" }, key("open, cooling down", "var(--bad)"), key("open, past its cooldown", "color-mix(in srgb, var(--bad) 22%, var(--surface))"), key("half-open", "var(--warn)"), key("timed-out call", "var(--text)")), axis(window), board) : null, quiet(tools.filter(isQuiet), status), fuseTable(status));
+  patch(body, busy.length ? h("section", { class: "card" }, h("div", { class: "keys" }, key("open, cooling down", "var(--bad)"), key("open, past its cooldown", "color-mix(in srgb, var(--bad) 22%, var(--surface))"), key("half-open", "var(--warn)"), key("timed-out call", "var(--text)")), axis(window), board) : null, quiet(tools.filter(isQuiet), status), fuseTable(status));
 }
 
 const key = (text, color) => h("span", { class: "key" }, h("i", { style: { background: color } }), text);
@@ -59,11 +60,9 @@ function group(data) {
 const sum = (tool, machine, what) => tool.breakers.reduce((total, one) => total + (one[machine]?.[what] || 0), 0);
 
 function span(data, tools) {
-  const asked = times();
   const now = milliseconds(data.now_unix_nano);
-  const units = { m: 60e3, h: 3600e3, d: 86400e3 };
-  if (asked.from?.startsWith("-")) return { from: now - Number(asked.from.slice(1, -1)) * units[asked.from.at(-1)], to: now };
-  if (asked.from) return { from: milliseconds(asked.from), to: asked.to ? milliseconds(asked.to) : now };
+  const chosen = windowOf(now);
+  if (chosen) return chosen;
   const points = tools.flatMap((tool) => [...tool.openings.flatMap((one) => [one.start_time_unix_nano, one.end_time_unix_nano]), ...tool.timeouts.map((one) => one.time_unix_nano), ...tool.edges.map((one) => one.time_unix_nano)]).map(milliseconds);
   if (!points.length) return { from: now - 3600e3, to: now };
   const [first, last] = [points.reduce((a, b) => Math.min(a, b)), points.reduce((a, b) => Math.max(a, b))];
@@ -72,7 +71,7 @@ function span(data, tools) {
 }
 
 function axis(window) {
-  const chart = drawn(h("div", { class: "chart", "aria-hidden": "true" }), (width) => {
+  const chart = drawn(h("div", { class: "chart", "aria-hidden": "true", "data-own": "" }), (width) => {
     const unit = parseFloat(getComputedStyle(document.documentElement).fontSize);
     const ticks = timeTicks(window.from, window.to, Math.max(2, Math.floor(width / (5.5 * unit))));
     const x = (at) => ((at - window.from) / (window.to - window.from)) * width;
@@ -87,7 +86,7 @@ function states(tool, machine) {
   return counts;
 }
 
-const stateNames = { open: "open", half_open: "half-open", closed: "closed", unknown: "not heard of" };
+const stateNames = { open: "open", half_open: "half-open", closed: "closed", unknown: "unknown" };
 function badges(tool) {
   const counts = Object.keys(states(tool, "reported")).length ? states(tool, "reported") : states(tool, "derived");
   const all = Object.values(counts).reduce((a, b) => a + b, 0);
@@ -117,7 +116,7 @@ function naming(tool, status) {
 const figureHead = () => ["", "Opens", "Cooldown", "Closes"].map((name) => h("span", { class: "h" }, name));
 
 function lanes(tool, window, summary) {
-  const box = h("div", { class: "chart", role: "img", "aria-label": summary });
+  const box = h("div", { class: "chart", role: "img", "aria-label": summary, "data-own": "" });
   return drawn(box, (width) => {
     const unit = parseFloat(getComputedStyle(document.documentElement).fontSize);
     const x = (ms) => Math.max(0, Math.min(width, ((ms - window.from) / (window.to - window.from)) * width));
@@ -129,7 +128,7 @@ function lanes(tool, window, summary) {
         if (to < window.from || from > window.to) return;
         marks.push(s("rect", { class: className, x: x(from), y: top, width: Math.max(2, x(to) - x(from)), height: 0.95 * unit, rx: 2 }, s("title", {}, title)));
       };
-      for (const [from, to, state] of stretches(tool, machine, window)) if (state === "half_open") bar("half", from, to, `half-open ${duration((to - from) * 1e6)}`); else bar("beyond", from, to, "open, past its cooldown");
+      for (const [from, to, state] of statesBetweenEdges(tool, machine, window)) if (state === "half_open") bar("half", from, to, `half-open ${duration((to - from) * 1e6)}`); else bar("beyond", from, to, "open, past its cooldown");
       for (const one of tool.openings.filter((opening) => opening.machine === machine)) {
         const [from, to] = [milliseconds(one.start_time_unix_nano), milliseconds(one.end_time_unix_nano)];
         bar("open", from, to, `open ${duration((to - from) * 1e6)} from ${when(one.start_time_unix_nano)}${one.scope ? ` in ${one.scope}` : ""}`);
@@ -149,12 +148,12 @@ const isQuiet = (tool) => !tool.timeouts.length && ["reported", "derived"].every
 
 function quiet(tools, status) {
   if (!tools.length) return null;
-  return h("section", { class: "card", style: { "margin-top": "var(--s4)" } }, h("h2", {}, "Never open"), h("p", { class: "soft" }, "and no call timed out in this span of time"),
+  return h("section", { class: "card", style: { "margin-top": "var(--s4)" } }, h("h2", {}, "Never open"), h("p", { class: "soft" }, "and no call timed out in this time range"),
     h("ul", { class: "quiet-fuses" }, tools.map((tool) => h("li", {}, ...naming(tool, status)))));
 }
 
-// Half-open stretches, and open ones up to their next edge.
-function stretches(tool, machine, window) {
+// The states that the edges tell, half-open or open, up to the next edge. How long a breaker counts as open is told by its openings.
+function statesBetweenEdges(tool, machine, window) {
   const found = [];
   const state = new Map();
   const step = (scope, to, at) => {

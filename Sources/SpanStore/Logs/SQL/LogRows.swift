@@ -49,6 +49,15 @@ final class LogRows {
         return selected
     }
 
+    /// Those of the rows that are of a project.
+    func rows(_ rows: [Int32], of scope: ProjectScope) -> [Int32] {
+        var isIn: [Bool] = []
+        for (number, resource) in facts.resources.enumerated() {
+            isIn.append(scope.holds(service: resource.serviceName, json: resourceText(number)))
+        }
+        return rows.filter { isIn[facts.rows[Int($0)].resource] }
+    }
+
     func value(_ index: Int, _ column: LogsColumn) throws -> Value {
         let row = facts.rows[index]
         switch column {

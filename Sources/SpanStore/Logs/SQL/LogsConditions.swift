@@ -80,9 +80,17 @@ final class LogCatalog {
 
     let connection: Connection?
     private unowned let reader: Connection
+    /// The only records that are shown; `nil` for all.
+    var scope: ProjectScope?
     private var dataVersion: Int64?
     private(set) var entries: [Entry] = []
     private(set) var recordCount: Int64 = 0
+    /// Scans that are there now: one for each `logs` in the FROM of a statement that runs.
+    private(set) var liveScans = 0
+
+    func scanBegan() { liveScans += 1 }
+
+    func scanEnded() { liveScans -= 1 }
 
     /// - Parameter isKept: of a connection that nobody else holds: for a handle that another program owns.
     init(_ connection: Connection, isKept: Bool = false) {

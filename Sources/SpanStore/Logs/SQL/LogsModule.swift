@@ -183,14 +183,7 @@ enum LogsModule {
             switch try scan.value(index) {
             case .null: sqlite3_result_null(context)
             case .integer(let integer): sqlite3_result_int64(context, integer)
-            case .text(let text):
-                text.withUnsafeBufferPointer { buffer in
-                    buffer.withMemoryRebound(to: CChar.self) { characters in
-                        // An empty array has no address, and a text without one would be NULL.
-                        let start = characters.baseAddress ?? UnsafePointer(bitPattern: 1)
-                        sqlite3_result_text(context, start, Int32(clamping: characters.count), fusebox_sqlite_transient())
-                    }
-                }
+            case .text(let text): text.withUnsafeBufferPointer { ShownText.give(context, $0) }
             }
         }
     }

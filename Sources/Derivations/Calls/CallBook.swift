@@ -1,0 +1,345 @@
+import TelemetryModel
+
+/// Calls that more than one span may tell of: those that wait for their relatives, and those that were decided a short time ago,
+/// so that a relative that comes late does not count a second time. docs/metrics.md 2.12.
+///
+/// Calls are numbered in order of arrival. Two see each other when they were received within `Limits.callMemoryNanoseconds` and
+/// fewer than `Limits.callMemoryMax` came between them. What counts is a function of the calls within these bounds and their
+/// order of arrival, so a replay of those gives it back.
+struct CallBook: Sendable {
+    private typealias Limits = SpanDerivations.Limits
+
+    struct Entry: Sendable {
+        var call: ToldCall
+        var trace: TraceID
+        var session: UInt64
+        /// When its receipt has its turn, in steady time (`SettleClock`).
+        var due: Int64
+        /// What was counted of it.
+        var counted: CallFacets = []
+        /// By `Link`, the number of the entry before it in its chain, or -1.
+        var previous: (Int, Int, Int, Int, Int, Int) = (-1, -1, -1, -1, -1, -1)
+    }
+
+    /// What entries are found by, within a trace but for the last.
+    enum Link: Int, CaseIterable, Sendable {
+        case span, parent, response, tool, trace, session
+    }
+
+    private static let chainBits: UInt64 = 15
+
+    private var entries: [Entry] = []
+    private var counts: [CallCounts] = []
+    /// The first entry that is still known, in `entries`.
+    private var head = 0
+    private var countsHead = 0
+    /// The number of the first element of `entries`.
+    private var base = 0
+    /// The oldest call that waits.
+    private(set) var nextDue = 0
+    /// The last entry of each chain, or -1; the chains of one `Link` after those of the one before.
+    private var chains: [Int] = []
+    /// Entries that were made of log records.
+    private var logCount = 0
+
+    init() {}
+
+    var waitingCount: Int { base + entries.count - nextDue }
+
+    /// When the oldest call that waits has its turn, in steady time; `nil` when none waits.
+    var firstDue: Int64? { waitingCount > 0 ? entries[nextDue - base].due : nil }
+
+    mutating func add(_ call: ToldCall, trace: TraceID, session: UInt64, due: Int64, _ counted: CallCounts) {
+        if chains.isEmpty { chains = Array(repeating: -1, count: Link.allCases.count << Int(Self.chainBits)) }
+        let number = base + entries.count
+        var entry = Entry(call: call, trace: trace, session: session, due: due)
+        let ids = Self.number(of: trace)
+        entry.previous.0 = link(.span, call.span, ids, number)
+        entry.previous.1 = link(.parent, call.parent, ids, number)
+        if call.response != 0 { entry.previous.2 = link(.response, call.response, ids, number) }
+        if call.side != .none { entry.previous.3 = link(.tool, call.tool, ids, number) }
+        entry.previous.4 = link(.trace, 0, ids, number)
+        if session != 0 { entry.previous.5 = link(.session, session, 0, number) }
+        if call.source != .span { logCount += 1 }
+        entries.append(entry)
+        counts.append(counted)
+    }
+
+    /// A trace as a number; 0 stands for none.
+    @inline(__always)
+    private static func number(of trace: TraceID?) -> UInt64 {
+        trace.map { ByteHash.hash($0.high, $0.low, HashSeed.process) } ?? 0
+    }
+
+    /// The position of a chain in `chains`.
+    @inline(__always)
+    private static func chain(_ link: Link, _ key: UInt64, _ trace: UInt64) -> Int {
+        let salted = key ^ UInt64(link.rawValue) &* 0x9E37_79B9_7F4A_7C15
+        let place = ByteHash.hash(trace ^ salted, 0, HashSeed.process) >> (64 - chainBits)
+        return link.rawValue << Int(chainBits) | Int(truncatingIfNeeded: place)
+    }
+
+    private mutating func link(_ link: Link, _ key: UInt64, _ trace: UInt64, _ number: Int) -> Int {
+        let chain = Self.chain(link, key, trace)
+        let last = chains[chain]
+        chains[chain] = number
+        return last
+    }
+
+    private func previous(_ number: Int, _ link: Link) -> Int {
+        let previous = entries[number - base].previous
+        switch link {
+        case .span: return previous.0
+        case .parent: return previous.1
+        case .response: return previous.2
+        case .tool: return previous.3
+        case .trace: return previous.4
+        case .session: return previous.5
+        }
+    }
+
+    /// Calls `body` with the entries of a chain that the call `number` sees, the latest first, until it says false.
+    @inline(__always)
+    private func each(_ link: Link, _ key: UInt64, _ trace: TraceID?, seenBy number: Int, _ body: (Int, Entry) -> Bool) {
+        let own = entries[number - base].due
+        var next = chains[Self.chain(link, key, Self.number(of: trace))]
+        var steps = 0
+        while next >= base + head, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
+            let entry = entries[next - base]
+            guard own.subtractingSaturated(entry.due) <= Limits.callMemoryNanoseconds else { return }
+            if !body(next, entry) { return }
+            next = previous(next, link)
+            steps += 1
+        }
+    }
+
+    // MARK: Deciding
+
+    /// Decides the oldest call that waits, by the relatives that are known by now.
+    mutating func settleNext() -> (verdict: CallFamily.Verdict, counts: CallCounts) {
+        let number = nextDue
+        let verdict = verdict(number)
+        entries[number - base].counted = verdict.facets
+        nextDue += 1
+        let counted = counts[countsHead]
+        countsHead += 1
+        if countsHead == counts.count || countsHead >= 4_096 && countsHead * 2 >= counts.count {
+            counts.removeFirst(countsHead)
+            countsHead = 0
+        }
+        forget(before: number)
+        return (verdict, counted)
+    }
+
+    private func verdict(_ number: Int) -> CallFamily.Verdict {
+        let call = entries[number - base].call
+        let witnesses = witnesses(number, call)
+        if witnesses.isEmpty, let facets = plainFacets(number) { return CallFamily.Verdict(facets: facets) }
+        let found = relatives(number)
+        if found.count == 1 && witnesses.isEmpty { return CallFamily.Verdict(facets: call.carries) }
+        let family = CallFamily(
+            found.map { entries[$0 - base].call }, counted: found.map { entries[$0 - base].counted })
+        return family.verdict(0, witnesses: witnesses)
+    }
+
+    /// What `CallFamily` would say of a call, where it is plain without it: most calls have no relatives but the root around them. `nil`
+    /// where it is not.
+    private func plainFacets(_ number: Int) -> CallFacets? {
+        let call = entries[number - base].call
+        guard call.side == .none, !call.isToldByChild, !call.tellsParent, !hasTwin(number, seenBy: number) else { return nil }
+        if call.sort == .model {
+            if isRepeatedWithin(number) { return [] }
+            return hasChildren(number) || !isPlainAround(number) ? nil : call.carries
+        }
+        guard call.sort == .none, call.carries == .cache, call.parent == 0 else { return nil }
+        return lookUpOfRoot(number)
+    }
+
+    /// The latest entry of a chain that the call `number` sees and that matches; `nil` when there is none. As `each`, without a copy of an
+    /// entry.
+    @inline(__always)
+    private func latest(_ link: Link, _ key: UInt64, _ trace: TraceID, seenBy number: Int, where matches: (Int) -> Bool) -> Int? {
+        let own = entries[number - base].due
+        var next = chains[Self.chain(link, key, Self.number(of: trace))]
+        var steps = 0
+        while next >= base + head, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
+            guard own.subtractingSaturated(entries[next - base].due) <= Limits.callMemoryNanoseconds else { return nil }
+            if entries[next - base].trace == trace, matches(next) { return next }
+            next = previous(next, link)
+            steps += 1
+        }
+        return nil
+    }
+
+    /// Whether another span may tell of the same model call.
+    private func hasTwin(_ number: Int, seenBy seeing: Int) -> Bool {
+        let (call, trace) = (entries[number - base].call, entries[number - base].trace)
+        if call.response != 0,
+            latest(.response, call.response, trace, seenBy: seeing, where: { $0 != number && isTwin($0, call) }) != nil
+        {
+            return true
+        }
+        return latest(.parent, call.parent, trace, seenBy: seeing, where: { $0 != number && isTwin($0, call) }) != nil
+    }
+
+    @inline(__always)
+    private func isTwin(_ number: Int, _ call: ToldCall) -> Bool {
+        // Most of what stands beside a call is of its own instrumentation and has another response.
+        let scope = entries[number - base].call.scope
+        if scope == call.scope && (call.response == 0 || entries[number - base].call.response != call.response) { return false }
+        return ToldCall.areTwins(call, entries[number - base].call)
+    }
+
+    private func hasChildren(_ number: Int) -> Bool {
+        let (span, trace) = (entries[number - base].call.span, entries[number - base].trace)
+        return latest(.parent, span, trace, seenBy: number, where: { entries[$0 - base].call.parent == span }) != nil
+    }
+
+    /// A model call in this one has all that this one has.
+    private func isRepeatedWithin(_ number: Int) -> Bool {
+        let (span, carries, trace) = (entries[number - base].call.span, entries[number - base].call.carries, entries[number - base].trace)
+        func repeats(_ other: Int) -> Bool {
+            let call = entries[other - base].call
+            return call.parent == span && call.sort == .model && call.source == .span && call.carries.isSuperset(of: carries)
+        }
+        return latest(.parent, span, trace, seenBy: number, where: { repeats($0) }) != nil
+    }
+
+    /// Calls around this one that are looked at before `CallFamily` is asked.
+    private static let plainDepth = 4
+
+    /// Nothing was counted of the calls that are known around this one, and no other span tells of them.
+    private func isPlainAround(_ number: Int) -> Bool {
+        let trace = entries[number - base].trace
+        var place = number
+        for _ in 0..<Self.plainDepth {
+            let parent = entries[place - base].call.parent
+            guard parent != 0,
+                let around = latest(.span, parent, trace, seenBy: number, where: { entries[$0 - base].call.span == parent })
+            else { return true }
+            if entries[around - base].call.sort == .tool { return true }
+            guard entries[around - base].counted.isEmpty, !hasTwin(around, seenBy: number) else { return false }
+            place = around
+        }
+        return false
+    }
+
+    /// What counts of a root that has a cache look-up alone: nothing when a call in it has one. `nil` when what lies deeper decides.
+    private func lookUpOfRoot(_ number: Int) -> CallFacets? {
+        let (span, trace) = (entries[number - base].call.span, entries[number - base].trace)
+        func isCall(_ other: Int) -> Bool {
+            let call = entries[other - base].call
+            return call.parent == span && call.sort != .tool && call.source == .span
+        }
+        let withLookUp = latest(
+            .parent, span, trace, seenBy: number, where: { isCall($0) && entries[$0 - base].call.carries.contains(.cache) })
+        if withLookUp != nil { return [] }
+        return latest(.parent, span, trace, seenBy: number, where: { isCall($0) }) == nil ? .cache : nil
+    }
+
+    /// Who else tells of calls of this sort in the trace and the session.
+    private func witnesses(_ number: Int, _ call: ToldCall) -> CallWitnesses {
+        if logCount == 0 { return [] }
+        let own = entries[number - base]
+        var witnesses: CallWitnesses = []
+        func look(_ other: Int, _ entry: Entry) -> Bool {
+            guard other != number, entry.call.isSameSort(as: call) else { return true }
+            witnesses.formUnion(entry.call.witness(wasCounted: !entry.counted.isEmpty))
+            return true
+        }
+        each(.trace, 0, own.trace, seenBy: number) { other, entry in entry.trace == own.trace ? look(other, entry) : true }
+        if own.session != 0 {
+            each(.session, own.session, nil, seenBy: number) { other, entry in
+                entry.session == own.session ? look(other, entry) : true
+            }
+        }
+        return witnesses
+    }
+
+    /// Which relatives of a relative are looked for.
+    private struct Directions: OptionSet {
+        let rawValue: UInt8
+        static let inner = Directions(rawValue: 1)
+        static let outer = Directions(rawValue: 2)
+    }
+
+    /// The numbers of the call itself and of those that decide with it, in the order in which they were met.
+    private func relatives(_ number: Int) -> [Int] {
+        var found = [number]
+        var directions: [Directions] = [[.inner, .outer]]
+        func add(_ other: Int, _ direction: Directions) {
+            if found.count < Limits.callRelativesMax, !found.contains(other) {
+                found.append(other)
+                directions.append(direction)
+            }
+        }
+        var place = 0
+        while place < found.count {
+            let (entry, direction) = (entries[found[place] - base], directions[place])
+            let (call, trace) = (entry.call, entry.trace)
+            if direction.contains(.outer) {
+                if call.response != 0 {
+                    each(.response, call.response, trace, seenBy: number) { other, entry in
+                        if entry.trace == trace && ToldCall.areTwins(call, entry.call) { add(other, direction) }
+                        return true
+                    }
+                }
+                each(.parent, call.parent, trace, seenBy: number) { other, entry in
+                    if entry.trace == trace && ToldCall.areTwins(call, entry.call) { add(other, direction) }
+                    return true
+                }
+                if call.parent != 0 {
+                    each(.span, call.parent, trace, seenBy: number) { other, entry in
+                        guard entry.trace == trace, entry.call.span == call.parent else { return true }
+                        add(other, .outer)
+                        return false
+                    }
+                }
+            }
+            if direction.contains(.inner) {
+                each(.parent, call.span, trace, seenBy: number) { other, entry in
+                    if entry.trace == trace && entry.call.parent == call.span { add(other, .inner) }
+                    return true
+                }
+            }
+            if place == 0 && call.side != .none {
+                each(.tool, call.tool, trace, seenBy: number) { other, entry in
+                    if entry.trace == trace && entry.call.tool == call.tool { add(other, []) }
+                    return true
+                }
+            }
+            place += 1
+        }
+        return found
+    }
+
+    /// Forgets calls that none that waits, or comes, sees.
+    private mutating func forget(before number: Int) {
+        let due = entries[number - base].due
+        while head < number - base {
+            let first = entries[head]
+            guard base + head <= number - Limits.callMemoryMax
+                || due.subtractingSaturated(first.due) > Limits.callMemoryNanoseconds
+            else { break }
+            if first.call.source != .span { logCount -= 1 }
+            head += 1
+        }
+        if head >= 4_096 && head * 2 >= entries.count {
+            entries.removeFirst(head)
+            base += head
+            head = 0
+        }
+    }
+}
+
+extension ToldCall {
+    fileprivate func isSameSort(as other: ToldCall) -> Bool { (sort == .tool) == (other.sort == .tool) && !carries.isEmpty }
+
+    fileprivate func witness(wasCounted: Bool) -> CallWitnesses {
+        switch source {
+        case .span: wasCounted ? [.span, .countedSpan] : .span
+        case .log: wasCounted ? .countedLog : []
+        case .betterLog: wasCounted ? [.betterLog, .countedLog] : .betterLog
+        }
+    }
+}

@@ -1,0 +1,88 @@
+package import Forwarding
+import OTLP
+import OutboundHTTP
+import SpanStore
+
+/// What `forward:` says. Without targets nothing is forwarded.
+package struct ForwardConfiguration: Equatable, Sendable {
+    package var batchCount = 8_192
+    package var batchBytes = 4 << 20
+    package var batchAgeNanoseconds: Int64 = 1_000_000_000
+    /// As they stand in the file; what all of them share is in the plan.
+    package var targets: [ForwardTargetPlan] = []
+
+    package init() {}
+
+    /// What the forwarder goes by.
+    package var plan: ForwardPlan {
+        var plan = ForwardPlan()
+        plan.targets = targets.map { target in
+            var target = target
+            target.batchCount = batchCount
+            target.batchBytes = batchBytes
+            target.batchAgeNanoseconds = batchAgeNanoseconds
+            return target
+        }
+        return plan
+    }
+
+    /// The targets as lines of `fusebox.yaml`, one level deep.
+    var yamlLines: [String] {
+        guard !targets.isEmpty else { return [] }
+        return ["  targets:"]
+            + targets.flatMap { target in
+                var lines = [
+                    "    \(YAMLText.quoted(target.name)):", "      endpoint: \(YAMLText.quoted(target.endpoint.text))",
+                    "      signals: [\(target.signals.map(\.rawValue).joined(separator: ", "))]",
+                    "      compression: \(target.compression == .identity ? "none" : target.compression.rawValue)",
+                    "      spans_per_second: \(target.countPerSecond.map(Decimal.text) ?? "none")", "      hold: \(target.holds)",
+                ]
+                if let file = target.tokenFile { lines.append("      token_file: \(YAMLText.quoted(file))") }
+                if !target.headers.isEmpty {
+                    lines.append("      headers:")
+                    // Values may be keys. What stands for them no header can have: a file made of this is refused.
+                    lines += target.headers.map { "        \(YAMLText.quoted($0.name)): \(YAMLText.quoted("…not shown"))" }
+                }
+                let files = [
+                    ("ca", target.tls.authorities), ("certificate", target.tls.certificate), ("private_key", target.tls.privateKey),
+                ]
+                let named = files.compactMap { name, file in file.map { "        \(name): \(YAMLText.quoted($0))" } }
+                return lines + (named.isEmpty ? [] : ["      tls:"] + named)
+            }
+    }
+}
+
+extension Configuration {
+    /// Log records that came back to where they came from would go round for ever: they have no id that would tell.
+    func checkForwarding() throws(ConfigurationError) {
+        for target in forward.targets where target.endpoint.port == httpPort {
+            let host = target.endpoint.host
+            guard host == listenAddress || host == "localhost" || host == "::1" || host.hasPrefix("127.") else { continue }
+            throw ConfigurationError(
+                "forward.targets.\(target.name) has the endpoint \(target.endpoint.text), where this server listens itself")
+        }
+    }
+}
+
+extension Setting {
+    static let forward: [Setting] = [
+        Setting(
+            key: "forward.batch_spans", environment: "FUSEBOX_FORWARD_BATCH_SPANS",
+            help: "Spans or log records of a request to a target at most.",
+            read: { text, configuration throws(ConfigurationError) in
+                configuration.forward.batchCount = try integer(text, "forward.batch_spans", 1...100_000)
+            }, show: { "\($0.forward.batchCount)" }),
+        Setting(
+            key: "forward.batch_bytes", environment: "FUSEBOX_FORWARD_BATCH_BYTES",
+            help: "Bytes of a request to a target at most, before it is compressed, about.",
+            read: { text, configuration throws(ConfigurationError) in
+                configuration.forward.batchBytes = try integer(text, "forward.batch_bytes", (64 << 10)...(64 << 20))
+            }, show: { "\($0.forward.batchBytes)" }),
+        Setting(
+            key: "forward.batch_age_s", environment: "FUSEBOX_FORWARD_BATCH_AGE_S",
+            help: "How long the oldest span waits for a request to become full.",
+            read: { text, configuration throws(ConfigurationError) in
+                configuration.forward.batchAgeNanoseconds = Int64(try number(text, "forward.batch_age_s", 0.001...3_600) * 1e9)
+            }, show: { Decimal.text(Double($0.forward.batchAgeNanoseconds) / 1e9) }),
+    ]
+}

@@ -1,0 +1,98 @@
+import TelemetryModel
+
+/// What a comparison of a field with a value means; what has no meaning is refused.
+enum TraceQLMeaning {
+    static func filter(_ field: TraceQLField, _ symbol: String, _ token: TraceQLToken) throws(QueryError) -> TraceQLFilter {
+        if token == .name("nil") { return try absence(field, symbol) }
+        if field.kind == .status || field.kind == .spanKind { return try keyword(field, symbol, token) }
+        let comparison = try comparison(field, symbol, token)
+        switch field.source {
+        case .computed(.nestedSetParent) where isRoot(comparison): return .sql(SQLCondition("parent_span_id IS NULL"))
+        case .computed(let computed): return .computed(computed, comparison)
+        case .column:
+            guard let condition = comparison.sql(field.sql, field.values) else { return .never }
+            return .sql(condition)
+        case .attribute(let objects):
+            // The first object that has the key counts, whatever its value.
+            let has = objects.map { "attr(\($0), ?) IS NOT NULL" }
+            var sql = "traceql_compare(\(objects[objects.count - 1]), ?, ?, ?)"
+            var values = [QueryValue.text(field.key)] + comparison.arguments
+            for index in objects.indices.dropLast().reversed() {
+                sql = "CASE WHEN \(has[index]) THEN traceql_compare(\(objects[index]), ?, ?, ?) ELSE \(sql) END"
+                values = [.text(field.key), .text(field.key)] + comparison.arguments + values
+            }
+            return .sql(SQLCondition("(\(sql))", values))
+        case .element(let column, let member):
+            var inner = SQLCondition("traceql_compare(element.value ->> 'attributes', ?, ?, ?)", [.text(field.key)] + comparison.arguments)
+            if let member {
+                guard let condition = comparison.sql("(\(TraceQLField.member(member)))") else { return .never }
+                inner = condition
+            }
+            return .sql(
+                SQLCondition("EXISTS (SELECT 1 FROM json_each(\(column)) AS element WHERE \(inner.sql))", inner.values))
+        }
+    }
+
+    /// `nestedSetParent < 0` and `= -1`: the root.
+    private static func isRoot(_ comparison: TraceQLComparison) -> Bool {
+        comparison == TraceQLComparison(symbol: "<", operand: .number(.integer(0)))
+            || comparison == TraceQLComparison(symbol: "=", operand: .number(.integer(-1)))
+    }
+
+    private static func absence(_ field: TraceQLField, _ symbol: String) throws(QueryError) -> TraceQLFilter {
+        guard symbol == "=" || symbol == "!=" else { throw .invalid("nil takes = and !=") }
+        if field.isComputed { throw .invalid("'\(field.name)' is always there; nil says nothing of it") }
+        return .sql(SQLCondition("\(field.sql) IS \(symbol == "=" ? "" : "NOT ")NULL", field.values))
+    }
+
+    private static func keyword(_ field: TraceQLField, _ symbol: String, _ token: TraceQLToken) throws(QueryError) -> TraceQLFilter {
+        let known = field.kind == .status ? TraceQLField.statuses : TraceQLField.kinds
+        let codes: [Int]
+        switch (symbol, token) {
+        case ("=", .name(let word)), ("!=", .name(let word)):
+            guard let code = known[word] else { throw .invalid("'\(word)' is no value of \(field.name): \(known.keys.sorted().joined(separator: ", "))") }
+            codes = [code]
+        case ("=~", .text(let text)), ("!~", .text(let text)):
+            let pattern = try pattern(text)
+            codes = known.filter { pattern.matchesWhole($0.key.utf8) }.map(\.value).sorted()
+        default: throw .invalid("\(field.name) takes = and != with a word without quotes, and =~ and !~ with a text")
+        }
+        let list = codes.map { "\($0)" }.joined(separator: ", ")
+        return .sql(SQLCondition("coalesce(\(field.sql), 0) \(symbol.hasPrefix("!") ? "NOT " : "")IN (\(list))"))
+    }
+
+    private static func pattern(_ text: String) throws(QueryError) -> Pattern {
+        do {
+            return try Pattern(ofWholeText: text)
+        } catch {
+            throw .invalid("the expression '\(text.prefix(200))' cannot be matched here: \(error.message)")
+        }
+    }
+
+    private static func comparison(_ field: TraceQLField, _ symbol: String, _ token: TraceQLToken) throws(QueryError) -> TraceQLComparison {
+        func wrong(_ what: String) -> QueryError { .invalid("'\(field.name)' is compared with \(what), not with \(token.shown)") }
+        switch token {
+        case .text(let text):
+            guard field.kind == .attribute || field.kind == .text else { throw wrong(field.kind == .duration ? "a duration such as 1.5s" : "a number") }
+            guard symbol == "=~" || symbol == "!~" else { return TraceQLComparison(symbol: symbol, operand: .text(text)) }
+            _ = try pattern(text)
+            return TraceQLComparison(symbol: symbol == "=~" ? "=" : "!=", operand: .pattern(text))
+        case .integer(let value):
+            guard field.kind != .text else { throw wrong("a text in quotes") }
+            return TraceQLComparison(symbol: try ordered(symbol), operand: .number(.integer(value)))
+        case .double(let value), .duration(let value):
+            guard field.kind != .text else { throw wrong("a text in quotes") }
+            return TraceQLComparison(
+                symbol: try ordered(symbol), operand: .number(Int64(exactly: value).map(QueryValue.integer) ?? .double(value)))
+        case .name(let word) where word == "true" || word == "false":
+            guard field.kind == .attribute, symbol == "=" || symbol == "!=" else { throw wrong("something else") }
+            return TraceQLComparison(symbol: symbol, operand: .flag(word == "true"))
+        case .name, .symbol: throw .invalid("'\(token.shown)' is no value of \(field.name); texts stand in quotes, and fields only at the left")
+        }
+    }
+
+    private static func ordered(_ symbol: String) throws(QueryError) -> String {
+        guard symbol != "=~", symbol != "!~" else { throw .invalid("\(symbol) takes a text") }
+        return symbol
+    }
+}

@@ -1,0 +1,299 @@
+import TelemetryModel
+
+/// Reads a TraceQL query. Recursion and counts are bounded.
+struct TraceQLParser {
+    /// Conditions in one query, and how deep it nests.
+    private static let conditionsMax = 64
+    private static let depthMax = 32
+    private static let stagesMax = 16
+
+    private(set) var selected: [TraceQLField] = []
+    private(set) var metric: TraceQL.Metric?
+    private var tokens: [TraceQLToken]
+    private var position = 0
+    private var conditions = 0
+
+    init(_ tokens: [TraceQLToken]) {
+        self.tokens = tokens
+    }
+
+    mutating func query() throws(QueryError) -> TraceQLPipeline {
+        if tokens.isEmpty { return TraceQLPipeline(source: .filter(.always)) }
+        let pipeline = try pipeline(depth: 0, isOutermost: true)
+        if case .name("with") = next { try hints() }
+        guard position == tokens.count else { throw .invalid("the query goes on with '\(rest)' where it should end") }
+        return pipeline
+    }
+
+    // MARK: Tokens
+
+    private var next: TraceQLToken? { position < tokens.count ? tokens[position] : nil }
+
+    private var rest: String { next?.shown ?? "the end" }
+
+    private mutating func take(_ symbol: String) -> Bool {
+        guard next == .symbol(symbol) else { return false }
+        position += 1
+        return true
+    }
+
+    private mutating func take(anyOf symbols: [String]) -> String? {
+        guard case .symbol(let symbol) = next, symbols.contains(symbol) else { return nil }
+        position += 1
+        return symbol
+    }
+
+    private mutating func expect(_ symbol: String) throws(QueryError) {
+        guard take(symbol) else { throw .invalid("the query must have \(symbol) where it has \(rest)") }
+    }
+
+    private mutating func name() throws(QueryError) -> String {
+        guard case .name(let name) = next else { throw .invalid("the query must have a name where it has \(rest)") }
+        position += 1
+        return name
+    }
+
+    private mutating func whole(_ what: String) throws(QueryError) -> Int {
+        guard case .integer(let value) = next, (1...1000).contains(value) else { throw .invalid("\(what) takes a number from 1 to 1000") }
+        position += 1
+        return Int(value)
+    }
+
+    /// `with(sample=true, most_recent=true)`: answers are exact and the most recent come first anyhow.
+    private mutating func hints() throws(QueryError) {
+        position += 1
+        try expect("(")
+        repeat {
+            let hint = try name()
+            guard ["sample", "most_recent", "exemplars", "span_sample", "trace_sample", "adaptive_sampling"].contains(hint) else {
+                throw .invalid("'\(hint)' is no hint that is known; sample, most_recent and exemplars are")
+            }
+            try expect("=")
+            guard next != nil, next != .symbol(")") else { throw .invalid("the hint \(hint) has no value") }
+            position += 1
+        } while take(",")
+        try expect(")")
+    }
+
+    // MARK: Span sets
+
+    private mutating func pipeline(depth: Int, isOutermost: Bool) throws(QueryError) -> TraceQLPipeline {
+        guard depth <= Self.depthMax else { throw .invalid("the query nests deeper than \(Self.depthMax)") }
+        var pipeline = TraceQLPipeline(source: try spanset(depth: depth))
+        while take("|") {
+            guard pipeline.stages.count < Self.stagesMax else { throw .invalid("the query has more than \(Self.stagesMax) stages") }
+            if let metric = self.metric, isOutermost {
+                try second(behind: metric)
+            } else if let stage = try stage(depth: depth, isOutermost: isOutermost) {
+                pipeline.stages.append(stage)
+            }
+        }
+        return pipeline
+    }
+
+    private mutating func spanset(depth: Int) throws(QueryError) -> TraceQLSpanset {
+        var left = try related(depth: depth)
+        while let symbol = take(anyOf: ["&&", "||"]) {
+            let right = try related(depth: depth)
+            left = symbol == "&&" ? .and(left, right) : .or(left, right)
+        }
+        return left
+    }
+
+    private static let relations: [String] = ["!>>", "!<<", "&>>", "&<<", ">>", "<<", "!>", "!<", "!~", "&>", "&<", "&~", ">", "<", "~"]
+
+    private mutating func related(depth: Int) throws(QueryError) -> TraceQLSpanset {
+        var left = try primary(depth: depth)
+        while let symbol = take(anyOf: Self.relations) {
+            conditions += 1
+            guard conditions <= Self.conditionsMax else { throw .invalid("the query has more than \(Self.conditionsMax) conditions") }
+            let mode: TraceQLSpanset.Mode = symbol.hasPrefix("!") ? .negated : symbol.hasPrefix("&") ? .union : .plain
+            let word = mode == .plain ? symbol : String(symbol.dropFirst())
+            guard let relation = TraceQLSpanset.Relation(rawValue: word) else { throw .invalid("'\(symbol)' is no relation of span sets") }
+            left = .related(relation, mode, left, try primary(depth: depth))
+        }
+        return left
+    }
+
+    private mutating func primary(depth: Int) throws(QueryError) -> TraceQLSpanset {
+        if take("(") {
+            let inner = try pipeline(depth: depth + 1, isOutermost: false)
+            try expect(")")
+            return inner.stages.isEmpty ? inner.source : .pipeline(inner)
+        }
+        try expect("{")
+        if take("}") { return .filter(.always) }
+        let filter = try filter(depth: depth)
+        try expect("}")
+        return .filter(filter)
+    }
+
+    // MARK: Conditions
+
+    private mutating func filter(depth: Int) throws(QueryError) -> TraceQLFilter {
+        guard depth <= Self.depthMax else { throw .invalid("the query nests deeper than \(Self.depthMax)") }
+        var left = try one(depth: depth)
+        while let symbol = take(anyOf: ["&&", "||"]) {
+            let right = try one(depth: depth)
+            left = symbol == "&&" ? .all([left, right]) : .any([left, right])
+        }
+        return left
+    }
+
+    private mutating func one(depth: Int) throws(QueryError) -> TraceQLFilter {
+        conditions += 1
+        guard conditions <= Self.conditionsMax else { throw .invalid("the query has more than \(Self.conditionsMax) conditions") }
+        if take("!") {
+            guard next == .symbol("(") || next == .name("true") || next == .name("false") else {
+                throw .invalid("what ! denies must stand in parentheses")
+            }
+            guard depth < Self.depthMax else { throw .invalid("the query nests deeper than \(Self.depthMax)") }
+            return .not(try one(depth: depth + 1))
+        }
+        if take("(") {
+            let inner = try filter(depth: depth + 1)
+            try expect(")")
+            return inner
+        }
+        if next == .name("true") || next == .name("false") {
+            position += 1
+            return tokens[position - 1] == .name("true") ? .always : .never
+        }
+        let field = try TraceQLField(try name())
+        guard let symbol = take(anyOf: ["=", "!=", ">", ">=", "<", "<=", "=~", "!~"]) else {
+            return try TraceQLMeaning.filter(field, "=", .name("true"))
+        }
+        let token = next
+        position += 1
+        guard let token else { throw .invalid("\(field.name) \(symbol) must be followed by a value") }
+        return try TraceQLMeaning.filter(field, symbol, token)
+    }
+
+    // MARK: Stages
+
+    private mutating func stage(depth: Int, isOutermost: Bool) throws(QueryError) -> TraceQLPipeline.Stage? {
+        if next == .symbol("{") {
+            guard case .filter(let filter) = try primary(depth: depth) else { return nil }
+            return .filter(filter)
+        }
+        let stage = try name()
+        try expect("(")
+        if let aggregate = TraceQLPipeline.Aggregate(rawValue: stage) { return try self.aggregate(aggregate) }
+        switch stage {
+        case "by":
+            let fields = try fields()
+            guard fields.count == 1 else { throw .invalid("by() of span sets takes one field") }
+            return .by(fields[0])
+        case "coalesce":
+            try expect(")")
+            return .coalesce
+        case "select":
+            selected += try fields()
+            return nil
+        default:
+            guard isOutermost else { throw .invalid("'\(stage)' cannot stand inside of parentheses") }
+            try measure(stage)
+            return nil
+        }
+    }
+
+    private mutating func aggregate(_ aggregate: TraceQLPipeline.Aggregate) throws(QueryError) -> TraceQLPipeline.Stage {
+        var field: TraceQLField?
+        if aggregate != .count { field = try TraceQLField(try name()) }
+        try expect(")")
+        guard let symbol = take(anyOf: ["=", "!=", ">", ">=", "<", "<="]) else {
+            throw .invalid("\(aggregate.rawValue)() must be compared, such as \(aggregate.rawValue)(…) > 2")
+        }
+        let number: Double
+        switch next {
+        case .integer(let value): number = Double(value)
+        case .double(let value), .duration(let value): number = value
+        default: throw .invalid("\(aggregate.rawValue)() must be compared with a number where the query has \(rest)")
+        }
+        position += 1
+        return .aggregate(aggregate, field, symbol: symbol, number: number)
+    }
+
+    private mutating func measure(_ stage: String) throws(QueryError) {
+        switch stage {
+        case "rate": metric = .init(measure: .rate)
+        case "count_over_time": metric = .init(measure: .count)
+        case "min_over_time": metric = .init(measure: .minimum, field: try TraceQLField(try name()))
+        case "max_over_time": metric = .init(measure: .maximum, field: try TraceQLField(try name()))
+        case "avg_over_time": metric = .init(measure: .average, field: try TraceQLField(try name()))
+        case "sum_over_time": metric = .init(measure: .sum, field: try TraceQLField(try name()))
+        case "histogram_over_time": metric = .init(measure: .histogram, field: try TraceQLField(try name()))
+        case "quantile_over_time": metric = try quantiles()
+        case "compare": metric = try comparison()
+        default:
+            throw .invalid(
+                "'\(stage)' is not known; select, by, coalesce, count, avg, min, max, sum, rate, count_over_time and the like, compare are")
+        }
+        try expect(")")
+        guard case .name("by") = next else { return }
+        position += 1
+        try expect("(")
+        let by = try fields()
+        metric?.by = by
+    }
+
+    private mutating func quantiles() throws(QueryError) -> TraceQL.Metric {
+        let field = try TraceQLField(try name())
+        var quantiles: [Double] = []
+        while take(",") {
+            let value: Double
+            switch next {
+            case .double(let number): value = number
+            case .integer(let number): value = Double(number)
+            default: value = -1
+            }
+            guard (0...1).contains(value), quantiles.count < 8 else {
+                throw .invalid("quantile_over_time takes a field and quantiles from 0 to 1")
+            }
+            position += 1
+            quantiles.append(value)
+        }
+        guard !quantiles.isEmpty else { throw .invalid("quantile_over_time takes a field and quantiles from 0 to 1") }
+        return .init(measure: .quantile(quantiles), field: field)
+    }
+
+    /// `compare({selection}, values, start, end)`; the times are those of the request.
+    private mutating func comparison() throws(QueryError) -> TraceQL.Metric {
+        guard case .filter(let selection) = try primary(depth: 0), !selection.needsTrace else {
+            throw .invalid("compare takes a span set about single spans")
+        }
+        var values = 10
+        if take(",") {
+            values = min(try whole("compare"), 100)
+            var times = 0
+            while take(","), times < 2, next != nil {
+                position += 1
+                times += 1
+            }
+        }
+        return .init(measure: .compare(selection: selection, values: values))
+    }
+
+    /// `topk(n)` and `bottomk(n)` behind a metric.
+    private mutating func second(behind metric: TraceQL.Metric) throws(QueryError) {
+        let stage = try name()
+        guard stage == "topk" || stage == "bottomk", metric.best == nil else {
+            throw .invalid("'\(stage)' cannot stand behind a metric; topk(n) or bottomk(n) can, once")
+        }
+        try expect("(")
+        let count = try whole(stage)
+        self.metric?.best = (count, stage == "topk")
+        try expect(")")
+    }
+
+    /// Fields up to a closing parenthesis.
+    private mutating func fields() throws(QueryError) -> [TraceQLField] {
+        var fields: [TraceQLField] = []
+        repeat {
+            guard fields.count < 32 else { throw .invalid("at most 32 fields") }
+            fields.append(try TraceQLField(try name()))
+        } while take(",")
+        try expect(")")
+        return fields
+    }
+}

@@ -1,0 +1,88 @@
+import SQLite
+
+/// Says of the statement that is being prepared whether it may contain an outer join.
+///
+/// SQLite 3.40 hands `x IS NOT NULL` and `x LIKE y` down to a virtual table even when they stand in the ON clause of an outer join on
+/// its right, and does not say so. A scan that leaves rows out for them would lose rows of the join. So they are taken only from statements
+/// that have no outer join, neither in their own text nor in a view that they may read: docs/adr/0063.
+final class OuterJoins {
+    /// One of these words stands in every outer join; as a word of SQL it cannot be written in another way.
+    private static let words = ["left", "right", "full"].map { Array($0.utf8) }
+
+    private unowned let connection: Connection
+    private var last: (preparation: Connection.Preparation, mayOccur: Bool)?
+
+    init(_ connection: Connection) {
+        self.connection = connection
+    }
+
+    /// Whether it may; `true` when its text is not known: another program prepares it, or SQLite does once more.
+    func mayOccur() -> Bool {
+        guard let preparation = connection.preparation else { return true }
+        if let last, last.preparation === preparation { return last.mayOccur }
+        let mayOccur = mayOccur(in: preparation.text)
+        last = (preparation, mayOccur)
+        return mayOccur
+    }
+
+    private func mayOccur(in text: String) -> Bool {
+        guard var views = try? views() else { return true }
+        var waiting = [Self.folded(text)]
+        while let text = waiting.popLast() {
+            if Self.words.contains(where: { Self.contains(text, $0, isWord: true) }) { return true }
+            for (index, view) in views.enumerated().reversed() where Self.mayName(text, view.name) {
+                waiting.append(view.text)
+                views.remove(at: index)
+            }
+        }
+        return false
+    }
+
+    private func views() throws(SQLiteError) -> [(name: [UInt8], text: [UInt8])] {
+        let statement = try connection.prepare(
+            """
+            SELECT name, sql FROM temp.sqlite_schema WHERE type = 'view'
+            UNION ALL SELECT name, sql FROM main.sqlite_schema WHERE type = 'view'
+            """)
+        var views: [(name: [UInt8], text: [UInt8])] = []
+        while try statement.step() {
+            views.append((Self.folded(statement.text(0) ?? ""), Self.folded(statement.text(1) ?? "")))
+        }
+        return views
+    }
+
+    /// Whether a text may name a view. One with a quote in its name can be written in more than one way.
+    private static func mayName(_ text: [UInt8], _ name: [UInt8]) -> Bool {
+        name.contains { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "'") || $0 == UInt8(ascii: "`") }
+            || contains(text, name, isWord: false)
+    }
+
+    /// The bytes, with ASCII letters in lower case.
+    private static func folded(_ text: String) -> [UInt8] {
+        text.utf8.map { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 ? $0 | 0x20 : $0 }
+    }
+
+    /// Whether `part` stands in `text` somewhere, be it in a comment.
+    ///
+    /// - Parameter isWord: only where no letter or digit stands beside it.
+    private static func contains(_ text: [UInt8], _ part: [UInt8], isWord: Bool) -> Bool {
+        guard let first = part.first, text.count >= part.count else { return part.isEmpty }
+        for start in 0...(text.count - part.count) where text[start] == first {
+            guard text[start..<start + part.count].elementsEqual(part) else { continue }
+            let isInWord =
+                start > 0 && isLetterOrDigit(text[start - 1])
+                || start + part.count < text.count && isLetterOrDigit(text[start + part.count])
+            if !isWord || !isInWord { return true }
+        }
+        return false
+    }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "$"),
+            0x80...0xFF:
+            true
+        default: false
+        }
+    }
+}
