@@ -16,6 +16,13 @@ package final class Connection: @unchecked Sendable {
     /// The handle, for registering modules and functions. Valid as long as the connection.
     package let handle: OpaquePointer
     private let closesHandle: Bool
+    /// The file that is noted as open; `nil` for none.
+    private var openPath: String?
+    /// Set by the watch itself, while it is there.
+    weak var watch: StatementWatch?
+
+    /// Whether the running statement's time is over: for a virtual table that works long between two rows.
+    package var isPastDeadline: Bool { watch?.look() ?? false }
 
     /// A text of which SQLite is preparing a statement.
     package final class Preparation {
@@ -52,11 +59,21 @@ package final class Connection: @unchecked Sendable {
         }
         handle = opened
         closesHandle = true
+        if access == .readWrite || access == .readOnly {
+            guard OpenFiles.add(path, opened) else {
+                sqlite3_close_v2(opened)
+                throw SQLiteError(
+                    extendedCode: SQLITE_READONLY | (4 << 8),  // SQLITE_READONLY_DBMOVED
+                    message: "\(path) was replaced by another file while this process has it open", operation: "open \(path)")
+            }
+            openPath = path
+        }
         sqlite3_busy_timeout(handle, busyTimeoutMilliseconds)
     }
 
     deinit {
         if closesHandle { sqlite3_close_v2(handle) }
+        if let openPath { OpenFiles.remove(openPath) }
     }
 
     /// A path as it stands in a `file:` URI.

@@ -20,9 +20,11 @@ package final class StatementWatch {
                 guard let watch else { return 0 }
                 return Unmanaged<StatementWatch>.fromOpaque(watch).takeUnretainedValue().look() ? 1 : 0
             }, Unmanaged.passUnretained(self).toOpaque())
+        connection.watch = self
     }
 
     deinit {
+        connection.watch = nil
         sqlite3_progress_handler(connection.handle, 0, nil, nil)
     }
 

@@ -54,6 +54,20 @@ import Testing
         #expect(problem { try fixture.commit() } == .replaced)
     }
 
+    /// Reading it would make the log's index anew below the connections that are there, and end the process.
+    @Test func aCopyInItsPlaceIsNotOpenedBesideTheFileThatIs() throws {
+        let fixture = try StoreFixture()
+        try fixture.ingest(Batches.of([Batches.span(1, 1)]))
+        let path = fixture.folder.databasePath
+        try FileManager.default.copyItem(atPath: path, toPath: path + ".copy")
+        #expect(rename(path + ".copy", path) == 0)
+        for _ in 0..<3 {
+            #expect(throws: StoreError.self) { try SQLReader(folder: fixture.folder) }
+            try fixture.add(Batches.of([Batches.span(2, 1)]))
+            #expect(problem { try fixture.commit() } == .replaced)
+        }
+    }
+
     @Test func aSecondNameIsToldForAsLongAsItIsThere() throws {
         let fixture = try StoreFixture()
         let path = fixture.folder.databasePath
