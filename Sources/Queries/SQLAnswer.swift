@@ -72,10 +72,10 @@ package struct SQLAnswer: Sendable {
     }
 
     private static func prepared(_ query: String, _ parameters: [String: String], _ reader: QueryReader) throws -> Statement {
-        guard let (found, rest) = try reader.reader.connection.prepareNext(query[...]), let statement = found else {
+        guard let (found, rest) = try reader.reader.prepareNext(query[...]), let statement = found else {
             throw QueryError.invalid("there is no query in the text")
         }
-        if let (second, _) = try reader.reader.connection.prepareNext(rest), second != nil {
+        if let (second, _) = try reader.reader.prepareNext(rest), second != nil {
             throw QueryError.invalid("one statement at a time; there is another behind the first")
         }
         try bind(statement, parameters)

@@ -21,9 +21,15 @@ import Testing
         let plain = try PlainTables(of: fixture, reader)
         var queries = RandomQueries(seed: Self.seed, values: try plain.values())
         var answers = (rows: 0, errors: 0)
+        var groupings = (tried: 0, byColumn: 0)
         for number in 0..<Self.queryCount {
             let (text, isOrdered) = queries.next()
+            reader.report.clear()
             let (ours, theirs) = Self.answers(text, isOrdered, reader, plain)
+            if text.hasPrefix("SELECT /*grouped*/") {
+                groupings.tried += 1
+                groupings.byColumn += reader.report.groupings > 0 ? 1 : 0
+            }
             switch theirs {
             case .rows(let rows): if !rows.isEmpty { answers.rows += 1 }
             case .tooMany: answers.rows += 1
@@ -42,6 +48,7 @@ import Testing
         // Else the statements would not say much.
         #expect(answers.rows * 2 > Self.queryCount)
         #expect(answers.errors * 20 < Self.queryCount)
+        #expect(groupings.byColumn * 2 > groupings.tried)
     }
 
     // MARK: Statements
@@ -50,13 +57,22 @@ import Testing
         case rows([String])
         /// More rows than are compared, in no order: which come first is not said.
         case tooMany
-        case error
+        /// What it says is not compared.
+        case error(String)
+
+        static func == (left: Answer, right: Answer) -> Bool {
+            switch (left, right) {
+            case (.rows(let left), .rows(let right)): left == right
+            case (.tooMany, .tooMany), (.error, .error): true
+            default: false
+            }
+        }
 
         var summary: String {
             switch self {
             case .rows(let rows): "\(rows.count) rows: \(rows.prefix(5))"
             case .tooMany: "more than \(rowsMax) rows"
-            case .error: "an error"
+            case .error(let message): "an error: \(message)"
             }
         }
     }
@@ -74,15 +90,15 @@ import Testing
     }
 
     private static func answer(_ isOrdered: Bool, _ prepare: () throws -> Statement?) -> Answer {
-        guard let statement = try? prepare() else { return .error }
         var rows: [String] = []
         do {
+            guard let statement = try prepare() else { return .error("no statement") }
             while try statement.step() {
                 if rows.count == rowsMax { return isOrdered ? .rows(rows) : .tooMany }
                 rows.append((0..<statement.columnCount).map { value(statement, $0) }.joined(separator: " | "))
             }
         } catch {
-            return .error
+            return .error("\(error)")
         }
         return .rows(isOrdered ? rows : rows.sorted())
     }
@@ -206,10 +222,9 @@ private final class PlainTables {
         let columns = SpansColumn.all.map { ($0.name, $0.type.replacing(" HIDDEN", with: "")) }
         try copy("spans", columns, from: reader)
         try copy("logs", LogsColumn.allCases.map { ($0.name, $0.isInteger ? "INTEGER" : "TEXT") }, from: reader)
-        let views = try reader.connection.prepare("SELECT sql FROM temp.sqlite_schema WHERE type = 'view' ORDER BY rowid")
-        while try views.step() {
-            try connection.execute("CREATE TEMP VIEW " + (views.text(0) ?? "").dropFirst("CREATE VIEW ".count))
-        }
+        // As they are written, and not as readers have them, which group by column.
+        for view in StoredView.all { try connection.execute("CREATE TEMP VIEW \(view.name) AS \(view.definition)") }
+        try connection.execute(ContractQuery.view)
     }
 
     private func copy(_ table: String, _ columns: [(name: String, type: String)], from reader: SQLReader) throws {

@@ -3,8 +3,9 @@ extension RandomQueries {
     /// A statement, and whether its rows come in an order of their own.
     mutating func next() -> (sql: String, isOrdered: Bool) {
         switch Int.random(in: 0..<100, using: &random) {
-        case 0..<12: rows()
-        case 12..<24: (groups(), false)
+        case 0..<10: rows()
+        case 10..<17: (groups(), false)
+        case 17..<24: groupedByColumn()
         case 24..<30: (distinct(), false)
         case 30..<62: (join(), false)
         case 62..<70: (compound(), false)

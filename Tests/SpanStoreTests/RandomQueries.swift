@@ -140,7 +140,7 @@ struct RandomQueries {
         return "\(Self.begin)\(text)\(Self.end)"
     }
 
-    private mutating func comparison() -> String { pick(["=", "=", "=", "<", "<=", ">", ">=", "<>", "IS", "IS NOT", "=="]) }
+    mutating func comparison() -> String { pick(["=", "=", "=", "<", "<=", ">", ">=", "<>", "IS", "IS NOT", "=="]) }
 
     private mutating func like(_ table: Table, _ alias: String) -> String {
         let column = chance(90) ? pick(table.texts) : pick(table.integers)

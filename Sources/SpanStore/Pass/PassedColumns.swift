@@ -8,6 +8,9 @@ public struct PassedIntegers {
         self.init(presence: nil, values: [])
     }
 
+    /// A value in every row.
+    init(_ values: [Int64]) { self.init(presence: nil, values: values) }
+
     private init(presence: RowPresence?, values: [Int64]) {
         self.presence = presence
         self.values = values

@@ -133,7 +133,7 @@ public final class PassedSegment {
         return PassedTexts(numbered)
     }
 
-    private func readIntegers(_ index: Int, isCast: Bool) throws -> PassedIntegers {
+    func readIntegers(_ index: Int, isCast: Bool) throws -> PassedIntegers {
         switch SpansColumn.all[index].source {
         case .startTime: return PassedIntegers(try segment.reader.column(.fixed, FixedColumn.start))
         case .integer(let space, let name):
@@ -187,6 +187,11 @@ public final class PassedSegment {
         let starts = PassedIntegers(try segment.reader.column(.fixed, FixedColumn.start))
         let durations = PassedIntegers(try segment.reader.column(.fixed, FixedColumn.duration))
         let isEnd = index == SpansColumn.endTimeIndex
+        if starts.presence == nil, durations.presence == nil, starts.values.count == durations.values.count {
+            let ends = zip(starts.values, durations.values).map { $0 &+ $1 }
+            if isEnd { return PassedIntegers(ends) }
+            if !ends.contains(0) { return PassedIntegers(durations.values.map { max(0, $0) }) }
+        }
         return PassedIntegers(rowByRow: spanCount) { row in
             guard let start = starts[row], let duration = durations[row] else { return nil }
             let end = start &+ duration

@@ -39,8 +39,7 @@ package struct ToolAttempts {
         ///
         /// - Parameter percent: 0...100.
         package mutating func percentile(_ percent: Double) -> Int64? {
-            guard !durations.isEmpty else { return nil }
-            let rank = min(durations.count, max(1, Int((percent / 100 * Double(durations.count)).rounded(.up)))) - 1
+            guard let rank = PercentileFunction.rank(percent, of: durations.count) else { return nil }
             return durations.withUnsafeMutableBufferPointer { Selection.value(atRank: rank, of: $0) }
         }
     }

@@ -35,12 +35,24 @@ enum ColumnCondition: Equatable {
         case (.lessOrEqual, .integer(let bound)): return .integers(.min...bound)
         case (.greater, .integer(let bound)): return bound == .max ? .nothing : .integers(bound + 1...Int64.max)
         case (.greaterOrEqual, .integer(let bound)): return .integers(bound...Int64.max)
-        case (.less, .double(let bound)), (.lessOrEqual, .double(let bound)):
-            guard let rounded = Int64(exactly: bound.rounded(.up)) else { return nil }
-            return .integers(.min...rounded)
-        case (.greater, .double(let bound)), (.greaterOrEqual, .double(let bound)):
-            guard let rounded = Int64(exactly: bound.rounded(.down)) else { return nil }
-            return .integers(rounded...Int64.max)
+        case (_, .double(let bound)): return integers(comparison, bound)
+        default: return nil
+        }
+    }
+
+    /// The integers that compare so with a double, exactly: SQLite tells a plan that `1.0` is an integer, and lets the scan alone decide.
+    private static func integers(_ comparison: SpansPlan.Comparison, _ bound: Double) -> ColumnCondition? {
+        switch comparison {
+        case .equal: return Int64(exactly: bound).map { .integers($0...$0) } ?? .nothing
+        case .less, .lessOrEqual:
+            // The largest integer below the bound, or at it.
+            let whole = bound.rounded(.down)
+            guard let integer = Int64(exactly: whole) else { return bound > 0 ? .integers(.min...Int64.max) : .nothing }
+            return whole == bound && comparison == .less ? integers(.less, .integer(integer)) : .integers(.min...integer)
+        case .greater, .greaterOrEqual:
+            let whole = bound.rounded(.up)
+            guard let integer = Int64(exactly: whole) else { return bound > 0 ? .nothing : .integers(.min...Int64.max) }
+            return whole == bound && comparison == .greater ? integers(.greater, .integer(integer)) : .integers(integer...Int64.max)
         default: return nil
         }
     }

@@ -7,7 +7,7 @@ import SQLite
 /// without a fraction is given as an integer. A text or a BLOB counts as the number that it begins with, as in `sum`.
 enum PercentileFunction {
     /// Values that are gathered for one result; more give an error instead of exhausting memory.
-    private static let valuesMax = 50_000_000
+    static let valuesMax = 50_000_000
 
     static func register(on connection: Connection, flags: Int32) throws(SQLiteError) {
         let result = sqlite3_create_function_v2(
@@ -80,9 +80,7 @@ enum PercentileFunction {
             integers.deallocate()
             doubles.deallocate()
         }
-        let count = integers.count + doubles.count
-        guard count > 0, (0...100).contains(percent) else { return sqlite3_result_null(context) }
-        let rank = min(count, max(1, Int((percent / 100 * Double(count)).rounded(.up)))) - 1
+        guard let rank = rank(percent, of: integers.count + doubles.count) else { return sqlite3_result_null(context) }
         if doubles.count == 0 {
             sqlite3_result_int64(context, Selection.value(atRank: rank, of: integers.values))
         } else if integers.count == 0 {
@@ -90,6 +88,12 @@ enum PercentileFunction {
         } else {
             give(context, rank, integers.values, doubles.values)
         }
+    }
+
+    /// The place, from 0, of a percentile among so many sorted values; `nil` of none, or when the percentage is none.
+    static func rank(_ percent: Double, of count: Int) -> Int? {
+        guard count > 0, (0...100).contains(percent) else { return nil }
+        return min(count, max(1, Int((percent / 100 * Double(count)).rounded(.up)))) - 1
     }
 
     /// The number at a rank of both lists together.

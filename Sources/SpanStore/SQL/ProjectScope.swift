@@ -41,7 +41,7 @@ package struct ProjectScope: Equatable, Sendable {
     /// What queries of `spans` and `logs` read, which SQLite has among the file's tables, and what says which price holds: all prices are
     /// read together.
     private static let tables: Set<String> = [
-        "spans", "logs", "json_each", "json_tree", "segment", "segment_stream", "log_segment", "log_stream", "model_price", "host_rent",
+        "spans", "spans_grouped", "logs", "json_each", "json_tree", "segment", "segment_stream", "log_segment", "log_stream", "model_price", "host_rent",
         "egress_price", "sqlite_master", "sqlite_schema", "sqlite_temp_master",
     ]
     private static let breakers: Set<String> = ["breaker_transition", "breaker_opening"]

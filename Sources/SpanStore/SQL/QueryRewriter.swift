@@ -3,8 +3,8 @@ import TelemetryModel
 /// Puts what SQLite cannot hand down to a virtual table into a form that it can.
 ///
 /// `attr(attributes, 'key')` becomes a hidden column of `spans`, so that conditions on it skip segments and rows and only that
-/// attribute's column is read. `SELECT count(*) FROM spans` is answered from the segments' rows. Only plain statements are
-/// rewritten: with one SELECT, where a name can mean nothing but a column of `spans`.
+/// attribute's column is read. Only plain statements are rewritten: with one SELECT, where a name can mean nothing but a column of
+/// `spans`.
 package enum QueryRewriter {
     package struct Rewritten: Equatable {
         package var text: String
@@ -16,7 +16,6 @@ package enum QueryRewriter {
     package static func rewrite(_ statement: String) -> Rewritten? {
         let bytes = Array(statement.utf8)
         guard let tokens = SQLText.tokens(bytes) else { return nil }
-        if let count = count(tokens) { return Rewritten(text: count, attributes: []) }
         guard tokens.filter({ $0.isWord("select") }).count == 1, !tokens.contains(where: { $0.isWord("with") }),
             tokens.contains(where: { $0.isWord("spans") || $0.kind == .name && $0.value.lowercased() == "spans" })
         else { return nil }
@@ -57,15 +56,5 @@ package enum QueryRewriter {
             tokens[index + 2].kind == .text, tokens[index + 3].isSymbol(")"), !tokens[index + 2].value.contains("\0")
         else { return nil }
         return (table, tokens[index + 2].value, index + 3)
-    }
-
-    /// `SELECT count(*) FROM spans` and nothing else.
-    private static func count(_ tokens: [SQLText.Token]) -> String? {
-        var tokens = tokens
-        if tokens.last?.isSymbol(";") == true { tokens.removeLast() }
-        guard tokens.count == 7, tokens[0].isWord("select"), tokens[1].isWord("count"), tokens[2].isSymbol("("),
-            tokens[3].isSymbol("*"), tokens[4].isSymbol(")"), tokens[5].isWord("from"), tokens[6].isWord("spans")
-        else { return nil }
-        return "SELECT coalesce(sum(span_count), 0) AS `count(*)` FROM main.segment"
     }
 }

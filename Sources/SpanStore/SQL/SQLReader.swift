@@ -16,6 +16,8 @@ package final class SQLReader: @unchecked Sendable {
     let catalog: SegmentCatalog
     private let logs: LogCatalog
     private let outerJoins: OuterJoins
+    private let grouping: GroupedModule.Context
+    private let rewriter: GroupingRewriter
     private var attributes: [String] = []
 
     /// Opens the store in `folder`, which must hold a database.
@@ -38,11 +40,13 @@ package final class SQLReader: @unchecked Sendable {
                 .init(catalog, report: report, outerJoins: outerJoins, attributes: []), on: connection)
             try LogsModule.register(logs, on: connection)
             try SQLFunctions.register(on: connection)
-            try connection.execute(String(decoding: PackageResources.views_sql, as: UTF8.self))
+            grouping = GroupedModule.Context(catalog, report: report, connection: connection)
+            try GroupedModule.register(grouping, on: connection)
+            rewriter = try Self.declareViews(connection, grouping)
             try connection.execute(ContractQuery.view)
             try declareMissingViews()
             // Connects the virtual tables while declaring them is still allowed.
-            for table in ["spans", "logs", "json_each('[]')", "json_tree('[]')"] {
+            for table in ["spans", "\(GroupedModule.name)(0)", "logs", "json_each('[]')", "json_tree('[]')"] {
                 try connection.execute("SELECT 1 FROM \(table) LIMIT 0")
             }
             let tables = try connection.prepare("SELECT name FROM main.sqlite_master WHERE type = 'table'")
@@ -54,6 +58,20 @@ package final class SQLReader: @unchecked Sendable {
         } catch {
             throw SpanStore.storeError(error)
         }
+    }
+
+    /// Makes the views, those that group by column where that is possible.
+    private static func declareViews(
+        _ connection: Connection, _ grouping: GroupedModule.Context
+    ) throws(SQLiteError) -> GroupingRewriter {
+        var rewriter = GroupingRewriter()
+        for view in StoredView.all {
+            let definition = rewriter.rewritten(view.definition) { grouping.register($0) } ?? view.definition
+            try connection.execute("CREATE TEMP VIEW \(view.name) AS \(definition)")
+            rewriter.addView(view.name, view.definition)
+        }
+        grouping.keepPlans()
+        return rewriter
     }
 
     /// The only spans and log records that queries show from now on; `nil` for all. For statements that are prepared afterwards.
@@ -91,21 +109,33 @@ package final class SQLReader: @unchecked Sendable {
             Unmanaged.passUnretained(catalog).toOpaque())
     }
 
-    /// Prepares the first statement of a text and gives what stands behind it, like `Connection.prepareNext`; conditions on
-    /// attributes are handed down to `spans` where that is possible.
+    /// Prepares the first statement of a text and gives what stands behind it, like `Connection.prepareNext`. What groups spans does so by
+    /// column, and conditions on attributes are handed down to `spans`, where that is possible.
     package func prepareNext(_ sql: Substring) throws(SQLiteError) -> (statement: Statement?, rest: Substring)? {
         guard let (statement, rest) = try connection.prepareNext(sql) else { return nil }
-        guard statement != nil,
-            let rewritten = QueryRewriter.rewrite(String(decoding: sql.utf8.dropLast(rest.utf8.count), as: UTF8.self))
-        else { return (statement, rest) }
+        guard let statement else { return (nil, rest) }
+        let text = String(decoding: sql.utf8.dropLast(rest.utf8.count), as: UTF8.self)
+        if let grouped = grouped(text, like: statement) { return (grouped, rest) }
+        guard let rewritten = QueryRewriter.rewrite(text) else { return (statement, rest) }
         if rewritten.attributes.contains(where: { !attributes.contains(where: $0.isExactly) }) {
-            guard attributes.count + rewritten.attributes.count <= Self.attributeColumnsMax else { return (statement, rest) }
+            guard rewritten.attributes.count <= Self.attributeColumnsMax else { return (statement, rest) }
+            // A connection that lives long forgets those of old statements.
+            if attributes.count + rewritten.attributes.count > Self.attributeColumnsMax { attributes = [] }
             attributes += rewritten.attributes.filter { !attributes.contains(where: $0.isExactly) }
             try declareAttributes()
         }
         // Where the other form is no statement, such as one about a table of the same name, the text as it was has the word.
         guard let other = try? connection.prepare(rewritten.text) else { return (statement, rest) }
         return (other, rest)
+    }
+
+    /// The statement in the form that groups by column, with the same columns; `nil` where there is none.
+    private func grouped(_ text: String, like statement: Statement) -> Statement? {
+        guard let rewritten = rewriter.rewritten(text, register: { grouping.register($0) }),
+            let grouped = try? connection.prepare(rewritten), grouped.columnCount == statement.columnCount,
+            (0..<grouped.columnCount).allSatisfy({ grouped.columnName($0).isExactly(statement.columnName($0)) })
+        else { return nil }
+        return grouped
     }
 
     /// Makes `attributes` hidden columns of `spans`.

@@ -1,8 +1,10 @@
-/// Pieces of SQL text: enough of its tokens to find calls of `attr` and to quote names.
+/// Pieces of SQL text: its tokens, and how names are quoted.
 enum SQLText {
     struct Token: Equatable {
         enum Kind {
             case word, text, name, number, symbol
+            /// `?`, `?1`, `:name`, `@name` or `$name`.
+            case parameter
         }
 
         var kind: Kind
@@ -48,11 +50,17 @@ enum SQLText {
                     Token(
                         kind: .name, value: String(decoding: text[(start + 1)..<(position - 1)], as: UTF8.self),
                         range: start..<position))
+            case let byte where isDigit(byte) || byte == UInt8(ascii: ".") && position + 1 < text.count && isDigit(text[position + 1]):
+                passNumber(text, &position)
+                tokens.append(token(.number, text, start..<position))
+            case UInt8(ascii: "?"), UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "$"):
+                position += 1
+                while position < text.count, isWord(text[position]) { position += 1 }
+                let isNamed = position > start + 1 || text[start] == UInt8(ascii: "?")
+                tokens.append(token(isNamed ? .parameter : .symbol, text, start..<position))
             case let byte where isWord(byte):
                 while position < text.count, isWord(text[position]) { position += 1 }
-                let value = String(decoding: text[start..<position], as: UTF8.self)
-                let isNumber = UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
-                tokens.append(Token(kind: isNumber ? .number : .word, value: value, range: start..<position))
+                tokens.append(token(.word, text, start..<position))
             case let byte:
                 position += 1
                 tokens.append(Token(kind: .symbol, value: String(UnicodeScalar(byte)), range: start..<position))
@@ -60,6 +68,31 @@ enum SQLText {
         }
         return tokens
     }
+
+    private static func token(_ kind: Token.Kind, _ text: [UInt8], _ range: Range<Int>) -> Token {
+        Token(kind: kind, value: String(decoding: text[range], as: UTF8.self), range: range)
+    }
+
+    /// Goes past a number: digits with a fraction and an exponent, and whatever letters stand at its end, which make it none.
+    private static func passNumber(_ text: [UInt8], _ position: inout Int) {
+        func passDigits() { while position < text.count, isDigit(text[position]) { position += 1 } }
+        passDigits()
+        if has(text, position, UInt8(ascii: ".")) {
+            position += 1
+            passDigits()
+        }
+        if has(text, position, UInt8(ascii: "e")) || has(text, position, UInt8(ascii: "E")) {
+            var digits = position + 1
+            if has(text, digits, UInt8(ascii: "+")) || has(text, digits, UInt8(ascii: "-")) { digits += 1 }
+            if digits < text.count, isDigit(text[digits]) {
+                position = digits
+                passDigits()
+            }
+        }
+        while position < text.count, isWord(text[position]) { position += 1 }
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte }
 
     private static func has(_ text: [UInt8], _ position: Int, _ byte: UInt8) -> Bool {
         position < text.count && text[position] == byte

@@ -13,6 +13,8 @@ package final class ScanReport {
     package private(set) var readBytes = 0
     /// Columns that were decoded, with in how many segments.
     package private(set) var columns: [String: Int] = [:]
+    /// Times that spans were grouped by column.
+    package private(set) var groupings = 0
     /// Scans that are there now, `clear` or not: one for each table in the FROM of a statement that runs.
     package private(set) var liveScans = 0
 
@@ -39,12 +41,18 @@ package final class ScanReport {
         for name in reader.takeReadColumns() { columns[name, default: 0] += 1 }
     }
 
+    func groupsByColumn() { groupings += 1 }
+
+    /// Takes the last back: the values were such that only SQLite can group.
+    func groupsPlainly() { groupings -= 1 }
+
     func skipByValues() { skippedByValues += 1 }
 
     /// Forgets everything, before another query.
     package func clear() {
         (scans, segments, skippedByStatistics, skippedByValues) = (0, 0, 0, 0)
         (countedSpans, passedSpans, readBytes) = (0, 0, 0)
+        groupings = 0
         columns = [:]
     }
 
@@ -58,6 +66,7 @@ package final class ScanReport {
             "spans: \(countedSpans + passedSpans) passed on\(countedSpans > 0 ? ", of them \(countedSpans) counted unread" : "")",
             "read: \(readBytes) bytes",
         ]
+        if groupings > 0 { lines.append("grouped by column") }
         for (name, count) in columns.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             lines.append("  column \(name) in \(count) segment\(count == 1 ? "" : "s")")
         }

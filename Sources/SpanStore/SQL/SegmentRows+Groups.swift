@@ -130,7 +130,7 @@ extension SegmentRows {
         return NumberedTexts(texts: texts, numbers: numbers)
     }
 
-    private static func numbered(_ column: DecodedColumn?, _ rows: [Int32]) -> NumberedTexts {
+    static func numbered(_ column: DecodedColumn?, _ rows: [Int32]) -> NumberedTexts {
         guard let column else { return NumberedTexts(texts: [], numbers: [Int32](repeating: -1, count: rows.count)) }
         if case .dictionary(let entries, let packed) = column.values {
             let numbers = rows.map { row -> Int32 in

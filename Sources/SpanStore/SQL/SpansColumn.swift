@@ -112,6 +112,8 @@ enum SpansColumn {
 
     static let unorderedTraceIndex = index(of: "unordered_trace_id")
     static let durationIndex = index(of: "duration_ns")
+    static let spanIDIndex = index(of: "span_id")
+    static let attributesIndex = index(of: "attributes")
 
     private static func index(of name: String) -> Int { all.firstIndex { $0.name == name } ?? -1 }
 

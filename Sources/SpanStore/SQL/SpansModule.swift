@@ -119,7 +119,7 @@ enum SpansModule {
     }
 
     /// A copy of a text that SQLite frees.
-    private static func allocatedText(_ text: String) -> UnsafeMutablePointer<CChar>? {
+    static func allocatedText(_ text: String) -> UnsafeMutablePointer<CChar>? {
         let bytes = Array(text.utf8CString)
         guard let memory = sqlite3_malloc(Int32(bytes.count)) else { return nil }
         let copy = memory.assumingMemoryBound(to: CChar.self)
@@ -169,13 +169,17 @@ enum SpansModule {
         return attempt(base) { try $0.next() }
     }
 
-    /// Runs `body`; an error becomes SQLite's result code, and its text the table's message.
     private static func attempt(
         _ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ body: (SpansScan) throws -> Void
     ) -> Int32 {
         guard let base, let scan = scan(base) else { return SQLITE_MISUSE }
+        return attempt(base) { try body(scan) }
+    }
+
+    /// Runs `body`; an error becomes SQLite's result code, and its text the table's message.
+    static func attempt(_ base: UnsafeMutablePointer<sqlite3_vtab_cursor>, _ body: () throws -> Void) -> Int32 {
         do {
-            try body(scan)
+            try body()
             return SQLITE_OK
         } catch {
             let (code, message) = describe(error)
@@ -209,7 +213,7 @@ enum SpansModule {
         return attempt(base) { try $0.start(plan, arguments) }
     }
 
-    private static func argument(_ value: OpaquePointer) -> SpansScan.Argument {
+    static func argument(_ value: OpaquePointer) -> SpansScan.Argument {
         switch sqlite3_value_type(value) {
         case SQLITE_TEXT:
             guard let text = sqlite3_value_text(value) else { return .other }
@@ -222,7 +226,7 @@ enum SpansModule {
     }
 
     /// The list on the right of an IN.
-    private static func list(_ value: OpaquePointer) -> SpansScan.Argument {
+    static func list(_ value: OpaquePointer) -> SpansScan.Argument {
         var items: [SpansScan.Argument] = []
         var item: OpaquePointer?
         var result = sqlite3_vtab_in_first(value, &item)

@@ -39,17 +39,27 @@ enum SpansPlanner {
 
     // MARK: Conditions
 
+    /// Whether a scan knows what conditions on a column say of its rows.
+    static func takesConditions(_ source: SpansColumn.Source) -> Bool {
+        switch source {
+        case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text, .ending, .startTime, .endTime, .duration, .integer,
+            .countsTokens, .attribute:
+            true
+        case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .events, .links, .firstAttribute,
+            .storedOrAttribute:
+            false
+        }
+    }
+
     private static func comparison(
         _ constraint: sqlite3_index_constraint, _ source: SpansColumn.Source,
         _ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int
     ) -> SpansPlan.Comparison? {
+        guard takesConditions(source) else { return nil }
         let isText: Bool
         switch source {
-        case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text, .ending: isText = true
         case .startTime, .endTime, .duration, .integer, .countsTokens: isText = false
-        case .attribute: isText = true
-        case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .events, .links, .firstAttribute, .storedOrAttribute:
-            return nil
+        default: isText = true
         }
         switch Int32(constraint.op) {
         case SQLITE_INDEX_CONSTRAINT_EQ:
@@ -85,7 +95,7 @@ enum SpansPlanner {
     }
 
     /// Whether the scan alone decides, so that SQLite need not look again: plain columns, compared with a value of their own type.
-    private static func isExact(_ comparison: SpansPlan.Comparison, _ source: SpansColumn.Source, _ rightSide: Int32?) -> Bool {
+    static func isExact(_ comparison: SpansPlan.Comparison, _ source: SpansColumn.Source, _ rightSide: Int32?) -> Bool {
         let isNullCheck = comparison == .isNull || comparison == .isNotNull
         switch source {
         case .text, .ending: return isNullCheck || comparison == .equal && rightSide == SQLITE_TEXT
