@@ -127,6 +127,19 @@ import Testing
         #expect(try passed(both) == costs + (all ?? 0))
     }
 
+    /// SQLite hands down a list of several columns that it has used up before.
+    @Test func aListOfSeveralColumnsKeepsRowsThatNothingWasJoinedWith() throws {
+        let (fixture, _) = try filled(30, merged: true)
+        for join in ["RIGHT", "FULL"] {
+            for table in ["spans", "(SELECT * FROM spans)"] {
+                let query = "SELECT count(*), count(a.span_id) FROM spans a \(join) JOIN \(table) b ON b.parent_span_id = a.span_id"
+                let list = "SELECT service_name, status_code FROM spans"
+                let direct = try fixture.sql("\(query) WHERE (b.service_name, b.status_code) IN (\(list))")
+                #expect(try direct == fixture.sql("\(query) WHERE (+b.service_name, +b.status_code) IN (\(list))"), "\(join) \(table)")
+            }
+        }
+    }
+
     @Test func integersAreComparedWithDoublesByTheirWorth() throws {
         let (fixture, _) = try filled(29, merged: true)
         let bounds = ["1.0", "2.0", "1.5", "0.0", "-0.5", "1e3", "9.3e18", "-9.3e18", "1e300", "-1e300"]
@@ -152,6 +165,27 @@ import Testing
             "SELECT attr(attributes, 'k') FROM spans WHERE name = 'unfinished",
         ]
         for statement in statements { #expect(QueryRewriter.rewrite(statement) == nil, "\(statement)") }
+    }
+
+    @Test func attributesAreColumnsWhereverTheyStand() throws {
+        let (fixture, _) = try filled(24, merged: true)
+        let statements = [
+            "WITH s AS (SELECT attr(attributes, 'key.1') AS k, span_id FROM spans) SELECT k, span_id FROM s WHERE k IS NOT NULL ORDER BY 2",
+            "SELECT span_id FROM spans a WHERE EXISTS (SELECT 1 FROM spans b WHERE attr(b.attributes, 'key.1') = attr(a.attributes, 'key.2')) ORDER BY 1",
+            "SELECT a.span_id, attr(b.attributes, 'key.1') FROM spans a JOIN spans AS b ON b.trace_id = a.trace_id ORDER BY 1, 2",
+            "SELECT attr(attributes, 'key.1') FROM spans UNION SELECT attr(attributes, 'key.2') FROM spans ORDER BY 1",
+            "SELECT (SELECT max(attr(spans.attributes, 'key.1')) FROM spans), upper(attr(t.attributes, 'key.2')) FROM spans t ORDER BY 2",
+        ]
+        for statement in statements {
+            #expect(QueryRewriter.rewrite(statement) != nil, "\(statement)")
+            #expect(try fixture.sql(statement, rewriting: true) == fixture.sql(statement), "\(statement)")
+        }
+        let others = [
+            "SELECT attr(attributes, 'k') FROM logs WHERE span_id IN (SELECT span_id FROM spans)",
+            "SELECT attr(l.attributes, 'k') FROM logs l JOIN (SELECT span_id FROM spans) s USING (span_id)",
+            "WITH spans AS (SELECT attributes FROM logs) SELECT attr(attributes, 'k') FROM spans",
+        ]
+        for statement in others { #expect(QueryRewriter.rewrite(statement) == nil, "\(statement)") }
     }
 
     @Test(arguments: [false, true])

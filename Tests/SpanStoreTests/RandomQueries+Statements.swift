@@ -140,7 +140,8 @@ extension RandomQueries {
 
     private mutating func commonTable() -> String {
         let table = anyTable()
-        let columns = table.columns.map { "i.\($0)" }.joined(separator: ", ")
+        let columns = table.columns.map { chance(10) && table.hasAttributes ? "attr(\(pick(["i.", ""]))attributes, 'key.1') AS \($0)" : "i.\($0)" }
+            .joined(separator: ", ")
         let materialized = pick(["", "MATERIALIZED ", "NOT MATERIALIZED "])
         let inner = "WITH c AS \(materialized)(SELECT \(columns) FROM \(table.name) i WHERE \(conditions(table, "i")))"
         let plain = Table(name: "c", texts: table.texts, integers: table.integers)

@@ -143,6 +143,12 @@ struct RandomQueries {
     mutating func comparison() -> String { pick(["=", "=", "=", "<", "<=", ">", ">=", "<>", "IS", "IS NOT", "=="]) }
 
     private mutating func like(_ table: Table, _ alias: String) -> String {
+        if table.hasAttributes, chance(15) {
+            let part = pick([
+                "key.1", "text 3", "EXT", "é", "x\"", "\":\"", "tool_name\":\"w", "12", "true", "n\",\"k", "u0000", "none", "key.53_", "}", "TOOL",
+            ])
+            return "\(alias).attributes \(pick(["", "NOT "]))LIKE '%\(part)\(pick(["%", "", "%e%"]))'"
+        }
         let column = chance(90) ? pick(table.texts) : pick(table.integers)
         let pattern = pattern(table, column)
         switch Int.random(in: 0..<9, using: &random) {

@@ -9,33 +9,63 @@ final class OuterJoins {
     /// One of these words stands in every outer join; as a word of SQL it cannot be written in another way.
     private static let words = ["left", "right", "full"].map { Array($0.utf8) }
 
+    /// The words that were found.
+    private struct Found: OptionSet {
+        let rawValue: Int
+
+        static let left = Found(rawValue: 1)
+        /// RIGHT and FULL: joins that show rows of the right table that nothing was joined with.
+        static let right = Found(rawValue: 2)
+        /// What may be an IN over several columns.
+        static let rowList = Found(rawValue: 4)
+    }
+
     private unowned let connection: Connection
-    private var last: (preparation: Connection.Preparation, mayOccur: Bool)?
+    private var last: (preparation: Connection.Preparation, found: Found)?
 
     init(_ connection: Connection) {
         self.connection = connection
     }
 
     /// Whether it may; `true` when its text is not known: another program prepares it, or SQLite does once more.
-    func mayOccur() -> Bool {
-        guard let preparation = connection.preparation else { return true }
-        if let last, last.preparation === preparation { return last.mayOccur }
-        let mayOccur = mayOccur(in: preparation.text)
-        last = (preparation, mayOccur)
-        return mayOccur
+    func mayOccur() -> Bool { !found().isDisjoint(with: [.left, .right]) }
+
+    /// Whether it may contain `(a, b) IN (…)` beside a RIGHT or FULL join. When SQLite 3.40 looks for the rows that nothing was joined with, it
+    /// has used the list up, and hands down values that are none, as those of an equality.
+    func mayUseRowListTwice() -> Bool { found().isSuperset(of: [.right, .rowList]) }
+
+    private func found() -> Found {
+        guard let preparation = connection.preparation else { return [.left, .right, .rowList] }
+        if let last, last.preparation === preparation { return last.found }
+        let found = found(in: preparation.text)
+        last = (preparation, found)
+        return found
     }
 
-    private func mayOccur(in text: String) -> Bool {
-        guard var views = try? views() else { return true }
+    private func found(in text: String) -> Found {
+        guard var views = try? views() else { return [.left, .right, .rowList] }
+        var found: Found = []
         var waiting = [Self.folded(text)]
         while let text = waiting.popLast() {
-            if Self.words.contains(where: { Self.contains(text, $0, isWord: true) }) { return true }
+            for (word, joins) in zip(Self.words, [Found.left, .right, .right]) where Self.contains(text, word, isWord: true) {
+                found.insert(joins)
+            }
+            if Self.mayHaveRowList(text) { found.insert(.rowList) }
             for (index, view) in views.enumerated().reversed() where Self.mayName(text, view.name) {
                 waiting.append(view.text)
                 views.remove(at: index)
             }
         }
-        return false
+        return found
+    }
+
+    /// Whether IN may stand behind a bracket.
+    private static func mayHaveRowList(_ text: [UInt8]) -> Bool {
+        guard let tokens = SQLText.tokens(text) else { return true }
+        return tokens.indices.dropLast().contains { index in
+            guard tokens[index].isSymbol(")") else { return false }
+            return tokens[index + 1].isWord("in") || tokens[index + 1].isWord("not")
+        }
     }
 
     private func views() throws(SQLiteError) -> [(name: [UInt8], text: [UInt8])] {

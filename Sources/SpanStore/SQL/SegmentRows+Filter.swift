@@ -40,7 +40,8 @@ extension SegmentRows {
             return try tableRows(FixedColumn.resource, filter, rows) { try serviceNames().map { Array($0.utf8) } }
         case .scopeName:
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
-        case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .events, .links, .firstAttribute, .storedOrAttribute:
+        case .attributes: return try attributesRows(filter, rows)
+        case .scopeVersion, .callName, .callWorkflow, .resourceAttributes, .events, .links, .firstAttribute, .storedOrAttribute:
             return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
         case .countsTokens: return try tokenRows(filter, rows)

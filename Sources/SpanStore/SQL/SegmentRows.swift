@@ -357,7 +357,7 @@ final class SegmentRows {
 
     /// The attributes as one JSON object, in the order of their keys: a row reads the same whatever segment it lies in.
     private func attributes(_ row: Int) throws -> ArraySlice<UInt8> {
-        let columns = try attributeColumns ?? loadAttributeColumns()
+        let columns = try loadedAttributeColumns()
         let overflow = try overflowColumn.get()
         let rest = try overflow.map { try overflowing($0, row).sorted { $0.name < $1.name } } ?? []
         let restBytes = overflow?.bytes ?? []
@@ -386,8 +386,12 @@ final class SegmentRows {
         return found
     }
 
+    /// The attributes that have no column of their own; `nil` when there are none.
+    func overflow() throws -> DecodedColumn? { try overflowColumn.get() }
+
     /// The columns of attributes, by key.
-    private func loadAttributeColumns() throws -> [(name: String, column: DecodedColumn)] {
+    func loadedAttributeColumns() throws -> [(name: String, column: DecodedColumn)] {
+        if let attributeColumns { return attributeColumns }
         var loaded: [(name: String, column: DecodedColumn)] = []
         for entry in reader.directory.columns where entry.space == .attribute {
             if let column = try reader.column(.attribute, entry.name) { loaded.append((entry.name, column)) }

@@ -14,7 +14,8 @@ enum SpansPlanner {
             let constraint = info.pointee.aConstraint[index]
             guard constraint.usable != 0, let source = source(Int(constraint.iColumn), context),
                 let comparison = comparison(constraint, source, info, index),
-                !comparison.mayBeOfAnotherTable || !context.outerJoins.mayOccur()
+                !comparison.mayBeOfAnotherTable || !context.outerJoins.mayOccur(),
+                comparison != .equal && comparison != .isIn || rightSide(info, index) != nil || !context.outerJoins.mayUseRowListTwice()
             else { continue }
             plan.terms.append(SpansPlan.Term(comparison: comparison, column: Int(constraint.iColumn)))
             info.pointee.aConstraintUsage[index].argvIndex = Int32(plan.terms.count)
@@ -55,6 +56,7 @@ enum SpansPlanner {
         _ constraint: sqlite3_index_constraint, _ source: SpansColumn.Source,
         _ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int
     ) -> SpansPlan.Comparison? {
+        if case .attributes = source { return Int32(constraint.op) == SQLITE_INDEX_CONSTRAINT_LIKE ? .like : nil }
         guard takesConditions(source) else { return nil }
         let isText: Bool
         switch source {
@@ -88,7 +90,7 @@ enum SpansPlanner {
     }
 
     /// The type of the value on the right of a condition, when it stands in the statement.
-    private static func rightSide(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int) -> Int32? {
+    static func rightSide(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int) -> Int32? {
         var value: OpaquePointer?
         guard sqlite3_vtab_rhs_value(info, Int32(index), &value) == SQLITE_OK, let value else { return nil }
         return sqlite3_value_type(value)

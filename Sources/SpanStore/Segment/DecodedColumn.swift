@@ -272,6 +272,13 @@ struct DecodedColumn {
         presence?.position(row) ?? row
     }
 
+    /// Calls `body` with each row that has a value and the value's position.
+    @inline(__always)
+    func forEachPosition(_ spanCount: Int, _ body: (_ row: Int, _ position: Int) -> Void) {
+        if let presence { return presence.forEach(body) }
+        for row in 0..<spanCount { body(row, row) }
+    }
+
     func value(_ row: Int) -> DecodedValue {
         let position = position(row)
         guard position >= 0 else { return .absent }

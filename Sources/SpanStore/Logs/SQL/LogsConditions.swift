@@ -80,6 +80,7 @@ final class LogCatalog {
 
     let connection: Connection?
     private unowned let reader: Connection
+    let outerJoins: OuterJoins
     /// The only records that are shown; `nil` for all.
     var scope: ProjectScope?
     private var dataVersion: Int64?
@@ -95,6 +96,7 @@ final class LogCatalog {
     /// - Parameter isKept: of a connection that nobody else holds: for a handle that another program owns.
     init(_ connection: Connection, isKept: Bool = false) {
         reader = connection
+        outerJoins = OuterJoins(connection)
         self.connection = isKept ? connection : nil
     }
 

@@ -86,7 +86,7 @@ enum LogsModule {
         let catalog = table(base).pointee.catalog.takeUnretainedValue()
         // Without the catalog the plan is only less well chosen; the scan says what is wrong with the file.
         try? catalog.refresh()
-        let plan = LogsPlanner.plan(info, records: catalog.recordCount)
+        let plan = LogsPlanner.plan(info, records: catalog.recordCount, catalog.outerJoins)
         guard let text = allocatedText(plan.text) else { return SQLITE_NOMEM }
         info.pointee.idxStr = text
         info.pointee.needToFreeIdxStr = 1

@@ -59,13 +59,14 @@ enum LogsPlanner {
     /// Fills in what the planner asked for.
     ///
     /// - Parameter records: how many there are.
-    static func plan(_ info: UnsafeMutablePointer<sqlite3_index_info>, records: Int64) -> LogsPlan {
+    static func plan(_ info: UnsafeMutablePointer<sqlite3_index_info>, records: Int64, _ outerJoins: OuterJoins) -> LogsPlan {
         var plan = LogsPlan()
         var rows = Double(max(records, 1))
         for index in 0..<Int(info.pointee.nConstraint) {
             let constraint = info.pointee.aConstraint[index]
             guard constraint.usable != 0, let column = LogsColumn(rawValue: Int(constraint.iColumn)),
-                let comparison = comparison(constraint, column, info, index)
+                let comparison = comparison(constraint, column, info, index),
+                comparison != .equal || SpansPlanner.rightSide(info, index) != nil || !outerJoins.mayUseRowListTwice()
             else { continue }
             plan.terms.append(LogsPlan.Term(comparison: comparison, column: column))
             info.pointee.aConstraintUsage[index].argvIndex = Int32(plan.terms.count)

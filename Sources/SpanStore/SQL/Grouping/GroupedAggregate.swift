@@ -12,7 +12,7 @@ protocol GroupedAggregate: AnyObject {
     /// - Throws: `NotByColumn` where the values are not of the kind that it adds up.
     func add(_ arguments: [Vector], _ groups: [Int32], groupCount: Int) throws
 
-    func value(_ group: Int) throws -> SQLScalar
+    func value(_ group: Int) -> SQLScalar
 }
 
 extension SQLAggregate {
@@ -63,10 +63,13 @@ final class RowCount: GroupedAggregate {
 
     func add(_ arguments: [Vector], _ groups: [Int32], groupCount: Int) {
         counts.grow(to: groupCount, with: 0)
-        if let values = arguments.first {
-            for (row, group) in groups.enumerated() where group >= 0 && !values.isNull(row) { counts[Int(group)] += 1 }
-        } else {
-            for group in groups where group >= 0 { counts[Int(group)] += 1 }
+        let nulls = arguments.first?.nulls(groups.count)
+        counts.withUnsafeMutableBufferPointer { counts in
+            if let nulls {
+                for (row, group) in groups.enumerated() where group >= 0 && !nulls[row] { counts[Int(group)] += 1 }
+            } else {
+                for group in groups where group >= 0 { counts[Int(group)] += 1 }
+            }
         }
     }
 
@@ -92,8 +95,11 @@ private final class NumberSum: GroupedAggregate {
         sums.grow(to: groupCount, with: Sum())
         let values = arguments[0]
         if case .integers(let integers) = values.values {
-            for (row, group) in groups.enumerated() where group >= 0 && values.isNull?[row] != true {
-                try add(integers[row], to: &sums[Int(group)])
+            let isNull = values.isNull
+            try sums.withUnsafeMutableBufferPointer { sums in
+                for (row, group) in groups.enumerated() where group >= 0 && isNull?[row] != true {
+                    try add(integers[row], to: &sums[Int(group)])
+                }
             }
             return
         }
@@ -160,10 +166,13 @@ private final class Extreme: GroupedAggregate {
         case .constant(.null): break
         case .integers(let numbers) where scalars == nil:
             integers.grow(to: groupCount, with: (0, false))
-            for (row, group) in groups.enumerated() where group >= 0 && values.isNull?[row] != true {
-                let (known, isThere) = integers[Int(group)]
-                let number = numbers[row]
-                if !isThere || (isLargest ? number > known : number < known) { integers[Int(group)] = (number, true) }
+            let (isNull, isLargest) = (values.isNull, isLargest)
+            integers.withUnsafeMutableBufferPointer { integers in
+                for (row, group) in groups.enumerated() where group >= 0 && isNull?[row] != true {
+                    let (known, isThere) = integers[Int(group)]
+                    let number = numbers[row]
+                    if !isThere || (isLargest ? number > known : number < known) { integers[Int(group)] = (number, true) }
+                }
             }
         case .texts(let numbers, let entries): addTexts(numbers, entries, groups, groupCount)
         default:
@@ -304,13 +313,16 @@ private final class FirstValue: GroupedAggregate {
             texts.append(text)
             return number
         }
-        for (row, group) in groups.enumerated() where group >= 0 && values[row] >= 0 {
-            let isChild = children.isNull?[row] != true && children.values[row] != 0
-            let start = starts.isNull?[row] == true ? 0 : starts.values[row]
-            let end = ends.isNull?[row] == true ? 0 : ends.values[row]
-            let rank = NamingRank(isChild: isChild, start: start, end: end, span: spans[row])
-            let best = firsts[Int(group)]
-            if best.text < 0 || rank.precedes(best.rank) { firsts[Int(group)] = First(rank: rank, text: known[Int(values[row])]) }
+        firsts.withUnsafeMutableBufferPointer { firsts in
+            for (row, group) in groups.enumerated() where group >= 0 && values[row] >= 0 {
+                let isChild = children.isNull?[row] != true && children.values[row] != 0
+                let best = firsts[Int(group)]
+                if best.text >= 0, isChild, !best.rank.isChild { continue }
+                let start = starts.isNull?[row] == true ? 0 : starts.values[row]
+                let end = ends.isNull?[row] == true ? 0 : ends.values[row]
+                let rank = NamingRank(isChild: isChild, start: start, end: end, span: spans[row])
+                if best.text < 0 || rank.precedes(best.rank) { firsts[Int(group)] = First(rank: rank, text: known[Int(values[row])]) }
+            }
         }
     }
 

@@ -42,7 +42,7 @@ final class GroupedBatch {
     }
 
     /// Adds rows of which nothing is asked but how many they are.
-    func addUnread(_ count: Int) throws {
+    func addUnread(_ count: Int) {
         for case let rows as RowCount in aggregates { rows.add(count) }
     }
 
@@ -65,5 +65,5 @@ final class GroupedBatch {
 
     func key(_ number: Int, at position: Int) -> SQLScalar { table.key(number, of: order[position]) }
 
-    func aggregate(_ number: Int, at position: Int) throws -> SQLScalar { try aggregates[number].value(order[position]) }
+    func aggregate(_ number: Int, at position: Int) -> SQLScalar { aggregates[number].value(order[position]) }
 }

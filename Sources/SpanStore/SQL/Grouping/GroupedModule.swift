@@ -277,17 +277,17 @@ enum GroupedModule {
     }
 
     private static func column(_ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ context: OpaquePointer?, _ index: Int) -> Int32 {
-        attempt(base) { run in
-            let shown =
-                index < firstAggregate
-                ? run.key(index % keysMax) : index < firstArgument ? try run.aggregate(index - firstAggregate) : .scalar(.null)
-            switch shown {
-            case .scalar(.null): sqlite3_result_null(context)
-            case .scalar(.integer(let integer)): sqlite3_result_int64(context, integer)
-            case .scalar(.double(let double)): sqlite3_result_double(context, double)
-            case .scalar(.text(let text)): text.withUnsafeBufferPointer { ShownText.give(context, $0) }
-            case .column(let statement, let column): sqlite3_result_value(context, sqlite3_column_value(statement.handle, column))
-            }
+        guard let run = run(base) else { return SQLITE_MISUSE }
+        let shown =
+            index < firstAggregate
+            ? run.key(index % keysMax) : index < firstArgument ? run.aggregate(index - firstAggregate) : .scalar(.null)
+        switch shown {
+        case .scalar(.null): sqlite3_result_null(context)
+        case .scalar(.integer(let integer)): sqlite3_result_int64(context, integer)
+        case .scalar(.double(let double)): sqlite3_result_double(context, double)
+        case .scalar(.text(let text)): text.withUnsafeBufferPointer { ShownText.give(context, $0) }
+        case .column(let statement, let column): sqlite3_result_value(context, sqlite3_column_value(statement.handle, column))
         }
+        return SQLITE_OK
     }
 }

@@ -64,7 +64,7 @@ final class GroupedRun {
             } else {
                 let batch = GroupedBatch(plan, isWanted: isWanted)
                 if scan.onlyCounts {
-                    for entry in scan.entries { try scan.count(entry, batch) }
+                    for entry in scan.entries { scan.count(entry, batch) }
                 } else {
                     for entry in scan.entries {
                         guard let segment = try open(entry, scan) else { continue }
@@ -197,10 +197,10 @@ final class GroupedRun {
         return .scalar(batch?.key(number, at: position) ?? .null)
     }
 
-    func aggregate(_ number: Int) throws -> Shown {
+    func aggregate(_ number: Int) -> Shown {
         guard plan.aggregates.indices.contains(number) else { return .scalar(.null) }
         if case .plain(let statement, _) = rest { return .column(statement, Int32(truncatingIfNeeded: plan.keys.count + number)) }
-        return .scalar(try batch?.aggregate(number, at: position) ?? .null)
+        return .scalar(batch?.aggregate(number, at: position) ?? .null)
     }
 }
 
@@ -244,8 +244,8 @@ struct GroupingScan {
             report: report)
     }
 
-    func count(_ entry: SegmentCatalog.Entry, _ batch: GroupedBatch) throws {
-        try batch.addUnread(entry.spanCount)
+    func count(_ entry: SegmentCatalog.Entry, _ batch: GroupedBatch) {
+        batch.addUnread(entry.spanCount)
         segments.report.counted(spans: entry.spanCount)
     }
 
@@ -325,6 +325,9 @@ private struct GroupingConditions {
             (comparison, value) = (.isIn, .list(scalars.map(argument)))
         case .binary(let operation, let left, let right):
             guard let found = Self.comparison(operation) else { return nil }
+            if operation == .like, left.form == .column(SpansColumn.attributesIndex), takeValue(right), case .text = value {
+                return (SpansPlan.Term(comparison: .like, column: SpansColumn.attributesIndex), value, false)
+            }
             if take(left), takeValue(right) {
                 comparison = found.forward
             } else if take(right), takeValue(left), let backward = found.backward {

@@ -58,7 +58,7 @@ struct GroupingRewriter {
     }
 
     /// Whether the statement may give a source's name to something else: `WITH spans AS (…)`.
-    private static func hidesSource(_ tokens: [SQLText.Token], _ sources: [String: GroupingSource]) -> Bool {
+    static func hidesSource(_ tokens: [SQLText.Token], _ sources: [String: GroupingSource]) -> Bool {
         guard tokens.contains(where: { $0.isWord("with") }) else { return false }
         return tokens.indices.dropLast().contains { position in
             guard tokens[position].kind == .word || tokens[position].kind == .name,

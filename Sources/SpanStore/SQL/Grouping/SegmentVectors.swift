@@ -62,8 +62,8 @@ final class SegmentVectors {
             columns[index] = column
             return column
         case .isNull(let value):
-            let values = try presence(value)
-            return Self.flags((0..<count).map { values.isNull($0) ? .yes : .no })
+            guard let nulls = try presence(value).nulls(count) else { return Vector(.constant(.integer(0))) }
+            return Vector(.integers(nulls.map { $0 ? 1 : 0 }))
         case .not, .binary(.and, _, _), .binary(.or, _, _): return Self.flags(try truths(expression))
         case .binary(let operation, let left, let right):
             switch operation {
@@ -188,6 +188,7 @@ final class SegmentVectors {
         }
         let vector = try vector(expression)
         switch vector.values {
+        case .constant(.integer(let integer)): return [Truth](repeating: integer == 0 ? .no : .yes, count: count)
         case .integers(let integers):
             guard let isNull = vector.isNull else { return integers.map { $0 == 0 ? .no : .yes } }
             return zip(integers, isNull).map { $1 ? .unknown : $0 == 0 ? .no : .yes }
@@ -240,12 +241,14 @@ final class SegmentVectors {
     private func combined(_ vectors: [Vector], _ chosen: [Int]) -> Vector {
         let integers = vectors.map { $0.integers(count) }
         if integers.allSatisfy({ $0 != nil }) {
-            let integers = integers.compactMap(\.self)
             var values = [Int64](repeating: 0, count: count)
             var isNull = [Bool](repeating: false, count: count)
-            for row in 0..<count {
-                values[row] = integers[chosen[row]].values[row]
-                isNull[row] = integers[chosen[row]].isNull?[row] ?? false
+            for (number, integers) in integers.enumerated() {
+                guard let integers else { continue }
+                for row in 0..<count where chosen[row] == number {
+                    values[row] = integers.values[row]
+                    isNull[row] = integers.isNull?[row] ?? false
+                }
             }
             return Vector(.integers(values), isNull: isNull.contains(true) ? isNull : nil)
         }
@@ -256,33 +259,36 @@ final class SegmentVectors {
     /// The same of texts; `nil` when there are other values.
     private func combinedTexts(_ vectors: [Vector], _ chosen: [Int]) -> Vector? {
         var entries: [[UInt8]] = []
-        var parts: [(offset: Int32, numbers: [Int32]?)] = []
-        for vector in vectors {
+        var combined = [Int32](repeating: -1, count: count)
+        for (number, vector) in vectors.enumerated() {
             let offset = Int32(truncatingIfNeeded: entries.count)
             switch vector.values {
             case .texts(let numbers, let own):
                 entries += own
-                parts.append((offset, numbers))
+                for row in 0..<count where chosen[row] == number && numbers[row] >= 0 { combined[row] = offset + numbers[row] }
             case .constant(.text(let text)):
                 entries.append(text)
-                parts.append((offset, nil))
-            case .constant(.null): parts.append((-1, nil))
+                for row in 0..<count where chosen[row] == number { combined[row] = offset }
+            case .constant(.null): break
             default: return nil
             }
         }
-        let numbers = (0..<count).map { row -> Int32 in
-            let part = parts[chosen[row]]
-            guard let numbers = part.numbers else { return part.offset }
-            return numbers[row] < 0 ? -1 : part.offset + numbers[row]
-        }
-        return Vector(.texts(numbers: numbers, entries: entries))
+        return Vector(.texts(numbers: combined, entries: entries))
     }
 
     private func call(_ name: String, _ arguments: [SQLExpression]) throws -> Vector {
         let vectors = try arguments.map { try vector($0) }
         switch name {
         case "coalesce", "ifnull":
-            let chosen = (0..<count).map { row in vectors.firstIndex { !$0.isNull(row) } ?? 0 }
+            var chosen = [Int](repeating: 0, count: count)
+            var isFound = [Bool](repeating: false, count: count)
+            for (number, vector) in vectors.enumerated() {
+                let nulls = vector.nulls(count)
+                for row in 0..<count where !isFound[row] && nulls?[row] != true {
+                    chosen[row] = number
+                    isFound[row] = true
+                }
+            }
             return combined(vectors, chosen)
         case "cast as integer": return try cast(vectors[0])
         default: throw NotByColumn()

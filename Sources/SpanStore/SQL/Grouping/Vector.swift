@@ -25,13 +25,13 @@ struct Vector {
 
     static let null = Vector(.constant(.null))
 
-    @inline(__always)
-    func isNull(_ row: Int) -> Bool {
+    /// For each row whether it is NULL; `nil` where none is.
+    func nulls(_ count: Int) -> [Bool]? {
         switch values {
-        case .constant(let scalar): scalar.isNull
-        case .integers, .doubles, .identifiers: isNull?[row] ?? false
-        case .texts(let numbers, _): numbers[row] < 0
-        case .scalars(let scalars): scalars[row].isNull
+        case .constant(let scalar): scalar.isNull ? [Bool](repeating: true, count: count) : nil
+        case .integers, .doubles, .identifiers: isNull
+        case .texts(let numbers, _): numbers.map { $0 < 0 }
+        case .scalars(let scalars): scalars.map(\.isNull)
         }
     }
 
