@@ -29,6 +29,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
 import bench_gateway  # noqa: E402
+import bench_questions  # noqa: E402
 import bench_readers  # noqa: E402
 import faults  # noqa: E402  the library that slows a disk down, which tests use too
 
@@ -183,7 +184,7 @@ class Bench:
     def note(self, name, figures, *names):
         kept = {figure: figures[figure] for figure in names or figures}
         self.results[name] = kept
-        text = ", ".join(f"{value:,.2f} {UNITS[figure][0]}".replace(".00 ", " ") if figure != "p50_milliseconds" else f"p50 {value:.2f} ms"
+        text = ", ".join(f"{value:,.3f} s" if figure == "seconds" and value < 0.1 else f"{value:,.2f} {UNITS[figure][0]}".replace(".00 ", " ") if figure != "p50_milliseconds" else f"p50 {value:.2f} ms"
                          for figure, value in kept.items())
         print(f"{name:28} {text.replace(' ms, ', ' ms, p99 ', 1) if 'p99_milliseconds' in kept else text}", flush=True)
 
@@ -254,6 +255,16 @@ class Bench:
                 self.sql(query, f"--parameter=trace={row['trace_id']}")
                 times.append(time.monotonic() - start)
             self.note(f"query_{name}", {"seconds": statistics.median(times)})
+
+    def questions(self):
+        """What people ask by POST /api/sql, over 2 million spans in the segments that merging left."""
+        with Server(self.binary, self.folder("questions")) as server:
+            self.load(server, "-c", 8, "-b", 100, "-n", self.spans)
+            server.rest()
+        with Server(self.binary, self.folder("questions")) as server:
+            for name, seconds in bench_questions.measure(server):
+                self.note(f"question_{name}", {"seconds": seconds})
+            self.note("questions", {"peak_resident_mebibytes": server.peak_resident_mebibytes()})
 
     def sql(self, query, *arguments):
         return subprocess.run([self.binary, "sql", "--data-dir", self.folder("queries"), "--format", "json", *arguments, query],
@@ -331,7 +342,7 @@ class Bench:
         self.note("readers", result, "spans_per_second", "refused_requests", "unanswered_questions", "log_mebibytes",
                   "longest_question_seconds", "p99_milliseconds")
 
-    QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries", "gateway"]
+    QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries", "questions", "gateway"]
     ALL = [*QUICK, "growth", "overload", "readers"]
 
 

@@ -296,8 +296,7 @@ private final class FirstValue: GroupedAggregate {
 
     static let bytesOfGroup = MemoryLayout<First>.stride
     private var firsts: [First] = []
-    private var texts: [[UInt8]] = []
-    private var numbers: [[UInt8]: Int32] = [:]
+    private var texts = ScalarPool()
 
     func add(_ arguments: [Vector], _ groups: [Int32], groupCount: Int) throws {
         firsts.grow(to: groupCount, with: First(rank: NamingRank(isChild: true, start: 0, end: 0, span: 0), text: -1))
@@ -306,13 +305,7 @@ private final class FirstValue: GroupedAggregate {
             let starts = arguments[2].integers(groups.count), let ends = arguments[3].integers(groups.count),
             case .identifiers(let spans) = arguments[4].values
         else { throw NotByColumn() }
-        let known = entries.map { text -> Int32 in
-            if let number = numbers[text] { return number }
-            let number = Int32(truncatingIfNeeded: texts.count)
-            numbers[text] = number
-            texts.append(text)
-            return number
-        }
+        let known = entries.map { texts.number(of: .text($0)) }
         firsts.withUnsafeMutableBufferPointer { firsts in
             for (row, group) in groups.enumerated() where group >= 0 && values[row] >= 0 {
                 let isChild = children.isNull?[row] != true && children.values[row] != 0
@@ -328,6 +321,6 @@ private final class FirstValue: GroupedAggregate {
 
     func value(_ group: Int) -> SQLScalar {
         guard group < firsts.count, firsts[group].text >= 0 else { return .null }
-        return .text(texts[Int(firsts[group].text)])
+        return texts.values[Int(firsts[group].text)]
     }
 }

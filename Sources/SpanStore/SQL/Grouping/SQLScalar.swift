@@ -5,7 +5,19 @@ enum SQLScalar: Hashable, Sendable {
     case double(Double)
     case text([UInt8])
 
-    var isNull: Bool { self == .null }
+    var isNull: Bool {
+        if case .null = self { true } else { false }
+    }
+
+    /// As Swift makes it, but for texts: those of traces and sessions are hashed by the hundred thousand, and an array goes byte by byte.
+    func hash(into hasher: inout Hasher) {
+        switch self {
+        case .null: hasher.combine(0)
+        case .integer(let integer): hasher.combine(integer)
+        case .double(let double): hasher.combine(double)
+        case .text(let text): text.withUnsafeBytes { hasher.combine(bytes: $0) }
+        }
+    }
 
     /// Below 0 when the left value comes first, above 0 when the right one does, 0 when SQL takes them for equal. NULL comes first.
     static func order(_ left: SQLScalar, _ right: SQLScalar) -> Int {
