@@ -165,6 +165,30 @@ import Testing
         #expect(try !Self.rows(statement).isEmpty)
     }
 
+    /// A statement has room for so many groupings; the rest of them go the old way, and none takes another's place.
+    @Test func manyGroupingsKeepTheirPlaces() throws {
+        let fixture = try Self.filled()
+        let reader = try SQLReader(folder: fixture.folder)
+        let first = try #require(try reader.prepareNext("SELECT count(*) FROM spans WHERE status_code = 2")?.statement)
+        let parts = (0..<100).map { "(SELECT count(*) + \($0) FROM spans WHERE tokens > \($0 * 90)) AS c\($0)" }
+        let (ours, plain, isByColumn) = try Self.both("SELECT " + parts.joined(separator: ", "), reader)
+        #expect(isByColumn && ours == plain)
+        for number in 0..<2000 { _ = try reader.prepareNext("SELECT count(*) + \(number) FROM spans") }
+        // One that was prepared long ago says so, and is right once it is prepared again.
+        #expect(throws: SQLiteError.self) { try Self.rows(first) }
+    }
+
+    @Test func whatIsTooMuchForMemoryIsLeftToSQLite() throws {
+        let distinct = SQLAggregate(function: .count, arguments: [SQLExpression(form: .column(0), tokens: 0..<0)], isDistinct: true)
+        var shared: [(aggregate: SQLAggregate, values: GatheredValues)] = []
+        let aggregate = distinct.made(sharing: &shared)
+        let values = Vector(.scalars((0..<1000).map { .text(Array("\($0)".utf8)) }))
+        try aggregate.add([values], [Int32](repeating: 0, count: 1000), groupCount: 1)
+        #expect(aggregate.byteCount > 64_000)
+        try aggregate.add([values], [Int32](repeating: 0, count: 1000), groupCount: 1)
+        #expect(aggregate.byteCount < 80_000 && aggregate.value(0) == .integer(1000))
+    }
+
     /// The table is one of rewritten statements: by itself it says so.
     @Test func theTableOfGroupsIsNoPlaceToAsk() throws {
         let fixture = try Self.filled()

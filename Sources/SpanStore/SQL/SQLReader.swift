@@ -131,8 +131,12 @@ package final class SQLReader: @unchecked Sendable {
 
     /// The statement in the form that groups by column, with the same columns; `nil` where there is none.
     private func grouped(_ text: String, like statement: Statement) -> Statement? {
-        guard let rewritten = rewriter.rewritten(text, register: { grouping.register($0) }),
-            let grouped = try? connection.prepare(rewritten), grouped.columnCount == statement.columnCount,
+        var plans = 0
+        let rewritten = rewriter.rewritten(text) { plan in
+            plans += 1
+            return plans <= GroupedModule.Context.plansOfStatementMax ? grouping.register(plan) : nil
+        }
+        guard let rewritten, let grouped = try? connection.prepare(rewritten), grouped.columnCount == statement.columnCount,
             (0..<grouped.columnCount).allSatisfy({ grouped.columnName($0).isExactly(statement.columnName($0)) })
         else { return nil }
         return grouped

@@ -2,8 +2,8 @@ import TelemetryModel
 
 /// An aggregate function over the rows of groups.
 protocol GroupedAggregate: AnyObject {
-    /// About what it keeps of each group, in bytes.
-    static var bytesOfGroup: Int { get }
+    /// About what it keeps, in bytes.
+    var byteCount: Int { get }
 
     /// Adds rows of a segment.
     ///
@@ -52,8 +52,9 @@ extension Array {
 
 /// `count(*)` and `count(value)`.
 final class RowCount: GroupedAggregate {
-    static let bytesOfGroup = 8
     private var counts: [Int64] = []
+
+    var byteCount: Int { counts.count * MemoryLayout<Int64>.stride }
 
     /// Adds rows to the first group.
     func add(_ count: Int) {
@@ -85,9 +86,10 @@ private final class NumberSum: GroupedAggregate {
         var hasDouble = false
     }
 
-    static let bytesOfGroup = MemoryLayout<Sum>.stride
     private let function: SQLAggregate.Function
     private var sums: [Sum] = []
+
+    var byteCount: Int { sums.count * MemoryLayout<Sum>.stride }
 
     init(_ function: SQLAggregate.Function) { self.function = function }
 
@@ -148,7 +150,6 @@ private final class NumberSum: GroupedAggregate {
 
 /// `min` and `max`.
 private final class Extreme: GroupedAggregate {
-    static let bytesOfGroup = 24
     private let isLargest: Bool
     /// While all values are integers: those, and whether there is one.
     private var integers: [(value: Int64, isThere: Bool)] = []
@@ -157,6 +158,8 @@ private final class Extreme: GroupedAggregate {
     private var pool = ScalarPool()
     /// For each group the best place of its texts in the order of a segment's, -1 between segments.
     private var places: [Int32] = []
+
+    var byteCount: Int { integers.count * 16 + (scalars?.count ?? 0) * 4 + places.count * 4 + pool.byteCount }
 
     init(isLargest: Bool) { self.isLargest = isLargest }
 
@@ -220,25 +223,38 @@ private final class Extreme: GroupedAggregate {
 
 /// `count(DISTINCT value)`.
 private final class DistinctCount: GroupedAggregate {
-    static let bytesOfGroup = 64
     private var known: [Set<SQLScalar>] = []
+    private(set) var byteCount = 0
 
     func add(_ arguments: [Vector], _ groups: [Int32], groupCount: Int) throws {
+        byteCount += max(0, groupCount - known.count) * 8
         known.grow(to: groupCount, with: [])
         let values = arguments[0]
+        if case .identifiers(let words) = values.values {
+            for (row, group) in groups.enumerated() where group >= 0 && values.isNull?[row] != true {
+                insert(.integer(Int64(bitPattern: words[row])), Int(group))
+            }
+            return
+        }
         if case .texts(let numbers, let entries) = values.values {
             var pairs: Set<Int64> = []
             for (row, group) in groups.enumerated() where group >= 0 && numbers[row] >= 0 {
                 guard pairs.insert(Int64(group) << 32 | Int64(numbers[row])).inserted else { continue }
-                known[Int(group)].insert(.text(entries[Int(numbers[row])]))
+                insert(.text(entries[Int(numbers[row])]), Int(group))
             }
             return
         }
         for (row, group) in groups.enumerated() where group >= 0 {
             let scalar = values.scalar(row)
             if case .double(let double) = scalar, Int64(exactly: double) != nil { throw NotByColumn() }
-            if !scalar.isNull { known[Int(group)].insert(scalar) }
+            if !scalar.isNull { insert(scalar, Int(group)) }
         }
+    }
+
+    private func insert(_ scalar: SQLScalar, _ group: Int) {
+        guard known[group].insert(scalar).inserted else { return }
+        byteCount += 32
+        if case .text(let text) = scalar { byteCount += 32 + text.count }
     }
 
     func value(_ group: Int) -> SQLScalar { .integer(group < known.count ? Int64(known[group].count) : 0) }
@@ -249,7 +265,7 @@ final class GatheredValues {
     /// As `percentile` of SQL has it.
     private static let valuesMax = PercentileFunction.valuesMax
     fileprivate var integers: [[Int64]] = []
-    private var count = 0
+    fileprivate private(set) var count = 0
 
     fileprivate func add(_ values: Vector, _ groups: [Int32], _ groupCount: Int) throws {
         integers.grow(to: groupCount, with: [])
@@ -264,10 +280,11 @@ final class GatheredValues {
 
 /// `percentile(value, p)` of integers.
 private final class Percentile: GroupedAggregate {
-    static let bytesOfGroup = 16
     private let values: GatheredValues
     private let percent: Double
     private let gathers: Bool
+
+    var byteCount: Int { gathers ? values.integers.count * 40 + values.count * 8 : 0 }
 
     /// - Parameter gathers: whether this one, of all that share the values, adds them.
     init(_ values: GatheredValues, percent: Double, gathers: Bool) {
@@ -294,9 +311,10 @@ private final class FirstValue: GroupedAggregate {
         var text: Int32
     }
 
-    static let bytesOfGroup = MemoryLayout<First>.stride
     private var firsts: [First] = []
     private var texts = ScalarPool()
+
+    var byteCount: Int { firsts.count * MemoryLayout<First>.stride + texts.byteCount }
 
     func add(_ arguments: [Vector], _ groups: [Int32], groupCount: Int) throws {
         firsts.grow(to: groupCount, with: First(rank: NamingRank(isChild: true, start: 0, end: 0, span: 0), text: -1))

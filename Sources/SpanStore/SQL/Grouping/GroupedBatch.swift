@@ -24,9 +24,7 @@ final class GroupedBatch {
     }
 
     /// About what it takes in memory.
-    var byteCount: Int {
-        zip(aggregates, isWanted).reduce(table.byteCount) { $1.1 ? $0 + type(of: $1.0).bytesOfGroup * table.count : $0 }
-    }
+    var byteCount: Int { aggregates.reduce(table.byteCount) { $0 + $1.byteCount } }
 
     func add(_ vectors: SegmentVectors) throws {
         guard vectors.count > 0 else { return }

@@ -30,36 +30,33 @@ enum GroupedModule {
         let catalog: SegmentCatalog
         let report: ScanReport
         unowned let connection: Connection
-        /// Plans by their numbers.
-        private var plans: [GroupingPlan] = []
+        /// Plans by their numbers, which are never given twice: a statement that was prepared long ago finds none, and not another one's.
+        private var plans: [Int64: GroupingPlan] = [:]
+        private var next: Int64 = 0
+        /// The numbers below are those of views, and stay.
+        private var lasting: Int64 = 0
 
-        /// Statements of people take numbers in turns behind those that stay.
-        private static let plansMax = 256
-        private var lasting = 0
-        private var next = 0
+        /// Plans of one statement.
+        static let plansOfStatementMax = 64
+        /// Plans of statements that are kept.
+        private static let plansMax: Int64 = 1024
 
         init(_ catalog: SegmentCatalog, report: ScanReport, connection: Connection) {
             (self.catalog, self.report, self.connection) = (catalog, report, connection)
         }
 
-        /// Keeps a plan and says its number. The oldest of 256 others is forgotten.
-        func register(_ plan: GroupingPlan) -> Int {
-            if plans.count < lasting + Self.plansMax {
-                plans.append(plan)
-                return plans.count - 1
-            }
-            let number = lasting + next % Self.plansMax
-            plans[number] = plan
+        /// Keeps a plan and says its number. The oldest of 1,024 others is forgotten.
+        func register(_ plan: GroupingPlan) -> Int64 {
+            plans[next] = plan
+            if next - Self.plansMax >= lasting { plans[next - Self.plansMax] = nil }
             next += 1
-            return number
+            return next - 1
         }
 
         /// The plans that there are now stay.
-        func keepPlans() { lasting = plans.count }
+        func keepPlans() { lasting = next }
 
-        func plan(_ number: Int64) -> GroupingPlan? {
-            Int(exactly: number).flatMap { plans.indices.contains($0) ? plans[$0] : nil }
-        }
+        func plan(_ number: Int64) -> GroupingPlan? { plans[number] }
     }
 
     private struct Table {
@@ -265,7 +262,7 @@ enum GroupedModule {
         return SpansModule.attempt(base) {
             guard let plan, argumentCount == plan.parameters.count, wantedKeys.keys.allSatisfy({ $0 < plan.keys.count }) else {
                 throw SQLiteError(
-                    extendedCode: SQLITE_ERROR, message: "\(name) is for statements that are grouped by column; ask of spans",
+                    extendedCode: SQLITE_ERROR, message: "\(name) has no such groups: it is what a statement over spans becomes; prepare that (again)",
                     operation: "group spans")
             }
             let isWanted = plan.aggregates.indices.map { used >> UInt64(firstAggregate + $0) & 1 != 0 }

@@ -10,7 +10,7 @@ struct GroupingRewriter {
     /// The statement with everything replaced that can be; `nil` when nothing can.
     ///
     /// - Parameter register: is given each plan, and says the number that the table finds it by; `nil` when there is no room.
-    func rewritten(_ statement: String, register: (GroupingPlan) -> Int?) -> String? {
+    func rewritten(_ statement: String, register: (GroupingPlan) -> Int64?) -> String? {
         let bytes = Array(statement.utf8)
         guard let tokens = SQLText.tokens(bytes), tokens.contains(where: { $0.isWord("select") }) else { return nil }
         guard !tokens[0].isWord("explain"), !Self.hidesSource(tokens, sources) else { return nil }
@@ -160,7 +160,7 @@ struct GroupingReplacement {
     /// - Parameters:
     ///   - number: that of the plan.
     ///   - isPart: whether the SELECT stands within a statement.
-    func text(_ number: Int, isPart: Bool) -> String {
+    func text(_ number: Int64, isPart: Bool) -> String {
         let items = zip(select.items, itemTexts).map { item, text in "\(text) AS \(SQLText.quoted(name(item)))" }
         let arguments = plan.parameters.sorted { $0.value < $1.value }.map { ", \(tokens[$0.key].value)" }.joined()
         var text = "SELECT \(items.joined(separator: ", ")) FROM \(GroupedModule.name)(\(number)\(arguments))"
