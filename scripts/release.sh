@@ -10,6 +10,9 @@ cd "$(dirname "$0")/.."
 flags=
 [ "$(uname)" != Linux ] || flags=--static-swift-stdlib
 for product in "$@"; do
+    # Half of an executable is names that nobody asks for; those of what is profiled stay.
+    strip=
+    if [ "$(uname)" = Linux ] && [ "$product" != instructions ]; then strip='-Xlinker -s'; fi
     # shellcheck disable=SC2086  # flags are words
-    swift build -c release $flags --product "$product"
+    swift build -c release $flags $strip --product "$product"
 done
