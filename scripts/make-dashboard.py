@@ -84,10 +84,11 @@ ROWS = {
         ("timeseries", "Eval scores", "The mean of the examples seen lately.", "short", [("avg by (metric) (agent_eval_score)", "{{metric}}")]),
         ("timeseries", "Eval calls by outcome", "", "short", [(f"sum by (outcome) (increase(agent_eval_calls_total{{{SERVICE}}}{RATE}))", "{{outcome}}")]),
     ],
-    "Gateway (optional)": [
-        ("timeseries", "Requests by backend and outcome", "", "reqps", [(f"sum by (backend, outcome) (rate(fusebox_gateway_requests_total{RATE}))", "{{backend}} {{outcome}}")]),
-        ("timeseries", "First token, p95", "", "s", [(f"histogram_quantile(0.95, sum by (model, le) (rate(fusebox_gateway_first_token_seconds_bucket{RATE})))", "{{model}}")]),
-        ("timeseries", "Waiting requests", "", "short", [("fusebox_gateway_queue_depth", "{{model}}")]),
+    "Loop contract (where agents declare limits)": [
+        ("timeseries", "Workflows at once", "In one process of a service, and on a host. The dashed line is the limit of the configuration.", "short", [(f"max by (service_name) (agent_workflow_concurrency{{{SERVICE}}})", "{{service_name}}"), ("max by (host) (agent_host_workflow_concurrency)", "host {{host}}"), ("max(agent_workflow_concurrency_limit)", "limit")]),
+        ("timeseries", "Past the limits", "Runs, retrievals and embedding calls above what is allowed.", "short", [(f"sum by (service_name, scope) (increase(agent_workflow_concurrency_breaches_total{{{SERVICE}}}{RATE}))", "{{service_name}} workflows, {{scope}}"), (f"sum by (service_name) (increase(agent_retrieval_batch_breaches_total{{{SERVICE}}}{RATE}))", "{{service_name}} retrievals"), (f"sum by (service_name) (increase(agent_embed_batch_breaches_total{{{SERVICE}}}{RATE}))", "{{service_name}} embeddings")]),
+        ("timeseries", "Memory left at the peak", "Of a host's memory. Fifteen percent is usual.", "percentunit", [("min by (host) (agent_host_memory_headroom_ratio)", "{{host}}")]),
+        ("timeseries", "Embeddings beside model calls", "Seconds a second in which both ran on a host.", "percentunit", [(f"sum by (host) (rate(agent_embedding_overlap_seconds_total{RATE}))", "{{host}}")]),
     ],
     "Store": [
         ("timeseries", "Spans", "Received ones that were not accepted are in the other lines.", "short", [(f"sum(rate(fusebox_spans_accepted_total{RATE}))", "accepted"), (f"sum(rate(fusebox_spans_rejected_total{RATE}))", "rejected"), (f"sum(rate(fusebox_spans_dropped_total{RATE}))", "dropped"), (f"sum(rate(fusebox_spans_duplicate_total{RATE}))", "sent again")]),

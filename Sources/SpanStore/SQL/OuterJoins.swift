@@ -46,16 +46,18 @@ final class OuterJoins {
         guard var views = try? views() else { return [.left, .right, .rowList] }
         var found: Found = []
         var waiting = [Self.folded(text)]
+        var seen: [[UInt8]] = []
         while let text = waiting.popLast() {
             for (word, joins) in zip(Self.words, [Found.left, .right, .right]) where Self.contains(text, word, isWord: true) {
                 found.insert(joins)
             }
-            if Self.mayHaveRowList(text) { found.insert(.rowList) }
+            seen.append(text)
             for (index, view) in views.enumerated().reversed() where Self.mayName(text, view.name) {
                 waiting.append(view.text)
                 views.remove(at: index)
             }
         }
+        if found.contains(.right), seen.contains(where: Self.mayHaveRowList) { found.insert(.rowList) }
         return found
     }
 

@@ -15,7 +15,7 @@ package enum QueryRewriter {
     /// The statement in its other form; `nil` when it has none.
     package static func rewrite(_ statement: String) -> Rewritten? {
         let bytes = Array(statement.utf8)
-        guard let tokens = SQLText.tokens(bytes) else { return nil }
+        guard let tokens = SQLText.tokens(bytes), tokens.count <= SQLText.rewrittenTokensMax else { return nil }
         guard tokens.contains(where: isSpans), !GroupingRewriter.hidesSource(tokens, [GroupingSource.spans.name: .spans]) else { return nil }
         let isPlain = tokens.count { $0.isWord("select") } == 1 && !tokens.contains { $0.isWord("with") }
         var text: [UInt8] = []

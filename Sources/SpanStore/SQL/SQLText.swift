@@ -17,6 +17,9 @@ enum SQLText {
         func isSymbol(_ wanted: String) -> Bool { kind == .symbol && value == wanted }
     }
 
+    /// Tokens of a statement that is put into another form; a longer one stays as it is.
+    static let rewrittenTokensMax = 4096
+
     /// A name between backquotes, which SQLite never takes for a string.
     static func quoted(_ name: String) -> String {
         "`" + name.replacing("`", with: "``") + "`"

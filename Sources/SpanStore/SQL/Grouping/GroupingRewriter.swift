@@ -12,7 +12,9 @@ struct GroupingRewriter {
     /// - Parameter register: is given each plan, and says the number that the table finds it by; `nil` when there is no room.
     func rewritten(_ statement: String, register: (GroupingPlan) -> Int64?) -> String? {
         let bytes = Array(statement.utf8)
-        guard let tokens = SQLText.tokens(bytes), tokens.contains(where: { $0.isWord("select") }) else { return nil }
+        guard let tokens = SQLText.tokens(bytes), tokens.count <= SQLText.rewrittenTokensMax,
+            tokens.contains(where: { $0.isWord("select") })
+        else { return nil }
         guard !tokens[0].isWord("explain"), !Self.hidesSource(tokens, sources) else { return nil }
         var text: [UInt8] = []
         var copied = 0

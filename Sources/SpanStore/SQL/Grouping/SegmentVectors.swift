@@ -213,11 +213,20 @@ final class SegmentVectors {
         if items.isEmpty { return Vector(.constant(.integer(0))) }
         let missing: Truth = items.contains(.null) ? .unknown : .no
         let vector = try vector(value)
-        let comparison = VectorComparison(.equal, SQLAffinity(value), .none)
+        let affinity = SQLAffinity(value)
+        let comparison = VectorComparison(.equal, affinity, .none)
+        // A long list is looked up, where nothing would be converted first.
+        let wanted = Set(items)
+        let areTexts = affinity != .integer && items.allSatisfy { if case .text = $0 { true } else { $0.isNull } }
+        let areIntegers = affinity != .text && items.allSatisfy { if case .integer = $0 { true } else { $0.isNull } }
         let found = { (scalar: SQLScalar) throws -> Truth in
-            if scalar.isNull { return .unknown }
-            for item in items where !item.isNull { if try comparison.order(scalar, item) == 0 { return .yes } }
-            return missing
+            switch scalar {
+            case .null: return .unknown
+            case .text where areTexts, .integer where areIntegers: return wanted.contains(scalar) ? .yes : missing
+            default:
+                for item in items where !item.isNull { if try comparison.order(scalar, item) == 0 { return .yes } }
+                return missing
+            }
         }
         if case .texts(let numbers, let entries) = vector.values {
             let truths = try entries.map { try found(.text($0)) }
