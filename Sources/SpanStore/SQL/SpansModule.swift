@@ -112,19 +112,10 @@ enum SpansModule {
         guard let base, let info else { return SQLITE_MISUSE }
         let table = UnsafeMutableRawPointer(base).assumingMemoryBound(to: Table.self)
         let plan = SpansPlanner.plan(info, table.pointee.context.takeUnretainedValue())
-        guard let text = allocatedText(plan.text) else { return SQLITE_NOMEM }
+        guard let text = VirtualTable.allocatedText(plan.text) else { return SQLITE_NOMEM }
         info.pointee.idxStr = text
         info.pointee.needToFreeIdxStr = 1
         return SQLITE_OK
-    }
-
-    /// A copy of a text that SQLite frees.
-    static func allocatedText(_ text: String) -> UnsafeMutablePointer<CChar>? {
-        let bytes = Array(text.utf8CString)
-        guard let memory = sqlite3_malloc(Int32(bytes.count)) else { return nil }
-        let copy = memory.assumingMemoryBound(to: CChar.self)
-        for (offset, byte) in bytes.enumerated() { copy[offset] = byte }
-        return copy
     }
 
     // MARK: Scanning
@@ -173,30 +164,7 @@ enum SpansModule {
         _ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ body: (SpansScan) throws -> Void
     ) -> Int32 {
         guard let base, let scan = scan(base) else { return SQLITE_MISUSE }
-        return attempt(base) { try body(scan) }
-    }
-
-    /// Runs `body`; an error becomes SQLite's result code, and its text the table's message.
-    static func attempt(_ base: UnsafeMutablePointer<sqlite3_vtab_cursor>, _ body: () throws -> Void) -> Int32 {
-        do {
-            try body()
-            return SQLITE_OK
-        } catch {
-            let (code, message) = describe(error)
-            if let table = base.pointee.pVtab {
-                sqlite3_free(table.pointee.zErrMsg)
-                table.pointee.zErrMsg = allocatedText(message)
-            }
-            return code
-        }
-    }
-
-    private static func describe(_ error: any Error) -> (code: Int32, message: String) {
-        switch error {
-        case let error as SQLiteError: (error.extendedCode, error.message)
-        case let error as SegmentError: (FUSEBOX_SQLITE_CORRUPT_VTAB, error.message)
-        default: (FUSEBOX_SQLITE_CORRUPT_VTAB, "a stored span cannot be read: \(error)")
-        }
+        return VirtualTable.attempt(base, reading: "span") { try body(scan) }
     }
 
     private static func filter(

@@ -65,8 +65,7 @@ enum SpansPlanner {
         }
         switch Int32(constraint.op) {
         case SQLITE_INDEX_CONSTRAINT_EQ:
-            // Texts are compared byte by byte here; under another collation SQLite must decide.
-            guard !isText || isBinary(info, index) else { return nil }
+            guard !isText || VirtualTable.isBinary(info, index) else { return nil }
             guard sqlite3_vtab_in(info, Int32(index), -1) != 0 else { return .equal }
             return sqlite3_vtab_in(info, Int32(index), 1) != 0 ? .isIn : .equal
         case SQLITE_INDEX_CONSTRAINT_ISNULL: return .isNull
@@ -83,10 +82,6 @@ enum SpansPlanner {
         case SQLITE_INDEX_CONSTRAINT_GE: return .greaterOrEqual
         default: return nil
         }
-    }
-
-    private static func isBinary(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int) -> Bool {
-        sqlite3_vtab_collation(info, Int32(index)).map { String(cString: $0) } == "BINARY"
     }
 
     /// The type of the value on the right of a condition, when it stands in the statement.

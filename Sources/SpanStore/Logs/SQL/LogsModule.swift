@@ -87,19 +87,10 @@ enum LogsModule {
         // Without the catalog the plan is only less well chosen; the scan says what is wrong with the file.
         try? catalog.refresh()
         let plan = LogsPlanner.plan(info, records: catalog.recordCount, catalog.outerJoins)
-        guard let text = allocatedText(plan.text) else { return SQLITE_NOMEM }
+        guard let text = VirtualTable.allocatedText(plan.text) else { return SQLITE_NOMEM }
         info.pointee.idxStr = text
         info.pointee.needToFreeIdxStr = 1
         return SQLITE_OK
-    }
-
-    /// A copy of a text that SQLite frees.
-    private static func allocatedText(_ text: String) -> UnsafeMutablePointer<CChar>? {
-        let bytes = Array(text.utf8CString)
-        guard let memory = sqlite3_malloc(Int32(bytes.count)) else { return nil }
-        let copy = memory.assumingMemoryBound(to: CChar.self)
-        for (offset, byte) in bytes.enumerated() { copy[offset] = byte }
-        return copy
     }
 
     // MARK: Scanning
@@ -135,25 +126,7 @@ enum LogsModule {
         _ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ body: (LogsScan) throws -> Void
     ) -> Int32 {
         guard let base, let scan = scan(base) else { return SQLITE_MISUSE }
-        do {
-            try body(scan)
-            return SQLITE_OK
-        } catch {
-            let (code, message) = describe(error)
-            if let table = base.pointee.pVtab {
-                sqlite3_free(table.pointee.zErrMsg)
-                table.pointee.zErrMsg = allocatedText(message)
-            }
-            return code
-        }
-    }
-
-    private static func describe(_ error: any Error) -> (code: Int32, message: String) {
-        switch error {
-        case let error as SQLiteError: (error.extendedCode, error.message)
-        case let error as SegmentError: (FUSEBOX_SQLITE_CORRUPT_VTAB, error.message)
-        default: (FUSEBOX_SQLITE_CORRUPT_VTAB, "a stored log record cannot be read: \(error)")
-        }
+        return VirtualTable.attempt(base, reading: "log record") { try body(scan) }
     }
 
     private static func filter(

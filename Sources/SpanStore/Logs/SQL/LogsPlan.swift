@@ -87,9 +87,7 @@ enum LogsPlanner {
         let isEqual = Int32(constraint.op) == SQLITE_INDEX_CONSTRAINT_EQ
         switch column {
         case .trace_id, .span_id, .service_name, .event_name:
-            // Texts are compared byte by byte here; under another collation SQLite must decide.
-            let collation = sqlite3_vtab_collation(info, Int32(index)).map { String(cString: $0) }
-            return isEqual && collation == "BINARY" ? .equal : nil
+            return isEqual && VirtualTable.isBinary(info, index) ? .equal : nil
         case .time_unix_nano, .severity_number: break
         default: return nil
         }

@@ -49,8 +49,6 @@ final class GroupedBatch {
     /// - Parameter isSorted: whether groups must come in the order of their keys.
     func end(isSorted: Bool) {
         order = Array(0..<table.count)
-        // Without keys the one group is there for a statement that has no GROUP BY alone.
-        if plan.keys.isEmpty, !plan.isOneRow { order = [] }
         guard isSorted else { return }
         order.sort { left, right in
             for key in plan.keys.indices {

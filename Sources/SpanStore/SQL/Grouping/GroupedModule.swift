@@ -155,7 +155,7 @@ enum GroupedModule {
                 info.pointee.aConstraintUsage[index].omit = 1
                 hasPlan = hasPlan || column == firstArgument
             } else {
-                guard column < firstAggregate, constraint.usable != 0, isBinary(info, index) else { continue }
+                guard column < firstAggregate, constraint.usable != 0, VirtualTable.isBinary(info, index) else { continue }
                 if sqlite3_vtab_in(info, Int32(index), -1) != 0 { _ = sqlite3_vtab_in(info, Int32(index), 1) }
                 hasKey = true
             }
@@ -171,14 +171,10 @@ enum GroupedModule {
         info.pointee.orderByConsumed = isConsumed ? 1 : 0
         let isSorted = isConsumed && sqlite3_vtab_distinct(info) == 0
         let text = "\(info.pointee.colUsed) \(isSorted ? 1 : 0) \(columns.map(String.init).joined(separator: ","))"
-        guard let copy = SpansModule.allocatedText(text) else { return SQLITE_NOMEM }
+        guard let copy = VirtualTable.allocatedText(text) else { return SQLITE_NOMEM }
         info.pointee.idxStr = copy
         info.pointee.needToFreeIdxStr = 1
         return SQLITE_OK
-    }
-
-    private static func isBinary(_ info: UnsafeMutablePointer<sqlite3_index_info>, _ index: Int) -> Bool {
-        sqlite3_vtab_collation(info, Int32(index)).map { String(cString: $0) } == "BINARY"
     }
 
     /// Whether the order that is wanted is that of the keys, as they are numbered.
@@ -226,7 +222,7 @@ enum GroupedModule {
 
     private static func attempt(_ base: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ body: (GroupedRun) throws -> Void) -> Int32 {
         guard let base, let run = run(base) else { return SQLITE_MISUSE }
-        return SpansModule.attempt(base) { try body(run) }
+        return VirtualTable.attempt(base, reading: "span") { try body(run) }
     }
 
     private static func filter(
@@ -259,7 +255,7 @@ enum GroupedModule {
         cursor.pointee.run?.release()
         cursor.pointee.run = nil
         cursor.pointee.row = 0
-        return SpansModule.attempt(base) {
+        return VirtualTable.attempt(base, reading: "span") {
             guard let plan, argumentCount == plan.parameters.count, wantedKeys.keys.allSatisfy({ $0 < plan.keys.count }) else {
                 throw SQLiteError(
                     extendedCode: SQLITE_ERROR, message: "\(name) has no such groups: it is what a statement over spans becomes; prepare that (again)",

@@ -112,15 +112,9 @@ final class GroupedRun {
                 continue
             }
             let batch = GroupedBatch(plan, isWanted: isWanted)
-            guard let (whole, others) = try vectors.split(byTraces: waiting.scattered[entry.id] ?? []) else {
-                try add(vectors, to: batch)
-                waiting.next += 1
-                batch.end(isSorted: false)
-                rest = .segments(waiting)
-                return show(batch)
-            }
-            try batch.add(whole)
-            try add(others, to: waiting.rest)
+            let (whole, others) = try vectors.split(byTraces: waiting.scattered[entry.id] ?? [])
+            try add(whole, to: batch)
+            if let others { try add(others, to: waiting.rest) }
             waiting.next += 1
             batch.end(isSorted: false)
             rest = .segments(waiting)

@@ -34,16 +34,16 @@ final class SegmentVectors {
         SegmentVectors(segment, rows: rows, plan: plan, arguments: arguments)
     }
 
-    /// The rows of traces that lie in this segment whole, and the others; `nil` when there are no others.
+    /// The rows of traces that lie in this segment whole, and the others, if there are any.
     ///
     /// - Parameter scattered: hashes of the traces that lie in other segments too.
-    func split(byTraces scattered: Set<UInt32>) throws -> (whole: SegmentVectors, others: SegmentVectors)? {
-        guard !scattered.isEmpty else { return nil }
+    func split(byTraces scattered: Set<UInt32>) throws -> (whole: SegmentVectors, others: SegmentVectors?) {
+        guard !scattered.isEmpty else { return (self, nil) }
         let isScattered = try segment.traceIDs().map { scattered.contains(TraceFilter.hash($0)) }
-        guard isScattered.contains(true) else { return nil }
+        guard isScattered.contains(true) else { return (self, nil) }
         let numbers = try segment.traceNumbers()
         let others = rowList.filter { isScattered[numbers[Int($0)]] }
-        if others.isEmpty { return nil }
+        if others.isEmpty { return (self, nil) }
         return (narrowed(to: rowList.filter { !isScattered[numbers[Int($0)]] }), narrowed(to: others))
     }
 
