@@ -26,6 +26,11 @@ release:
 extension: deps
 	scripts/release.sh FuseboxSQLite
 
+# A Debian package and a tarball in dist, for machines without Swift.
+.PHONY: package
+package: deps release
+	scripts/package.sh
+
 # What takes hours: thousands of kills, losses of power and bit flips.
 nightly: deps-test
 	scripts/nightly.sh

@@ -34,10 +34,30 @@ struct StateWriter {
     /// Strings have no controls: they were cleaned as label values, or are made here.
     mutating func add(_ name: String, _ value: String) {
         begin(name)
+        append(quoted: value)
+    }
+
+    /// The same under a name with a number behind it.
+    mutating func add(_ name: String, _ number: Int, _ value: String) {
+        if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
         bytes.append(UInt8(ascii: "\""))
-        for byte in value.utf8 {
-            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
-            bytes.append(byte)
+        bytes.append(contentsOf: name.utf8)
+        append(Int64(number))
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
+        append(quoted: value)
+    }
+
+    private mutating func append(quoted value: String) {
+        bytes.append(UInt8(ascii: "\""))
+        // Names of services and hosts have neither.
+        if value.utf8.contains(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
+            for byte in value.utf8 {
+                if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
+                bytes.append(byte)
+            }
+        } else {
+            bytes.append(contentsOf: value.utf8)
         }
         bytes.append(UInt8(ascii: "\""))
     }
@@ -99,19 +119,20 @@ struct StateNumbers: Sendable {
 extension [UInt8] {
     /// Without texts in between: states of breakers and of loops are written all the time.
     fileprivate mutating func append(decimal number: Int64) {
-        if number < 0 { append(UInt8(ascii: "-")) }
-        // 2^64 has twenty digits. They come from the last one on.
-        var digits = InlineArray<20, UInt8>(repeating: 0)
-        var place = 20
-        var rest = number.magnitude
-        repeat {
-            place -= 1
-            digits[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
-        } while rest > 0
-        while place < 20 {
-            append(digits[place])
-            place += 1
+        // 2^64 has twenty digits, and there may be a sign. They come from the last one on, and go in together.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { digits in
+            var place = 21
+            var rest = number.magnitude
+            repeat {
+                place &-= 1
+                digits[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            if number < 0 {
+                place &-= 1
+                digits[place] = UInt8(ascii: "-")
+            }
+            append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[place..<21]))
         }
     }
 }

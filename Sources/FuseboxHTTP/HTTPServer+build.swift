@@ -46,7 +46,7 @@ extension HTTPServer {
         let responder = FuseboxResponder(
             operators: OperatorRoutes(
                 writer: writer, metrics: pipeline.metrics, admission: pipeline.admission,
-                clientMetrics: pipeline.clientMetrics, constantFamilies: configuration.constantFamilies),
+                clientMetrics: pipeline.clientMetrics, constantFamilies: configuration.constantFamilies, gateway: questions.gateway),
             api: APIRoutes(context: questions, writer: writer, access: pipeline.access), page: PageRoutes(folder: configuration.pageFolder),
             agents: AgentRoute(questions, writer), access: pipeline.access)
         var settings = HTTPConnectionSettings(pipeline: pipeline, isEncrypted: contexts != nil) { responder.question($0, from: $1) }

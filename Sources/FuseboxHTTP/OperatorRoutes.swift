@@ -10,6 +10,7 @@ package struct OperatorRoutes: Sendable {
     let admission: Admission
     let clientMetrics: ClientMetrics?
     let constantFamilies: [MetricFamily]
+    let gateway: GatewayDoor
 
     func exposition(_ request: Request) async throws -> Response {
         let start = ContinuousClock.now
@@ -56,11 +57,12 @@ package struct OperatorRoutes: Sendable {
             saturation.map { .init(labels: LabelText.render([("cause", $0.cause)]), value: .double($0.level)) })
     }
 
-    /// Whether spans are taken now, and how near the server is to saying no.
+    /// Whether spans are taken now, how near the server is to saying no, and what the gateway can serve: it answers for itself on its own
+    /// port, since a model that is down is no reason to send no spans.
     func readiness() throws -> Response {
         if let reason = writer.refusal { throw StatusTable.unavailable("spans cannot be stored now: \(reason)") }
         let lines = saturation.map { "saturation \($0.cause) \(Int(($0.level * 100).rounded())) %\n" }
-        return text("ready\n" + lines.joined())
+        return text("ready\n" + lines.joined() + gateway.readiness.map { "gateway \($0)\n" }.joined())
     }
 
     func text(_ text: String) -> Response {

@@ -23,7 +23,7 @@ enum GatewayRoutes {
         if path == "/-/ready" {
             let (isReady, lines) = GatewayStatus.readiness(shared)
             let type: HTTPFields = [.contentType: "text/plain; charset=utf-8"]
-            throw .response(HTTPResponse(status: isReady ? .ok : .serviceUnavailable, headerFields: type), Array(lines.utf8))
+            throw .response(HTTPResponse(status: isReady ? .ok : .serviceUnavailable, headerFields: type), Array(lines.map { $0 + "\n" }.joined().utf8))
         }
         if path == "/-/status" {
             try access { () throws in try shared.settings.access.checkReaderOfAll(head) }

@@ -96,7 +96,9 @@ package struct GatewayServer: Sendable {
         let log = ProcessLog(settings, pipeline: pipeline, sources: sources, logger: logger)
         do {
             let shared = try await shared(group, outbox)
-            settings.opensDoor { GatewayStatus.document(shared).line }
+            settings.opensDoor(
+                GatewayDoor.Answers(
+                    status: { GatewayStatus.document(shared).line }, readiness: { GatewayStatus.readiness(shared).lines }))
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { await outbox.run() }
                 tasks.addTask { await log.run() }

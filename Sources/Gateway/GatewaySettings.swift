@@ -26,8 +26,8 @@ package struct GatewaySettings: Sendable {
     package var processFolder = ""
     /// Part of the memory that a start leaves free.
     package var headroomRatio = 0.15
-    /// Told what the gateway's status is asked of, once it runs.
-    package var opensDoor: @Sendable (_ status: @escaping @Sendable () -> String) -> Void = { _ in }
+    /// Told whom others ask about the gateway, once it runs.
+    package var opensDoor: @Sendable (GatewayDoor.Answers) -> Void = { _ in }
     /// Whether processes that were started here end with this program; asked as it stops. The next run adopts those that do not.
     package var takesProcesses: @Sendable () -> Bool = { true }
 

@@ -61,11 +61,11 @@ enum GatewayStatus {
     }
 
     /// Whether each model has a backend that may take calls, and what keeps it from keeping up; a line each.
-    static func readiness(_ shared: GatewayShared) -> (isReady: Bool, text: String) {
+    static func readiness(_ shared: GatewayShared) -> (isReady: Bool, lines: [String]) {
         let view = shared.desk.view
         let now = GatewaySources.uptimeNanoseconds()
         var isReady = true
-        var text = ""
+        var lines: [String] = []
         for (plan, model) in zip(shared.settings.plan.models, view.models) {
             let serves = plan.backends.contains { index in
                 let state = state(index, shared, now).state
@@ -73,9 +73,9 @@ enum GatewayStatus {
                     && ["ready", "suspect", "unknown"].contains(state)
             }
             isReady = isReady && serves
-            text += "\(model.name): \(serves ? "ready" : "not ready")"
-            text += model.saturation.isEmpty ? "\n" : ", saturated: \(model.saturation.map(\.rawValue).joined(separator: ", "))\n"
+            let saturation = model.saturation.map(\.rawValue).joined(separator: ", ")
+            lines.append("\(model.name): \(serves ? "ready" : "not ready")\(saturation.isEmpty ? "" : ", saturated: \(saturation)")")
         }
-        return (isReady, text)
+        return (isReady, lines)
     }
 }

@@ -18,6 +18,9 @@ package final class Connection: @unchecked Sendable {
     private let closesHandle: Bool
     /// The file that is noted as open; `nil` for none.
     private var openPath: String?
+    /// What begins and ends a transaction, prepared when the first one begins: a commit of few spans would spend as much on reading these
+    /// words as on writing its row.
+    private var transactionStatements: (begin: OpaquePointer, commit: OpaquePointer)?
     /// Set by the watch itself, while it is there.
     weak var watch: StatementWatch?
 
@@ -72,6 +75,10 @@ package final class Connection: @unchecked Sendable {
     }
 
     deinit {
+        if let transactionStatements {
+            sqlite3_finalize(transactionStatements.begin)
+            sqlite3_finalize(transactionStatements.commit)
+        }
         if closesHandle { sqlite3_close_v2(handle) }
         if let openPath { OpenFiles.remove(openPath) }
     }
@@ -160,14 +167,42 @@ package final class Connection: @unchecked Sendable {
 
     /// Runs `body` in one transaction that takes the write lock at once, and rolls back when it throws.
     package func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
-        try execute("BEGIN IMMEDIATE")
+        let statements = if let transactionStatements { transactionStatements } else { try prepareTransactions() }
+        transactionStatements = statements
+        try run(statements.begin, "begin a transaction")
         do {
             let result = try body()
-            try execute("COMMIT")
+            try run(statements.commit, "commit a transaction")
             return result
         } catch {
             if isInTransaction { sqlite3_exec(handle, "ROLLBACK", nil, nil, nil) }
             throw error
         }
+    }
+
+    private func prepareTransactions() throws(SQLiteError) -> (begin: OpaquePointer, commit: OpaquePointer) {
+        let begin = try prepareHandle("BEGIN IMMEDIATE")
+        do {
+            return (begin, try prepareHandle("COMMIT"))
+        } catch {
+            sqlite3_finalize(begin)
+            throw error
+        }
+    }
+
+    /// A statement that is not a `Statement`, which would keep its connection.
+    private func prepareHandle(_ sql: String) throws(SQLiteError) -> OpaquePointer {
+        var statement: OpaquePointer?
+        let result = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+        guard result == SQLITE_OK, let statement else { throw error(result, sql) }
+        return statement
+    }
+
+    /// Runs a statement without rows, and makes it ready to run again.
+    private func run(_ statement: OpaquePointer, _ operation: String) throws(SQLiteError) {
+        let result = sqlite3_step(statement)
+        let failure = result == SQLITE_DONE ? nil : error(result, operation)
+        sqlite3_reset(statement)
+        if let failure { throw failure }
     }
 }

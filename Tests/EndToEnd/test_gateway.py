@@ -352,6 +352,9 @@ def test_the_health_of_a_backend_is_evidence_with_an_age_and_calls_take_the_plac
     backend.close()
     poll("its silence is seen", lambda: stand.backend()["health"]["state"] == "silent")
     assert stand.get("/-/ready")[0] == 503
+    # A model that is down is no reason to send no spans.
+    ready = stand.fusebox.get("/-/ready")
+    assert ready.status == 200 and b"\ngateway m: not ready\n" in ready.body, ready
     assert stand.fusebox.metrics().value("fusebox_gateway_backend_state", backend="b0", state="silent") == 1
 
 
@@ -364,6 +367,7 @@ def test_a_queue_more_than_half_full_is_told_as_saturation(gateway, backend):
         poll("it arrived", lambda: stand.status()["running"] + stand.status()["models"][0]["waiting"] == count + 1)
     assert stand.status()["models"][0]["saturated"] == ["queue"]
     assert b"saturated: queue" in stand.get("/-/ready")[1]
+    assert b"\ngateway m: ready, saturated: queue\n" in stand.fusebox.get("/-/ready").body
     metrics = stand.fusebox.metrics()
     assert metrics.value("fusebox_gateway_saturated", model="m", cause="queue") == 1
     assert metrics.value("fusebox_gateway_saturated", model="m", cause="errors") == 0

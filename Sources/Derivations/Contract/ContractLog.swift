@@ -40,9 +40,13 @@ struct ContractLog: Sendable {
     private let entriesMax: Int
     private var entries = FirstInFirstOut<Entry>()
     private var changed: Set<Int> = []
+    /// An entry came since the last look, so its chunk is among the changed ones.
+    private var hasGrown = false
     private var removed: Set<Int> = []
-    /// Rows of chunks that changed, and of the one that grows, as far as they are written: a row is not worked out again for each entry.
-    private var texts: [Int: ChunkText] = [:]
+    /// The row of the chunk that grows, as far as it is written: a row is not worked out again for each entry. `nil` when it must be.
+    private var growing: ChunkText?
+    /// Rows of chunks that became full since the last look.
+    private var full: [Int: ChunkText] = [:]
     /// What rows brought, until all are read: by chunk, with the number of the first.
     private var restored: [Int: (first: Int, entries: [Stored])] = [:]
 
@@ -61,16 +65,21 @@ struct ContractLog: Sendable {
     mutating func append(_ entry: Entry) -> (number: Int, displaced: (number: Int, entry: Entry)?) {
         let number = entries.nextNumber
         entries.append(entry)
-        let chunk = number / Self.chunkEntries
-        changed.insert(chunk)
-        if number.isMultiple(of: Self.chunkEntries) { texts[chunk] = ChunkText(first: number, base: entry.start) }
-        texts[chunk]?.append(entry)
+        let place = number % Self.chunkEntries
+        if place == 0 { growing = ChunkText(first: number, base: entry.start) }
+        growing?.append(entry)
+        if place == 0 || !hasGrown { changed.insert(number / Self.chunkEntries) }
+        hasGrown = true
+        if place == Self.chunkEntries - 1 {
+            full[number / Self.chunkEntries] = growing
+            growing = nil
+        }
         guard number - entries.firstNumber >= entriesMax else { return (number, nil) }
         let oldest = entries.firstNumber
         guard let displaced = entries.popFirst() else { return (number, nil) }
         if entries.firstNumber / Self.chunkEntries > oldest / Self.chunkEntries {
             changed.remove(oldest / Self.chunkEntries)
-            texts[oldest / Self.chunkEntries] = nil
+            full[oldest / Self.chunkEntries] = nil
             removed.insert(oldest / Self.chunkEntries)
         }
         return (number, (oldest, displaced))
@@ -79,7 +88,8 @@ struct ContractLog: Sendable {
     mutating func mark(_ number: Int, _ marks: Marks) {
         guard entries.update(number, { $0.marks.formUnion(marks) }) else { return }
         changed.insert(number / Self.chunkEntries)
-        texts[number / Self.chunkEntries] = nil
+        full[number / Self.chunkEntries] = nil
+        if number / Self.chunkEntries == entries.nextNumber / Self.chunkEntries { growing = nil }
     }
 
     // MARK: In the store
@@ -88,12 +98,17 @@ struct ContractLog: Sendable {
         if changed.isEmpty && removed.isEmpty { return ([], []) }
         var rows: [StateRow] = []
         for chunk in changed.sorted() {
-            let text = texts[chunk] ?? text(of: chunk)
-            // Only the chunk that grows is written again soon.
-            texts[chunk] = chunk == entries.nextNumber / Self.chunkEntries ? text : nil
-            rows.append(StateRow(kind: kind, key: "\(chunk)", value: text.row))
+            var text = full[chunk]
+            if text == nil, chunk == entries.nextNumber / Self.chunkEntries {
+                if growing == nil { growing = self.text(of: chunk) }
+                text = growing
+            }
+            let row = (text ?? self.text(of: chunk)).row
+            rows.append(StateRow(kind: kind, key: "\(chunk)", value: row))
         }
         let keys = removed.sorted().map { DerivationChanges.StateKey(kind: kind, key: "\($0)") }
+        full.removeAll(keepingCapacity: true)
+        hasGrown = false
         changed.removeAll(keepingCapacity: true)
         removed.removeAll(keepingCapacity: true)
         return (rows, keys)
@@ -135,9 +150,9 @@ struct ContractLog: Sendable {
         var row: String {
             var writer = StateWriter()
             for (index, source) in sources.enumerated() {
-                writer.add("service\(index)", source.service)
-                writer.add("instance\(index)", source.instance)
-                writer.add("host\(index)", source.host)
+                writer.add("service", index, source.service)
+                writer.add("instance", index, source.instance)
+                writer.add("host", index, source.host)
             }
             writer.add("first", Int64(first))
             writer.add("base", base)
@@ -189,7 +204,8 @@ struct ContractLog: Sendable {
     /// Puts back what `takeRestored` gave.
     mutating func restore(_ restored: [Entry], first: Int) {
         entries = FirstInFirstOut(firstNumber: first)
-        texts = [:]
+        growing = nil
+        full = [:]
         for entry in restored { entries.append(entry) }
     }
 }

@@ -46,24 +46,52 @@ struct GatheredColumn {
 
     /// Takes a segment's column, whose first span is row `base`.
     mutating func gather(_ column: DecodedColumn, base: Int, spanCount: Int) {
+        let rows = Rows(column: column, base: base, spanCount: spanCount)
         switch column.values {
-        case .integers(let values):
-            forEach(column, spanCount) { $0.set(base + $1, .int, UInt64(bitPattern: values[$2])) }
-        case .fixed(let values): forEach(column, spanCount) { $0.set(base + $1, .int, values[$2]) }
-        case .doubles(let values): forEach(column, spanCount) { $0.set(base + $1, .double, values[$2]) }
-        case .bools(let values): forEach(column, spanCount) { $0.set(base + $1, .bool, values[$2] != 0 ? 1 : 0) }
+        case .integers(let values): set(rows, .int) { UInt64(bitPattern: values[$0]) }
+        case .fixed(let values): set(rows, .int) { values[$0] }
+        case .doubles(let values): set(rows, .double) { values[$0] }
+        case .bools(let values): set(rows, .bool) { values[$0] != 0 ? 1 : 0 }
         case .dictionary(let entries, let packed):
             let numbers = entries.map { number($0, column.bytes) }
-            forEach(column, spanCount) { $0.set(base + $1, .string, numbers[packed[$2]]) }
+            set(rows, .string) { numbers[packed[$0]] }
         case .texts(let ranges):
-            forEach(column, spanCount) { $0.set(base + $1, .string, $0.number(ranges[$2], column.bytes)) }
+            let numbers = ranges.map { number($0, column.bytes) }
+            set(rows, .string) { numbers[$0] }
         case .encoded(let kind, let ranges):
             forEach(column, spanCount) { $0.setBlob(base + $1, kind, column.bytes[ranges[$2]]) }
         case .mixed(let values):
             forEach(column, spanCount) { $0.set(base + $1, mixed: values[$2], column.bytes) }
-        case .empties: forEach(column, spanCount) { column, row, _ in column.set(base + row, .empty, 0) }
+        case .empties: set(rows, .empty) { _ in 0 }
         case .references: break
         }
+    }
+
+    /// The rows that a segment's column goes to.
+    private struct Rows {
+        let column: DecodedColumn
+        let base: Int
+        let spanCount: Int
+    }
+
+    /// Sets values of one kind, by their positions in the segment's column.
+    @inline(__always)
+    private mutating func set(_ rows: Rows, _ kind: AttributeKind, _ payload: (Int) -> UInt64) {
+        let base = rows.base
+        precondition(base >= 0 && base &+ rows.spanCount <= kinds.count)
+        var count = 0
+        // By pointers: an array would ask for each value whether it is shared.
+        kinds.withUnsafeMutableBufferPointer { kinds in
+            payloads.withUnsafeMutableBufferPointer { payloads in
+                rows.column.forEachPosition(rows.spanCount) { row, position in
+                    kinds[base &+ row] = kind.rawValue &+ 1
+                    payloads[base &+ row] = payload(position)
+                    count &+= 1
+                }
+            }
+        }
+        if count > 0 { kindSet |= 1 << UInt16(kind.rawValue) }
+        valueCount += count
     }
 
     /// Calls `body` with each row that has a value and the value's position.

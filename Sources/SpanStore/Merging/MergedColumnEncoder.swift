@@ -19,28 +19,29 @@ struct MergedColumnEncoder {
         guard column.valueCount > 0 else { return nil }
         var entry = entry(space, name, valueCount: column.valueCount)
         var bytes: [UInt8] = []
-        appendPresence(&bytes) { column.kinds[$0] != 0 }
+        let rows = rows(of: column)
+        appendPresence(rows, to: &bytes)
         let isOneKind = column.kindSet & (column.kindSet - 1) == 0
         let kind = isOneKind ? AttributeKind(rawValue: UInt8(column.kindSet.trailingZeroBitCount)) : nil
         switch kind {
         case .int:
             entry.encoding = .planes
-            let values = rows(of: column).map { Int64(bitPattern: column.payloads[$0]) }
+            let values = rows.old.map { Int64(bitPattern: column.payloads[Int($0)]) }
             (entry.minimum, entry.maximum) = Self.appendPlanes(values, to: &bytes)
         case .double:
             entry.encoding = .doubles
-            for row in rows(of: column) { bytes.appendLittleEndian(column.payloads[row]) }
+            for row in rows.old { bytes.appendLittleEndian(column.payloads[Int(row)]) }
         case .bool:
             entry.encoding = .bools
-            for row in rows(of: column) { bytes.append(UInt8(truncatingIfNeeded: column.payloads[row])) }
-        case .string: appendTexts(column, to: &bytes, &entry)
+            for row in rows.old { bytes.append(UInt8(truncatingIfNeeded: column.payloads[Int(row)])) }
+        case .string: appendTexts(column, rows, to: &bytes, &entry)
         case .empty: entry.encoding = .empties
         case .array, .keyValueList, .bytes:
             entry.encoding = kind == .array ? .arrays : kind == .keyValueList ? .keyValueLists : .blobs
-            for row in rows(of: column) { Self.appendPrefixed(column.blobs, column.blob(row), to: &bytes) }
+            for row in rows.old { Self.appendPrefixed(column.blobs, column.blob(Int(row)), to: &bytes) }
         case nil:
             entry.encoding = .mixed
-            for row in rows(of: column) { appendMixed(column, row, to: &bytes) }
+            for row in rows.old { MixedValue.append(column, Int(row), to: &bytes) }
         }
         entry.length = bytes.count
         return Encoded(bytes: bytes, entry: entry)
@@ -76,7 +77,9 @@ struct MergedColumnEncoder {
         entry.encoding = .references
         var outer: [UInt64] = []
         var steps: [UInt8] = []
-        for (row, old) in order.enumerated() where column.kinds[Int(old)] != 0 {
+        let rows = rows(of: column)
+        for (index, old) in rows.old.enumerated() {
+            let row = rows.new.map { Int($0[index]) } ?? index
             let parent = column.payloads[Int(old)]
             if let target = rowOfSpan[parent], Int(target) != row {
                 let step = row - Int(target)
@@ -87,7 +90,7 @@ struct MergedColumnEncoder {
             }
         }
         var bytes: [UInt8] = []
-        appendPresence(&bytes) { column.kinds[$0] != 0 }
+        appendPresence(rows, to: &bytes)
         bytes.appendVarint(outer.count)
         for id in outer { bytes.appendLittleEndian(id) }
         bytes.append(contentsOf: steps)
@@ -109,32 +112,47 @@ struct MergedColumnEncoder {
             maximum: 0, valueMask: .max)
     }
 
-    /// The old rows that have a value, in the new order.
-    private func rows(of column: GatheredColumn) -> [Int] {
-        var rows: [Int] = []
-        rows.reserveCapacity(column.valueCount)
-        for row in order where column.kinds[Int(row)] != 0 { rows.append(Int(row)) }
+    /// The rows that have a value, in the new order.
+    private struct ValueRows {
+        /// What they were.
+        var old: [UInt32]
+        /// What they are; `nil` when all rows have a value.
+        var new: [UInt32]?
+    }
+
+    private func rows(of column: GatheredColumn) -> ValueRows {
+        guard column.valueCount < order.count else { return ValueRows(old: order, new: nil) }
+        var rows = ValueRows(old: [], new: nil)
+        // By pointers: each column goes through all rows, most of which have no value in it.
+        column.kinds.withUnsafeBufferPointer { kinds in
+            rows.new = [UInt32](unsafeUninitializedCapacity: column.valueCount) { new, filled in
+                rows.old = [UInt32](unsafeUninitializedCapacity: column.valueCount) { old, count in
+                    for (row, before) in order.enumerated() where kinds[Int(before)] != 0 {
+                        old[count] = before
+                        new[count] = UInt32(truncatingIfNeeded: row)
+                        count &+= 1
+                    }
+                    filled = count
+                }
+            }
+        }
         return rows
     }
 
     // MARK: Parts
 
-    private func appendPresence(_ bytes: inout [UInt8], _ has: (Int) -> Bool) {
-        var present: [Int] = []
-        present.reserveCapacity(order.count)
-        for (row, old) in order.enumerated() where has(Int(old)) { present.append(row) }
-        if present.count == order.count {
-            bytes.append(0)
-        } else if present.count * 16 >= order.count {
+    private func appendPresence(_ rows: ValueRows, to bytes: inout [UInt8]) {
+        guard let present = rows.new else { return bytes.append(0) }
+        if present.count * 16 >= order.count {
             bytes.append(1)
             var bitmap = [UInt8](repeating: 0, count: (order.count + 7) / 8)
-            for row in present { bitmap[row >> 3] |= 1 << UInt8(row & 7) }
+            for row in present { bitmap[Int(row >> 3)] |= 1 << UInt8(row & 7) }
             bytes.append(contentsOf: bitmap)
         } else {
             bytes.append(2)
-            var next = 0
+            var next: UInt32 = 0
             for row in present {
-                bytes.appendVarint(row - next)
+                bytes.appendVarint(Int(row - next))
                 next = row + 1
             }
         }
@@ -143,61 +161,78 @@ struct MergedColumnEncoder {
     /// Appends integers as byte planes, of their values or of their differences, whichever have fewer bits; gives their range.
     static func appendPlanes(_ values: [Int64], to bytes: inout [UInt8]) -> (minimum: Int64, maximum: Int64) {
         guard let first = values.first else { return (0, 0) }
-        var minimum = first
-        var maximum = first
-        for value in values {
-            minimum = min(minimum, value)
-            maximum = max(maximum, value)
+        return values.withUnsafeBufferPointer { values in
+            var (minimum, maximum, previous) = (first, first, first)
+            var differenceBits = 0
+            var allDifferences: UInt64 = 0
+            for value in values {
+                minimum = min(minimum, value)
+                maximum = max(maximum, value)
+                let word = zigzag(value, behind: previous)
+                previous = value
+                differenceBits &+= 64 - word.leadingZeroBitCount
+                allDifferences |= word
+            }
+            let base = UInt64(bitPattern: minimum)
+            var plainBits = 0
+            for value in values { plainBits &+= 64 - (UInt64(bitPattern: value) &- base).leadingZeroBitCount }
+            if differenceBits < plainBits {
+                bytes.append(1)
+                bytes.appendLittleEndian(UInt64(bitPattern: first))
+                previous = first
+                appendPlanes(values, width: allDifferences.byteWidth, to: &bytes) { value in
+                    defer { previous = value }
+                    return zigzag(value, behind: previous)
+                }
+            } else {
+                bytes.append(0)
+                bytes.appendLittleEndian(base)
+                let range = UInt64(bitPattern: maximum) &- base
+                appendPlanes(values, width: range.byteWidth, to: &bytes) { UInt64(bitPattern: $0) &- base }
+            }
+            return (minimum, maximum)
         }
-        let base = UInt64(bitPattern: minimum)
-        var plain: [UInt64] = []
-        var differences: [UInt64] = []
-        plain.reserveCapacity(values.count)
-        differences.reserveCapacity(values.count)
-        var plainBits = 0
-        var differenceBits = 0
-        var previous = first
-        for value in values {
-            let word = UInt64(bitPattern: value) &- base
-            let difference = value &- previous
-            let zigzag = UInt64(bitPattern: difference << 1 ^ difference >> 63)
-            previous = value
-            plainBits += 64 - word.leadingZeroBitCount
-            differenceBits += 64 - zigzag.leadingZeroBitCount
-            plain.append(word)
-            differences.append(zigzag)
-        }
-        let usesDifferences = differenceBits < plainBits
-        bytes.append(usesDifferences ? 1 : 0)
-        bytes.appendLittleEndian(usesDifferences ? UInt64(bitPattern: first) : base)
-        appendPlanes(words: usesDifferences ? differences : plain, to: &bytes)
-        return (minimum, maximum)
     }
 
-    private static func appendPlanes(words: [UInt64], to bytes: inout [UInt8]) {
-        let all = words.reduce(0, |)
-        let width = all.byteWidth
+    /// The difference to the value before as a word, small for small differences either way.
+    @inline(__always)
+    private static func zigzag(_ value: Int64, behind previous: Int64) -> UInt64 {
+        let difference = value &- previous
+        return UInt64(bitPattern: difference << 1 ^ difference >> 63)
+    }
+
+    /// - Parameter word: is asked for each value in turn, once.
+    @inline(__always)
+    private static func appendPlanes(
+        _ values: UnsafeBufferPointer<Int64>, width: Int, to bytes: inout [UInt8], word: (Int64) -> UInt64
+    ) {
         bytes.append(UInt8(width))
+        guard width > 0 else { return }
         let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: width * words.count))
+        let count = values.count
+        bytes.append(contentsOf: repeatElement(0, count: width * count))
         bytes.withUnsafeMutableBufferPointer { bytes in
-            for plane in 0..<width {
-                let shift = UInt64(8 * plane)
-                let offset = start + plane * words.count
-                for index in words.indices { bytes[offset + index] = UInt8(truncatingIfNeeded: words[index] &>> shift) }
+            for index in 0..<count {
+                var rest = word(values[index])
+                var place = start &+ index
+                for _ in 0..<width {
+                    bytes[place] = UInt8(truncatingIfNeeded: rest)
+                    rest &>>= 8
+                    place &+= count
+                }
             }
         }
     }
 
-    private func appendTexts(_ column: GatheredColumn, to bytes: inout [UInt8], _ entry: inout ColumnEntry) {
+    private func appendTexts(_ column: GatheredColumn, _ rows: ValueRows, to bytes: inout [UInt8], _ entry: inout ColumnEntry) {
         let source = column.texts.bytes
         entry.valueMask = 0
         for slice in column.texts.ranges { entry.valueMask |= 1 << (ByteHash.hash(source.span.bytes, slice.range) & 63) }
         let distinct = column.texts.count
         if distinct >= Self.dictionaryTrial && distinct * 4 > column.valueCount * 3 {
             entry.encoding = .texts
-            for row in rows(of: column) {
-                let range = column.text(row)
+            for row in rows.old {
+                let range = column.text(Int(row))
                 Self.appendPrefixed(source, range.offset..<range.end, to: &bytes)
             }
             return
@@ -209,7 +244,7 @@ struct MergedColumnEncoder {
         var entries: [UInt8] = []
         var indices: [Int32] = []
         indices.reserveCapacity(column.valueCount)
-        for row in order where column.kinds[Int(row)] != 0 {
+        for row in rows.old {
             let text = Int(column.payloads[Int(row)])
             if numbers[text] < 0 {
                 numbers[text] = next
@@ -224,10 +259,6 @@ struct MergedColumnEncoder {
         let width = next <= 1 << 8 ? 1 : next <= 1 << 16 ? 2 : 4
         bytes.append(UInt8(width))
         for index in indices { bytes.appendLittleEndian(UInt64(index), width: width) }
-    }
-
-    private func appendMixed(_ column: GatheredColumn, _ row: Int, to bytes: inout [UInt8]) {
-        MixedValue.append(column, row, to: &bytes)
     }
 
     static func appendPrefixed(_ source: [UInt8], _ range: Range<Int>, to bytes: inout [UInt8]) {

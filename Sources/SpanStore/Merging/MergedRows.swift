@@ -22,16 +22,18 @@ struct MergedRows {
         starts = [Int64](repeating: 0, count: rowCount)
         traceRanks = [UInt32](repeating: 0, count: rowCount)
         var services = [UInt32](repeating: 0, count: rowCount)
-        var serviceNumbers: [String: UInt32] = [:]
+        var serviceNames = ByteStringTable()
         var traceNumbers: [TraceID: UInt32] = [:]
         var found: [TraceID] = []
         var earliest: [Int64] = []
         for (input, base) in zip(inputs, bases) {
-            let names = try input.resources().map { resource -> UInt32 in
-                if let known = serviceNumbers[resource.serviceName] { return known }
-                let number = UInt32(serviceNumbers.count)
-                serviceNumbers[resource.serviceName] = number
-                return number
+            // The name is the first field of a resource.
+            let resources = try input.entries(of: FixedColumn.resources, fieldCount: SegmentReader.resourceFieldCount)
+            let names = try resources.ranges.map { entry throws(SegmentError) -> UInt32 in
+                var cursor = try ByteCursor(resources.bytes, range: entry)
+                let name = try cursor.prefixedRange()
+                let range = WireRange(offset: name.lowerBound, count: name.count)
+                return UInt32(truncatingIfNeeded: serviceNames.insert(range, in: resources.bytes.span.bytes).index)
             }
             let numbers = try input.traceIDs().map { trace -> UInt32 in
                 if let known = traceNumbers[trace] { return known }

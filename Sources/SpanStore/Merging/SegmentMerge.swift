@@ -10,6 +10,7 @@ struct SegmentMerge {
     private static let sharedColumnBytesMax = 1024
 
     private let inputs: [SegmentReader]
+    private let columns: MergedColumns
     /// The first row of each input.
     private let bases: [Int]
     private let rowCount: Int
@@ -23,6 +24,7 @@ struct SegmentMerge {
     /// - Parameter inputs: in the order of arrival of their spans.
     init(_ inputs: [SegmentReader], streamSet: Int64, compressor: ZstandardCompressor) {
         self.inputs = inputs
+        columns = MergedColumns(inputs)
         self.streamSet = streamSet
         self.compressor = compressor
         var bases: [Int] = []
@@ -45,11 +47,9 @@ struct SegmentMerge {
         try add(encoder.encode(integers: try arrivals(plan.order), FixedColumn.arrival), emit)
         try addIdentities(encoder, emit)
         try addTimes(encoder, plan.starts, &statistics, emit)
-        try addTable(FixedColumn.resources, column: FixedColumn.resource, encoder, emit) {
-            try $0.resources().map(\.encodedEntry)
-        }
-        try addTable(FixedColumn.scopes, column: FixedColumn.scope, encoder, emit) { try $0.scopes().map(\.encodedEntry) }
-        let attributes = MergedAttributes(inputs)
+        try addTable(FixedColumn.resources, fieldCount: SegmentReader.resourceFieldCount, column: FixedColumn.resource, encoder, emit)
+        try addTable(FixedColumn.scopes, fieldCount: SegmentReader.scopeFieldCount, column: FixedColumn.scope, encoder, emit)
+        let attributes = MergedAttributes(columns, of: inputs)
         try addFixedColumns(encoder, attributes, emit)
         try addAttributes(encoder, attributes, emit)
         try addDerivedColumns(encoder, attributes, emit)
@@ -63,14 +63,17 @@ struct SegmentMerge {
 
     // MARK: Gathering
 
-    private func gather(_ space: ColumnSpace, _ name: String) throws -> GatheredColumn {
+    private func gather(_ column: MergedColumns.Column?) throws -> GatheredColumn {
         var gathered = GatheredColumn(rowCount: rowCount)
-        for (input, base) in zip(inputs, bases) {
-            guard let column = try input.transientColumn(space, name) else { continue }
-            gathered.gather(column, base: base, spanCount: input.spanCount)
+        for line in column?.lines ?? [] {
+            let input = inputs[line.input]
+            let decoded = try input.transientColumn(input.directory.columns[line.line])
+            gathered.gather(decoded, base: bases[line.input], spanCount: input.spanCount)
         }
         return gathered
     }
+
+    private func gather(fixed name: String) throws -> GatheredColumn { try gather(columns.column(.fixed, name)) }
 
     /// For each new row its place in the order of arrival: the inputs one after the other, each in its own order.
     private func arrivals(_ order: [UInt32]) throws -> [Int64] {
@@ -101,24 +104,24 @@ struct SegmentMerge {
     }
 
     private mutating func addIdentities(_ encoder: MergedColumnEncoder, _ emit: (Int, [UInt8]) throws -> Void) throws {
-        let spans = try gather(.fixed, FixedColumn.spanID)
+        let spans = try gather(fixed: FixedColumn.spanID)
         try add(encoder.encode(fixed: spans, width: 8, FixedColumn.spanID), emit)
         var rowOfSpan: [UInt64: UInt32] = [:]
         rowOfSpan.reserveCapacity(rowCount)
         for (row, old) in encoder.order.enumerated() {
             rowOfSpan[spans.payloads[Int(old)]] = UInt32(truncatingIfNeeded: row)
         }
-        let parents = try gather(.fixed, FixedColumn.parentSpanID)
+        let parents = try gather(fixed: FixedColumn.parentSpanID)
         try add(encoder.encode(parents: parents, rowOfSpan: rowOfSpan, FixedColumn.parentSpanID), emit)
-        try add(encoder.encode(fixed: try gather(.fixed, FixedColumn.contentHash), width: 4, FixedColumn.contentHash), emit)
+        try add(encoder.encode(fixed: try gather(fixed: FixedColumn.contentHash), width: 4, FixedColumn.contentHash), emit)
     }
 
     private mutating func addTimes(
         _ encoder: MergedColumnEncoder, _ starts: [Int64], _ statistics: inout SegmentStatistics,
         _ emit: (Int, [UInt8]) throws -> Void
     ) throws {
-        let durations = try gather(.fixed, FixedColumn.duration)
-        let received = try gather(.fixed, FixedColumn.received)
+        let durations = try gather(fixed: FixedColumn.duration)
+        let received = try gather(fixed: FixedColumn.received)
         for row in 0..<rowCount {
             statistics.include(
                 start: starts[row], end: starts[row] &+ Int64(bitPattern: durations.payloads[row]),
@@ -131,19 +134,16 @@ struct SegmentMerge {
 
     /// A table and the column that counts it: equal entries of the inputs become one.
     private mutating func addTable(
-        _ table: String, column name: String, _ encoder: MergedColumnEncoder, _ emit: (Int, [UInt8]) throws -> Void,
-        entries: (SegmentReader) throws -> [[UInt8]]
+        _ table: String, fieldCount: Int, column name: String, _ encoder: MergedColumnEncoder,
+        _ emit: (Int, [UInt8]) throws -> Void
     ) throws {
-        var numbers: [[UInt8]: Int64] = [:]
-        var bytes: [UInt8] = []
+        // Entries as they are stored, one behind the other: just what the merged table is.
+        var distinct = ByteStringTable()
         var values = [Int64](repeating: 0, count: rowCount)
         for (input, base) in zip(inputs, bases) {
-            let mapped = try entries(input).map { entry -> Int64 in
-                if let known = numbers[entry] { return known }
-                let number = Int64(numbers.count)
-                numbers[entry] = number
-                bytes.append(contentsOf: entry)
-                return number
+            let (bytes, entries) = try input.entries(of: table, fieldCount: fieldCount)
+            let mapped = entries.map { entry in
+                Int64(distinct.insert(WireRange(offset: entry.lowerBound, count: entry.count), in: bytes.span.bytes).index)
             }
             guard let column = try input.transientColumn(.fixed, name) else { throw SegmentError.damaged("no column of \(name)") }
             for row in 0..<input.spanCount {
@@ -153,7 +153,7 @@ struct SegmentMerge {
                 values[base + row] = mapped[Int(index)]
             }
         }
-        try add(MergedColumnEncoder.table(table, bytes, count: numbers.count), emit)
+        try add(MergedColumnEncoder.table(table, distinct.bytes, count: distinct.count), emit)
         try add(encoder.encode(integers: encoder.order.map { values[Int($0)] }, name), emit)
     }
 
@@ -167,8 +167,8 @@ struct SegmentMerge {
     private mutating func addFixedColumns(
         _ encoder: MergedColumnEncoder, _ attributes: MergedAttributes, _ emit: (Int, [UInt8]) throws -> Void
     ) throws {
-        for name in MergedAttributes.names(inputs, .fixed) where !Self.specialColumns.contains(name) {
-            try add(encoder.encode(try gather(.fixed, name), .fixed, name), emit)
+        for column in columns.all(.fixed) where !Self.specialColumns.contains(column.name) {
+            try add(encoder.encode(try gather(column), .fixed, column.name), emit)
         }
         let overflow = try overflow(attributes)
         try add(encoder.encode(overflow, .fixed, FixedColumn.overflow), emit)
@@ -176,11 +176,11 @@ struct SegmentMerge {
 
     /// What overflowed before, and the values of keys that get no column now.
     private func overflow(_ attributes: MergedAttributes) throws -> GatheredColumn {
-        let before = try gather(.fixed, FixedColumn.overflow)
+        let before = try gather(fixed: FixedColumn.overflow)
         guard !attributes.overflowing.isEmpty else { return before }
         var additions: [Int: [UInt8]] = [:]
         for name in attributes.overflowing {
-            let column = try gather(.attribute, name)
+            let column = try gather(columns.column(.attribute, name))
             for row in 0..<rowCount where column.kinds[row] != 0 {
                 additions[row, default: []].appendPrefixed(name)
                 MixedValue.append(column, row, to: &additions[row, default: []])
@@ -198,99 +198,22 @@ struct SegmentMerge {
     private mutating func addAttributes(
         _ encoder: MergedColumnEncoder, _ attributes: MergedAttributes, _ emit: (Int, [UInt8]) throws -> Void
     ) throws {
-        for name in attributes.columns { try add(encoder.encode(try gather(.attribute, name), .attribute, name), emit) }
+        for column in attributes.columns { try add(encoder.encode(try gather(column), .attribute, column.name), emit) }
     }
 
     private mutating func addDerivedColumns(
         _ encoder: MergedColumnEncoder, _ attributes: MergedAttributes, _ emit: (Int, [UInt8]) throws -> Void
     ) throws {
-        for name in MergedAttributes.names(inputs, .derived) {
-            if let source = attributes.alias(of: name, inputs) {
-                let count = inputs.reduce(0) { $0 + ($1.directory.column(.derived, name)?.valueCount ?? 0) }
+        for column in columns.all(.derived) {
+            if let source = attributes.alias(of: column) {
+                let count = column.lines.reduce(0) { $0 + inputs[$1.input].directory.columns[$1.line].valueCount }
                 entries.append(
                     ColumnEntry(
-                        space: .derived, name: name, encoding: .alias, stream: 0, offset: 0, length: 0, valueCount: count,
+                        space: .derived, name: column.name, encoding: .alias, stream: 0, offset: 0, length: 0, valueCount: count,
                         minimum: 0, maximum: 0, valueMask: .max, aliasName: source))
             } else {
-                try add(encoder.encode(try gather(.derived, name), .derived, name), emit)
+                try add(encoder.encode(try gather(column), .derived, column.name), emit)
             }
         }
-    }
-}
-
-/// Which attribute keys have a column in the merged segment, and which go to the overflow column.
-struct MergedAttributes {
-    /// In the order of their first appearance.
-    let columns: [String]
-    let overflowing: [String]
-
-    init(_ inputs: [SegmentReader]) {
-        let names = Self.names(inputs, .attribute)
-        guard names.count > SegmentFormat.attributeColumnsMax else {
-            columns = names
-            overflowing = []
-            return
-        }
-        var counts: [ExactText: Int] = [:]
-        for input in inputs {
-            for entry in input.directory.columns where entry.space == .attribute {
-                counts[ExactText(entry.name), default: 0] += entry.valueCount
-            }
-        }
-        // The commonest keys keep theirs; of equal ones those that came first.
-        let ranked = names.enumerated().sorted {
-            (counts[ExactText($0.element)] ?? 0, $1.offset) > (counts[ExactText($1.element)] ?? 0, $0.offset)
-        }
-        let kept = Set(ranked.prefix(SegmentFormat.attributeColumnsMax).map { ExactText($0.element) })
-        columns = names.filter { kept.contains(ExactText($0)) }
-        overflowing = names.filter { !kept.contains(ExactText($0)) }
-    }
-
-    /// Names of the columns of a space, each once, in the order of first appearance.
-    static func names(_ inputs: [SegmentReader], _ space: ColumnSpace) -> [String] {
-        var seen: Set<ExactText> = []
-        var names: [String] = []
-        for input in inputs {
-            for entry in input.directory.columns where entry.space == space && seen.insert(ExactText(entry.name)).inserted {
-                names.append(entry.name)
-            }
-        }
-        return names
-    }
-
-    /// The attribute that a derived column repeats in all inputs; `nil` when it must hold values itself.
-    func alias(of name: String, _ inputs: [SegmentReader]) -> String? {
-        var source: String?
-        for input in inputs {
-            guard let entry = input.directory.column(.derived, name) else { continue }
-            guard entry.encoding == .alias, source.map({ $0.isExactly(entry.aliasName) }) ?? true else { return nil }
-            source = entry.aliasName
-        }
-        guard let source, !overflowing.contains(where: source.isExactly) else { return nil }
-        for input in inputs where input.directory.column(.derived, name) == nil {
-            guard input.directory.column(.attribute, source) == nil else { return nil }
-        }
-        return source
-    }
-}
-
-extension StoredResource {
-    /// The entry as the table of resources holds it.
-    fileprivate var encodedEntry: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.appendPrefixed(serviceName)
-        MergedColumnEncoder.appendPrefixed(encoded, 0..<encoded.count, to: &bytes)
-        bytes.appendPrefixed(schemaURL)
-        return bytes
-    }
-}
-
-extension StoredScope {
-    /// The entry as the table of scopes holds it.
-    fileprivate var encodedEntry: [UInt8] {
-        var bytes: [UInt8] = []
-        for text in [name, version, schemaURL] { bytes.appendPrefixed(text) }
-        MergedColumnEncoder.appendPrefixed(encoded, 0..<encoded.count, to: &bytes)
-        return bytes
     }
 }

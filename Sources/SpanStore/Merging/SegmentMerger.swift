@@ -87,8 +87,9 @@ package final class SegmentMerger {
         var inputs: [SegmentReader] = []
         var inflated = 0
         let catalog = SegmentCatalog(maintenance.connection)
+        let loader = SegmentLoader(catalog)
         for entry in chosen {
-            guard let input = try catalog.open(entry.id) else { throw SegmentError.damaged("segment \(entry.id) is missing") }
+            guard let input = try catalog.open(entry.id, loader) else { throw SegmentError.damaged("segment \(entry.id) is missing") }
             let bytes = input.directory.streamCounts.reduce(0, +)
             if inflated + bytes > MergeLimits.inflatedBytesMax {
                 if inputs.count < 2 { oversize.insert(bytes > inflated ? entry.id : chosen[0].id) }

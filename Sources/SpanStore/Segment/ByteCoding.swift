@@ -65,6 +65,15 @@ struct ByteCursor {
 
     /// A varint that is used as a count or an offset.
     mutating func count() throws(SegmentError) -> Int {
+        // Most are small.
+        if position < end, bytes[position] < 0x80 {
+            defer { position += 1 }
+            return Int(bytes[position])
+        }
+        return try longCount()
+    }
+
+    private mutating func longCount() throws(SegmentError) -> Int {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while shift < 63 {
@@ -78,6 +87,10 @@ struct ByteCursor {
 
     mutating func littleEndian(width: Int = 8) throws(SegmentError) -> UInt64 {
         guard width <= 8, end - position >= width else { throw .damaged("cut short") }
+        if width == 8 {
+            defer { position += 8 }
+            return bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: position, as: UInt64.self)) }
+        }
         var value: UInt64 = 0
         for index in 0..<width { value |= UInt64(bytes[position + index]) << UInt64(8 * index) }
         position += width

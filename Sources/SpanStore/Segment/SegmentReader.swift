@@ -6,7 +6,8 @@ final class SegmentReader {
     let id: Int64
     let directory: SegmentDirectory
     private let loadStream: (Int64) throws -> [UInt8]
-    private var streams: [Int: [UInt8]] = [:]
+    /// By number; those that were read.
+    private var streams: [[UInt8]?]
     private var columns: [ExactText: DecodedColumn] = [:]
     private var unreportedColumns: [String] = []
 
@@ -15,12 +16,14 @@ final class SegmentReader {
         self.id = id
         self.loadStream = loadStream
         directory = try SegmentDirectory(decoding: StoredFrame.bytes(of: frame))
+        streams = Array(repeating: nil, count: directory.streamCounts.count)
     }
 
     init(id: Int64, directory: SegmentDirectory, loadStream: @escaping (Int64) throws -> [UInt8]) {
         self.id = id
         self.loadStream = loadStream
         self.directory = directory
+        streams = Array(repeating: nil, count: directory.streamCounts.count)
     }
 
     var spanCount: Int { directory.spanCount }
@@ -30,6 +33,7 @@ final class SegmentReader {
 
     /// - Throws: `SegmentError` when the stored bytes are damaged, `SQLiteError` when they cannot be read.
     func stream(_ number: Int) throws -> [UInt8] {
+        guard streams.indices.contains(number) else { throw SegmentError.damaged("a column of no stream") }
         if let known = streams[number] { return known }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(number))
         let bytes = try StoredFrame.bytes(of: frame, count: directory.streamCounts[number])
@@ -80,7 +84,12 @@ final class SegmentReader {
     /// Reads a column without keeping it, nor its stream when it has one of its own: for whoever goes through the columns one by
     /// one.
     func transientColumn(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
-        guard let entry = try directory.column(space, name).map(source(of:)) else { return nil }
+        try directory.column(space, name).map(transientColumn)
+    }
+
+    /// The same of a line of the directory.
+    func transientColumn(_ line: ColumnEntry) throws -> DecodedColumn {
+        let entry = try source(of: line)
         guard directory.streamSet != nil, entry.stream != 0, entry.encoding != .references else { return try decode(entry) }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(entry.stream))
         let bytes = try StoredFrame.bytes(of: frame, count: directory.streamCounts[entry.stream])
@@ -125,6 +134,23 @@ final class SegmentReader {
         }
         return scopes
     }
+
+    /// Where the entries of a table lie, each of so many fields that have their length before them.
+    func entries(of table: String, fieldCount: Int) throws -> (bytes: [UInt8], ranges: [Range<Int>]) {
+        var (cursor, count) = try self.table(table)
+        var ranges: [Range<Int>] = []
+        for _ in 0..<count {
+            let start = cursor.position
+            for _ in 0..<fieldCount { _ = try cursor.prefixedRange() }
+            ranges.append(start..<cursor.position)
+        }
+        return (cursor.bytes, ranges)
+    }
+
+    /// Fields of an entry in the table of resources: the service's name, the message, the schema's URL.
+    static let resourceFieldCount = 3
+    /// Fields of an entry in the table of scopes: name, version, the schema's URL, the message.
+    static let scopeFieldCount = 4
 
     private func table(_ name: String) throws -> (cursor: ByteCursor, count: Int) {
         guard let entry = directory.column(.fixed, name) else { throw SegmentError.damaged("no table of \(name)") }
