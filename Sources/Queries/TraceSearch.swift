@@ -28,8 +28,8 @@ package struct TraceSearch: Sendable {
     private static let windowSpansMax = 2_000_000
     /// Candidates that are read whole at a time.
     private static let batch = 32
-    /// Traces that are long enough, of which those that are meant are looked for.
-    private static let longMax = 20_000
+    /// The same where traces are looked for by their length: each window reads those behind it once more.
+    private static let lengthWindowSpansMax = 64_000_000
 
     package var criteria = SpanCriteria()
     /// Start times, nanoseconds since 1970; the upper bound is outside.
@@ -83,17 +83,13 @@ package struct TraceSearch: Sendable {
             if answer.traces.count > limit { return Self.cut(answer, to: limit) }
             guard lower > from else { break }
             last = lower - 1
-            if budget == firstWindowSpans, let candidates = try longTraces(upTo: last, reader) {
-                try take(candidates, from, last, reader, &answer)
-                return Self.cut(answer, to: limit)
-            }
             scanned += window.spans
-            if scanned >= scanSpansMax {
+            if scanned >= scanSpansMax && lengthMinimum == nil {
                 answer.next = TraceCursor(matchUnixNano: last, traceID: "~")
                 answer.stoppedEarly = true
                 return answer
             }
-            budget = min(budget * 2, Self.windowSpansMax)
+            budget = lengthMinimum == nil ? min(budget * 2, Self.windowSpansMax) : min(budget * 4, Self.lengthWindowSpansMax)
         }
         return answer
     }
@@ -106,26 +102,29 @@ package struct TraceSearch: Sendable {
         return answer
     }
 
-    /// Traces that began up to `last` and are long enough, newest first, when only that is asked of spans: one pass over columns instead of each
-    /// trace read whole. `nil` when something else is asked, or when there are so many that reading on finds enough.
-    private func longTraces(upTo last: Int64, _ reader: QueryReader) throws -> [String]? {
+    /// How long a trace must last, when nothing else is asked of spans.
+    private var lengthMinimum: Int64? {
         guard criteria.condition == nil, !isRunning, let minimum = [extentMinimum, durationMinimum].compactMap({ $0 }).max(), minimum > 0 else {
             return nil
         }
+        return minimum
+    }
+
+    /// Traces that began in a window and are long enough, newest first: one pass over columns instead of each trace read whole. A trace that
+    /// has not ended lasts up to its latest start.
+    private func longTraces(_ lower: Int64, _ last: Int64, _ minimum: Int64, _ reader: QueryReader) throws -> [String] {
         var found: [(start: Int64, id: String)] = []
-        // A trace that has not ended lasts up to its latest start.
         try reader.each(
             """
             SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ?1 GROUP BY unordered_trace_id
-            HAVING max(end_time_unix_nano) - min(start_time_unix_nano) >= ?2 OR max(start_time_unix_nano) - min(start_time_unix_nano) >= ?2
-            """, [.integer(from), .integer(minimum)]
+            HAVING min(start_time_unix_nano) <= ?2 AND (max(end_time_unix_nano) - min(start_time_unix_nano) >= ?3
+                OR max(start_time_unix_nano) - min(start_time_unix_nano) >= ?3)
+            """, [.integer(lower), .integer(last), .integer(minimum)]
         ) { row in
             let (id, start) = (row.text(0) ?? "", row.integer(1))
-            let isBehind = after.map { (start, id) < ($0.matchUnixNano, $0.traceID) } ?? true
-            if start <= last && isBehind { found.append((start, id)) }
-            return found.count <= Self.longMax
+            if after.map({ (start, id) < ($0.matchUnixNano, $0.traceID) }) ?? true { found.append((start, id)) }
+            return true
         }
-        guard found.count <= Self.longMax else { return nil }
         return found.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map(\.id)
     }
 
@@ -147,6 +146,7 @@ package struct TraceSearch: Sendable {
     private func collect(
         _ lower: Int64, _ last: Int64, _ running: Set<String>?, _ reader: QueryReader, _ answer: inout Answer
     ) throws {
+        if let minimum = lengthMinimum { return try take(try longTraces(lower, last, minimum, reader), lower, last, reader, &answer) }
         let condition = criteria.condition
         var sql =
             "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
