@@ -39,6 +39,10 @@ enum Family: String, CaseIterable, Sendable {
     case processMemoryPeak = "agent_process_memory_peak_bytes"
     case hostMemoryPeak = "agent_host_memory_peak_bytes"
     case hostMemoryTotal = "agent_host_memory_total_bytes"
+    case graphRequests = "traces_service_graph_request_total"
+    case graphFailures = "traces_service_graph_request_failed_total"
+    case graphClientSeconds = "traces_service_graph_request_client_seconds"
+    case graphServerSeconds = "traces_service_graph_request_server_seconds"
     case clockAnomalies = "fusebox_clock_anomalies_total"
     case labelOverflow = "fusebox_label_overflow_total"
     case arrivals = "fusebox_arrivals_total"
@@ -55,13 +59,16 @@ enum Family: String, CaseIterable, Sendable {
         case .embedBatch: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
         case .queueDepthObserved: [0, 1, 2, 4, 8, 16, 32, 64, 128]
         case .workflowDuration: [0.25, 0.5, 1, 2, 3, 4, 4.5, 5, 6, 8, 10, 15, 30, 60, 120, 300, 600]
+        case .graphClientSeconds, .graphServerSeconds: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
         default: []
         }
     }
 
     var isHistogram: Bool {
         switch self {
-        case .toolCallDuration, .timeToFirstToken, .retrievalBatch, .embedBatch, .queueDepthObserved, .workflowDuration: true
+        case .toolCallDuration, .timeToFirstToken, .retrievalBatch, .embedBatch, .queueDepthObserved, .workflowDuration, .graphClientSeconds,
+            .graphServerSeconds:
+            true
         default: false
         }
     }
@@ -69,7 +76,9 @@ enum Family: String, CaseIterable, Sendable {
     /// Kept as nanoseconds, shown as seconds.
     var isSeconds: Bool {
         switch self {
-        case .toolCallDuration, .timeToFirstToken, .workflowDuration, .breakerCooldown, .derivedCooldown, .embeddingOverlap: true
+        case .toolCallDuration, .timeToFirstToken, .workflowDuration, .breakerCooldown, .derivedCooldown, .embeddingOverlap,
+            .graphClientSeconds, .graphServerSeconds:
+            true
         default: false
         }
     }
@@ -130,6 +139,10 @@ enum Family: String, CaseIterable, Sendable {
         case .processMemoryPeak: "The most memory that one process told of."
         case .hostMemoryPeak: "The most memory in use that a host, or a process on it, told of."
         case .hostMemoryTotal: "The memory of a host, as it was told of."
+        case .graphRequests: "Requests from one service to another, or to a side that sends no spans."
+        case .graphFailures: "Those of them that failed at one side."
+        case .graphClientSeconds: "How long requests took as their caller saw it."
+        case .graphServerSeconds: "How long requests took where they were answered."
         case .clockAnomalies: "Spans whose times cannot be right."
         case .labelOverflow: "Spans that had a label value past its cap."
         case .arrivals: "Spans that were ever taken in, over all restarts."
@@ -152,6 +165,7 @@ struct BucketTable: Sendable {
     static let embedBatch = BucketTable(.embedBatch)
     static let queueDepthObserved = BucketTable(.queueDepthObserved)
     static let workflowDuration = BucketTable(.workflowDuration)
+    static let serviceGraph = BucketTable(.graphClientSeconds)
 
     private let bounds: [Int64]
 

@@ -52,6 +52,9 @@ extension SpanDerivations {
         /// Hosts whose counters are found without their labels; a full cache is emptied, which changes no number.
         package static let contractHostsMax = 4_096
 
+        /// Edges of the service graph; past it a further one is `__overflow__` to `__overflow__`.
+        package static let serviceGraphEdgesMax = 400
+
         /// A process without spans for this long leaves the gauges; metrics.md 3.1.
         package static let presenceNanoseconds: Int64 = 900 * 1_000_000_000
         /// A queue depth older than this is not shown; metrics.md 3.1.

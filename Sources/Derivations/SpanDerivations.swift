@@ -32,6 +32,7 @@ package struct SpanDerivations: Sendable {
     var calls = CallBook()
     var traceWorkflows = TraceWorkflows()
     var contract = ContractBook()
+    var serviceGraph = ServiceGraphCounters()
     /// Series of tokens under the workflows of traces; emptied when full.
     var tracedSeries: [TracedSeries: CounterTable.ID] = [:]
     /// Stored spans are being read again: what was due was counted before.
@@ -129,7 +130,7 @@ package struct SpanDerivations: Sendable {
         let breakers = book.takeChanges()
         let present = presence.takeChanges(time)
         let contracts = contract.takeChanges()
-        changes.states = breakers.rows + present.rows + contracts.rows
+        changes.states = breakers.rows + present.rows + contracts.rows + serviceGraph.takeChanges()
         changes.removedStates = breakers.removed + present.removed + contracts.removed
         changes.transitions = book.takeTransitions()
         let times = time.takeChanges(hasOther: !changes.isEmpty)
@@ -180,7 +181,7 @@ package struct SpanDerivations: Sendable {
         // Processes before their breakers, and both in one order whatever the store's.
         let kinds = [
             SettleClock.kind, SettleClock.receiptKind, PresenceTable.serviceKind, PresenceTable.instanceKind, Breaker.stateKind,
-            ContractBook.runsKind, ContractBook.callsKind,
+            ContractBook.runsKind, ContractBook.callsKind, Self.serviceGraphKind,
         ]
         for kind in kinds {
             for row in states.filter({ $0.kind == kind }).sorted(by: { $0.key < $1.key }) where !read(row) {
@@ -200,6 +201,7 @@ package struct SpanDerivations: Sendable {
             return isReadable
         case SettleClock.receiptKind: return time.read(receipt: row.key, reader)
         case ContractBook.runsKind, ContractBook.callsKind: return contract.read(row, reader)
+        case Self.serviceGraphKind: return serviceGraph.read(reader)
         case PresenceTable.serviceKind: presence.read(service: row.key, reader)
         case PresenceTable.instanceKind:
             guard let service = reader.string("service"), let instance = reader.string("instance") else { return false }

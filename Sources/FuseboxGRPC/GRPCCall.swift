@@ -97,7 +97,8 @@ final class GRPCCall: ChannelInboundHandler {
             let path = headers[":path"].first ?? ""
             guard let signal = Self.signal(at: path) else {
                 throw Refusal(
-                    status: .notFound, code: .unimplemented, message: "there is no method \(path); OTLP's are Export")
+                    status: .notFound, code: .unimplemented,
+                    message: TempoStreaming.refusal(path: path) ?? "there is no method \(path); OTLP's are Export")
             }
             let coding = try Self.coding(headers["grpc-encoding"].first)
             var fields = HTTPFields()

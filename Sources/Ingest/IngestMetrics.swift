@@ -24,6 +24,7 @@ package final class IngestMetrics: Sendable {
     package let logBytes: GaugeMetric
     package let diskFreeBytes: GaugeMetric
     package let pendingObservations: GaugeMetric
+    let serviceGraphPending: GaugeMetric
     let snapshotAge: GaugeMetric
     package let storageSuspect: GaugeMetric
 
@@ -96,6 +97,8 @@ package final class IngestMetrics: Sendable {
                 "fusebox_disk_free_bytes", help: "Free space on the data folder's disk.", unit: .bytes, initially: nil))
         pendingObservations = registry.register(
             GaugeMetric("fusebox_pending_observations", help: "Breaker observations and calls that wait to settle."))
+        serviceGraphPending = registry.register(
+            GaugeMetric("fusebox_service_graph_pending_spans", help: "Stored spans whose requests between services are not all counted yet."))
         snapshotAge = Self.snapshotAge(registry)
         storageSuspect = Self.storageSuspect(registry)
         for reason in Self.rejectionReasons { _ = rejected.cell(reason) }

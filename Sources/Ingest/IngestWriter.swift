@@ -29,6 +29,7 @@ package final class IngestWriter: Sendable {
     /// When readers of this process may begin; whoever reads the data file asks it.
     package let turns: ReadingTurns
     private let stalls: StallLoop
+    private let serviceGraph: ServiceGraphLoop
     private let finished = DispatchSemaphore(value: 0)
 
     /// Opens the store in `folder` and starts the writer's threads. They end with `stop`.
@@ -82,12 +83,21 @@ package final class IngestWriter: Sendable {
             metrics.queueCapacity.set(limits.queueSpansMax)
             stalls = StallLoop(
                 folder: folder, turns: turns, gapNanoseconds: stallGapNanoseconds, clock: clock,
-                commit: { [moments] rows in Self.commit(rows, through: queue, moments) })
+                commit: { [moments] rows in
+                    Self.perform(through: queue) { state throws(StoreError) in try state.store(rows, now: moments.now) } != nil
+                })
+            serviceGraph = ServiceGraphLoop(
+                source: store.forwardSource, turns: turns, settleNanoseconds: policy.breakerSettleNanoseconds,
+                stored: { Self.perform(through: queue) { state throws(StoreError) in try state.serviceGraphCursor() } },
+                commit: { [moments] update in
+                    Self.perform(through: queue) { state throws(StoreError) in try state.count(update, now: moments.now) } != nil
+                })
             let checkpoints = CheckpointLoop(checkpointer, metrics: metrics, storage: storage)
             storage.start()
             DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
                 run(state)
                 stalls.stop()
+                serviceGraph.stop()
                 commits.stop()
                 merging.stop()
                 checkpoints.stop()
@@ -156,6 +166,8 @@ package final class IngestWriter: Sendable {
         metrics.databaseBytes.set(Double(FileSize.bytes(folder.databasePath)))
         metrics.logBytes.set(Double(FileSize.bytes(folder.databasePath + "-wal")))
         if let free = FileSize.freeBytes(folder.path) { metrics.diskFreeBytes.set(Double(free)) }
+        // Before the snapshot: that nothing waits must not be told beside counters from before it was counted.
+        metrics.serviceGraphPending.set(serviceGraph.pendingSpans)
         let shown = await newest()
         return await exposition.run { [self] reader in
             // Of the same snapshot: that nothing waits must not be told beside counters from before it was applied.
@@ -211,22 +223,21 @@ package final class IngestWriter: Sendable {
         finished.signal()
     }
 
-    /// Commits rows from another thread, and waits for it.
-    private static func commit(_ rows: AnnexRows, through queue: IngestQueue, _ moments: Moments) -> Bool {
+    /// Runs `body` on the writer's thread, from another one, and waits for it; `nil` when it failed or the writer stops. The caller tries again
+    /// later.
+    private static func perform<Result: Sendable>(
+        through queue: IngestQueue, _ body: @escaping @Sendable (WriterState) throws(StoreError) -> Result
+    ) -> Result? {
         let done = DispatchSemaphore(value: 0)
-        let isCommitted = Atomic(false)
+        let result = Mutex<Result?>(nil)
         let added = queue.add { state in
-            do {
-                try state.store(rows, now: moments.now)
-                isCommitted.store(true, ordering: .releasing)
-            } catch {
-                // The caller is told, and tries again later.
-            }
+            let found = try? body(state)
+            result.withLock { $0 = found }
             done.signal()
         }
-        guard added else { return false }
+        guard added else { return nil }
         done.wait()
-        return isCommitted.load(ordering: .acquiring)
+        return result.withLock { $0 }
     }
 
     // MARK: On the writer's thread

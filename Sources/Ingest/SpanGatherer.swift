@@ -29,6 +29,12 @@ package struct SpanGatherer {
     /// Observations that wait for older ones.
     var pendingObservations: Int { derivations.pendingObservations }
 
+    /// How far requests between services are counted.
+    var serviceGraphCursor: ServiceGraphCursor { derivations.serviceGraphCursor }
+
+    /// Counts requests between services.
+    mutating func count(_ update: ServiceGraphUpdate) { derivations.count(update) }
+
     /// Puts the derivations as they were read anew in the place of these.
     mutating func replace(_ restored: SpanDerivations) {
         derivations = restored

@@ -253,6 +253,24 @@ final class WriterState: @unchecked Sendable {
         if let error = settle(waits: true) { throw error }
         if let prices = rows.prices { gatherer.replace(prices) }
     }
+
+    /// Counts requests between services, and how far finding them has come. Waits for the commit.
+    func count(_ update: ServiceGraphUpdate, now: Moment) throws(StoreError) {
+        settle(waits: true)
+        if isSuspended { throw .setting("the disk failed, and the data file is being checked") }
+        try refresh()
+        advance(to: now)
+        gatherer.count(update)
+        submit()
+        if let error = settle(waits: true) { throw error }
+    }
+
+    /// How far requests between services are counted in the file.
+    func serviceGraphCursor() throws(StoreError) -> ServiceGraphCursor {
+        settle(waits: true)
+        try refresh()
+        return gatherer.serviceGraphCursor
+    }
 }
 
 extension DerivationRows {

@@ -25,11 +25,11 @@ package struct TraceCursor: Equatable, Sendable {
 /// It goes back through time window by window, so that a list costs what it shows and not what is stored: spans that match in a
 /// window name candidate traces, and each candidate is then read whole, which makes its figures exact.
 package struct TraceSearch: Sendable {
-    /// Spans that the first window holds, about; each further one holds twice as many.
-    private static let windowSpans = 20_000
     private static let windowSpansMax = 2_000_000
     /// Candidates that are read whole at a time.
     private static let batch = 32
+    /// The same where traces are looked for by their length: each window reads those behind it once more.
+    private static let lengthWindowSpansMax = 64_000_000
 
     package var criteria = SpanCriteria()
     /// Start times, nanoseconds since 1970; the upper bound is outside.
@@ -38,6 +38,8 @@ package struct TraceSearch: Sendable {
     /// Of the whole trace, nanoseconds.
     package var durationMinimum: Int64?
     package var durationMaximum: Int64?
+    /// The same as `durationMinimum`, where something else decides: what is shorter need not be read.
+    package var extentMinimum: Int64?
     /// Only traces whose root failed, or did not.
     package var rootStatus: SpanCriteria.Status?
     /// Only traces that still run.
@@ -46,6 +48,8 @@ package struct TraceSearch: Sendable {
     package var acceptance: (@Sendable ([String], QueryReader) throws -> Set<String>)?
     package var after: TraceCursor?
     package var limit = 50
+    /// Spans that the first window holds, about; each further one holds twice as many.
+    var firstWindowSpans = 20_000
     /// Spans that are looked at before the search stops and says how far it came; a page goes on from there.
     package var scanSpansMax = 4_000_000
 
@@ -71,27 +75,57 @@ package struct TraceSearch: Sendable {
         // Of all pages, so that a span that began behind the cursor is looked at too.
         let running = try isRunning ? RunningTraces.candidates(from: from, last: last, reader) : nil
         if let after { last = min(last, after.matchUnixNano) }
-        var budget = Self.windowSpans
+        var budget = firstWindowSpans
         var scanned = 0
         while last >= from, let window = try window(upTo: last, spans: budget, reader) {
             let lower = max(from, window.start)
             try collect(lower, last, running, reader, &answer)
-            if answer.traces.count > limit {
-                answer.traces.removeSubrange(limit...)
-                answer.next = answer.traces.last.map { TraceCursor(matchUnixNano: $0.matchUnixNano, traceID: $0.traceID) }
-                return answer
-            }
+            if answer.traces.count > limit { return Self.cut(answer, to: limit) }
             guard lower > from else { break }
             last = lower - 1
             scanned += window.spans
-            if scanned >= scanSpansMax {
+            if scanned >= scanSpansMax && lengthMinimum == nil {
                 answer.next = TraceCursor(matchUnixNano: last, traceID: "~")
                 answer.stoppedEarly = true
                 return answer
             }
-            budget = min(budget * 2, Self.windowSpansMax)
+            budget = lengthMinimum == nil ? min(budget * 2, Self.windowSpansMax) : min(budget * 4, Self.lengthWindowSpansMax)
         }
         return answer
+    }
+
+    private static func cut(_ answer: Answer, to limit: Int) -> Answer {
+        guard answer.traces.count > limit else { return answer }
+        var answer = answer
+        answer.traces.removeSubrange(limit...)
+        answer.next = answer.traces.last.map { TraceCursor(matchUnixNano: $0.matchUnixNano, traceID: $0.traceID) }
+        return answer
+    }
+
+    /// How long a trace must last, when nothing else is asked of spans.
+    private var lengthMinimum: Int64? {
+        guard criteria.condition == nil, !isRunning, let minimum = [extentMinimum, durationMinimum].compactMap({ $0 }).max(), minimum > 0 else {
+            return nil
+        }
+        return minimum
+    }
+
+    /// Traces that began in a window and are long enough, newest first: one pass over columns instead of each trace read whole. A trace that
+    /// has not ended lasts up to its latest start.
+    private func longTraces(_ lower: Int64, _ last: Int64, _ minimum: Int64, _ reader: QueryReader) throws -> [String] {
+        var found: [(start: Int64, id: String)] = []
+        try reader.each(
+            """
+            SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ?1 GROUP BY unordered_trace_id
+            HAVING min(start_time_unix_nano) <= ?2 AND (max(end_time_unix_nano) - min(start_time_unix_nano) >= ?3
+                OR max(start_time_unix_nano) - min(start_time_unix_nano) >= ?3)
+            """, [.integer(lower), .integer(last), .integer(minimum)]
+        ) { row in
+            let (id, start) = (row.text(0) ?? "", row.integer(1))
+            if after.map({ (start, id) < ($0.matchUnixNano, $0.traceID) }) ?? true { found.append((start, id)) }
+            return true
+        }
+        return found.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map(\.id)
     }
 
     /// The start of a window that ends with `last` and holds about that many spans; `nil` when nothing is older.
@@ -112,6 +146,7 @@ package struct TraceSearch: Sendable {
     private func collect(
         _ lower: Int64, _ last: Int64, _ running: Set<String>?, _ reader: QueryReader, _ answer: inout Answer
     ) throws {
+        if let minimum = lengthMinimum { return try take(try longTraces(lower, last, minimum, reader), lower, last, reader, &answer) }
         let condition = criteria.condition
         var sql =
             "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
@@ -125,6 +160,12 @@ package struct TraceSearch: Sendable {
             if running?.contains(id) ?? true { candidates.append(id) }
             return true
         }
+        try take(candidates, lower, last, reader, &answer)
+    }
+
+    /// Reads candidates whole, until there are enough that are meant.
+    private func take(_ candidates: [String], _ lower: Int64, _ last: Int64, _ reader: QueryReader, _ answer: inout Answer) throws {
+        let condition = criteria.condition
         var index = 0
         while index < candidates.count, answer.traces.count <= limit {
             let ids = Array(candidates[index..<min(index + Self.batch, candidates.count)])

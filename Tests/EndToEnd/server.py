@@ -182,8 +182,8 @@ class Fusebox:
         """The metrics once no breaker observation waits, as of all that is committed: beside a commit that hangs they are older ones."""
         def attempt():
             metrics = self.metrics()
-            (name,) = [name for name in metrics.types if name.endswith("pending_observations")]
-            return metrics if metrics.value(name) == 0 and metrics.value("fusebox_snapshot_age_seconds") == 0 else None
+            waiting = metrics.value("fusebox_pending_observations") + metrics.value("fusebox_service_graph_pending_spans")
+            return metrics if waiting == 0 and metrics.value("fusebox_snapshot_age_seconds") == 0 else None
         return poll("pending observations at 0", attempt, seconds)
 
     # The command line

@@ -9,6 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 import captures
 import wire
+from bare_grpc import BareGrpc
 from server import Fusebox
 
 NAME = "handmade"
@@ -21,7 +22,8 @@ SEARCH = {
                 "spanSets": [{"spans": [SPAN], "matched": int}]}],
     "metrics": {"inspectedTraces": int},
 }
-SERIES = {"series": [{"labels": [KEY_VALUE], "samples": [{"timestampMs": str, "value": (int, float)}], "exemplars": []}]}
+SERIES = {"series": [{"labels": [KEY_VALUE], "samples": [{"timestampMs": str, "value": (int, float)}],
+                      "exemplars": [{"labels": [KEY_VALUE], "value": (int, float), "timestampMs": str}]}]}
 
 
 def strictly(value, shape, where="$"):
@@ -189,6 +191,45 @@ def test_tempo_metrics_are_what_sql_counts(agents):
     assert series["samples"][0]["value"] == pytest.approx(expected / 1e9)
     for more in ["rate()", "histogram_over_time(duration)", "max_over_time(duration) by (name)", "avg_over_time(span.queue_depth)"]:
         strictly(ask_json(agents, "/tempo/api/metrics/query_range", q="{} | " + more, start=start, end=end + 1, step=60), SERIES)
+
+
+@pytest.mark.parametrize("method", ["Search", "SearchTagsV2", "MetricsQueryRange"])
+def test_a_streaming_search_is_told_what_to_switch_off(binary, tmp_path, method):
+    """Grafana dials the host of its URL by gRPC, so the HTTP port must know it too."""
+    server = Fusebox(binary, tmp_path / "data", arguments=["--grpc-port", "0"]).start()
+    for port in [server.port, server.grpc_port]:
+        with BareGrpc(port) as bare:
+            status, fields = bare.call(b"\x00\x00\x00\x00\x00", path=f"/tempopb.StreamingQuerier/{method}")
+        assert status == "12"
+        assert "switch streaming off in the settings of Grafana's Tempo data source" in urllib.parse.unquote(fields["grpc-message"])
+    server.stop()
+
+
+def test_exemplars_are_spans_that_were_counted(agents):
+    start, end = (edge // 10**9 for edge in window())
+    spans = agents.sql("SELECT trace_id AS t, start_time_unix_nano / 1000000 AS ms, service_name AS service, status_code AS status FROM spans")
+    of = lambda isMeant: {(span["t"], span["ms"]) for span in spans if isMeant(span)}
+    failed = of(lambda span: span["status"] == 2)
+    for query, counted in [
+        ('{resource.service.name="agent-handmade"} | rate() by (span.tool_name)', of(lambda span: span["service"] == "agent-handmade")),
+        ('{status=error} | max_over_time(duration)', failed), ("{} | quantile_over_time(duration, .5, .9)", of(lambda _: True)),
+        ("{} | histogram_over_time(duration) by (name)", of(lambda _: True)), ("{} >> {status=error} | count_over_time() by (name)", failed),
+    ]:
+        for more, most in [({}, 100), ({"exemplars": 7}, 7), ({"exemplars": 0}, 0)]:
+            found = ask_json(agents, "/tempo/api/metrics/query_range", q=query, start=start, end=end + 1, step="10s", **more)
+            strictly(found, SERIES)
+            exemplars = [(series, exemplar) for series in found["series"] for exemplar in series["exemplars"]]
+            assert len(exemplars) <= most and bool(exemplars) == bool(most), query
+            for series, exemplar in exemplars:
+                (label,) = exemplar["labels"]
+                assert label["key"] == "trace:id"
+                milliseconds = int(exemplar["timestampMs"])
+                # A span of that trace that was counted began then, in a step that has a sample.
+                assert (label["value"]["stringValue"], milliseconds) in counted
+                step = (milliseconds // 10_000 + 1) * 10_000
+                assert step in {int(sample["timestampMs"]) for sample in series["samples"] if sample["value"]}
+    assert all(not series["exemplars"] for series in ask_json(
+        agents, "/tempo/api/metrics/query_range", q="{} | rate() with(exemplars=false)", start=start, end=end + 1, step="10s")["series"])
 
 
 # Jaeger

@@ -1,5 +1,6 @@
 """TraceQL over plain spans: random traces, random queries, and what each query means, worked out the slow way."""
 
+import math
 import random
 import re
 
@@ -146,6 +147,11 @@ def compare(left, symbol, right):
 
 
 def field(name, span, trace):
+    if name.startswith("parent."):
+        parent = trace.parent[span]
+        inner = name[7:]
+        known = inner.startswith(("span.", "resource.")) or inner in ("duration", "name", "status", "kind", "childCount", "nestedSetLeft")
+        return None if parent is None else field(inner if known else "." + inner, parent, trace)
     if name.startswith("span."):
         return span.attributes.get(name[5:])
     if name.startswith("."):
@@ -157,14 +163,79 @@ def field(name, span, trace):
         "status": lambda: STATUSES[span.status], "kind": lambda: KINDS[span.kind],
         "traceDuration": lambda: trace.duration, "trace:duration": lambda: trace.duration, "rootName": lambda: trace.root_name,
         "trace:rootService": lambda: trace.root_service, "nestedSetLeft": lambda: trace.left.get(span, 0),
-        "nestedSetRight": lambda: trace.right.get(span, 0), "span:childCount": lambda: len(trace.children[span]),
+        "nestedSetRight": lambda: trace.right.get(span, 0), "span:childCount": lambda: len(trace.children[span]), "childCount": lambda: len(trace.children[span]),
         "nestedSetParent": lambda: 0 if span not in trace.left else trace.left.get(trace.parent[span], -1),
     }[name]()
+
+
+def calculate(operation, left, right):
+    """Integers with integers are an integer, cut by a division, unless it is past the end of one; no result is None."""
+    if any(value is None or isinstance(value, (bool, str, list)) for value in (left, right)):
+        return None
+    if isinstance(left, int) and isinstance(right, int):
+        if operation in "/%" and right == 0:
+            return None
+        quotient = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1) if operation in "/%" else None
+        exact = {"+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right, "/": lambda: quotient,
+                 "%": lambda: left - quotient * right, "^": lambda: left ** right if 0 <= right < 64 or right >= 0 and abs(left) < 2 else None}[operation]()
+        if exact is not None and -2**63 <= exact < 2**63:
+            return exact
+    left, right = float(left), float(right)
+    try:
+        value = {"+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right, "/": lambda: left / right,
+                 "%": lambda: math.fmod(left, right), "^": lambda: math.pow(left, right)}[operation]()
+    except (ZeroDivisionError, OverflowError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def worked_out(expression, span, trace):
+    """Of ("number", n), ("duration", ns), ("field", name), ("calculate", operation, left, right), ("minus", expression)."""
+    kind = expression[0]
+    if kind == "number":
+        return expression[1]
+    if kind == "duration":
+        return float(expression[1])
+    if kind == "field":
+        value = field(expression[1], span, trace)
+        if value is None or isinstance(value, list):
+            return None
+        return float(value) if expression[1].lower().endswith("duration") else value
+    if kind == "minus":
+        return calculate("-", 0, worked_out(expression[1], span, trace))
+    return calculate(expression[1], worked_out(expression[2], span, trace), worked_out(expression[3], span, trace))
+
+
+def is_constant(expression):
+    return expression[0] in ("number", "duration") or expression[0] == "calculate" and is_constant(expression[2]) and is_constant(expression[3])
+
+
+FLIPPED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def equation(left, symbol, right, span, trace):
+    if is_constant(left) and right[0] == "field":
+        left, symbol, right = right, FLIPPED[symbol], left
+    if left[0] == "field" and is_constant(right):
+        # A field and a value: a list is any of its elements.
+        value = worked_out(right, span, trace)
+        return compare(field(left[1], span, trace), symbol, int(value) if float(value).is_integer() and abs(value) < 2**63 else value)
+    return equates(worked_out(left, span, trace), symbol, worked_out(right, span, trace))
+
+
+def equates(left, symbol, right):
+    if left is None or right is None or isinstance(left, bool) and symbol not in ("=", "!="):
+        return False
+    if isinstance(left, float) and type(right) is int or type(left) is int and isinstance(right, float):
+        left, right = float(left), float(right)
+    return compare(left, symbol, right)
 
 
 def holds(condition, span, trace):
     """Conditions are tuples: ("compare", field, symbol, value), ("nil", field, symbol), ("event", key, symbol, value), and, or, not, true, false."""
     kind = condition[0]
+    if kind == "equation":
+        return equation(condition[1], condition[2], condition[3], span, trace)
     if kind == "compare":
         return compare(field(condition[1], span, trace), condition[2], condition[3])
     if kind == "nil":
@@ -258,12 +329,24 @@ def literal(value):
 def text(node):
     kind = node[0]
     if kind == "compare" or kind == "event":
-        value = node[3] if node[1] in ("status", "kind") and node[2] in ("=", "!=") else literal(node[3])
+        value = node[3] if node[1].removeprefix("parent.") in ("status", "kind") and node[2] in ("=", "!=") else literal(node[3])
         if node[1].lower().endswith("duration"):
             value = f"{node[3] // 1_000_000}ms"
         return f"{node[1]} {node[2]} {value}"
     if kind == "nil":
         return f"{node[1]} {node[2]} nil"
+    if kind == "equation":
+        return f"{text(node[1])} {node[2]} {text(node[3])}"
+    if kind == "number":
+        return f"{node[1]}"
+    if kind == "duration":
+        return f"{node[1] // 1_000_000}ms"
+    if kind == "field":
+        return node[1]
+    if kind == "minus":
+        return f"(-{text(node[1])})"
+    if kind == "calculate":
+        return f"({text(node[2])} {node[1]} {text(node[3])})"
     if kind in ("and", "or"):
         return f"({text(node[1])} {'&&' if kind == 'and' else '||'} {text(node[2])})"
     if kind == "not":
@@ -284,6 +367,43 @@ def text(node):
     return f"({text(node[2])} {node[1]} {text(node[3])})"
 
 
+NUMBERS = ["span.a", "span.b", ".a", "duration", "span:duration", "traceDuration", "span:childCount", "parent.span.a", "parent.a", "parent.duration",
+           "parent.childCount", "nestedSetLeft", "parent.nestedSetLeft"]
+
+
+def random_expression(choice, depth=0):
+    roll = choice.random()
+    if depth < 3 and roll < 0.45:
+        made = ("calculate", choice.choice("+-*/%^"), random_expression(choice, depth + 1), random_expression(choice, depth + 1))
+        # What is no number at all is refused.
+        return ("number", 1) if is_constant(made) and worked_out(made, None, None) is None else made
+    if depth < 3 and roll < 0.5:
+        return ("minus", ("field", choice.choice(NUMBERS)))
+    if roll < 0.65:
+        return ("number", choice.choice([0, 1, 2, 3, 0.5, 9007199254740993]))
+    if roll < 0.75:
+        return ("duration", choice.randint(1, 3000) * 1_000_000)
+    return ("field", choice.choice(NUMBERS))
+
+
+def random_equation(choice, symbol):
+    roll = choice.random()
+    if roll < 0.2:
+        return ("compare", choice.choice(["parent.name", "parent.resource.service.name", "parent.span.a", "parent.b"]), choice.choice(["=", "!=", "=~"]), choice.choice(["n1", "s1", "x", "of s1"]))
+    if roll < 0.3:
+        name, words = choice.choice([("parent.status", STATUSES), ("parent.kind", KINDS)])
+        return ("compare", name, choice.choice(["=", "!="]), choice.choice(words))
+    if roll < 0.35:
+        return ("nil", choice.choice(["parent.span.a", "parent.b"]), choice.choice(["=", "!="]))
+    if roll < 0.55:
+        left, right = choice.choice([("span.a", "span.b"), ("span.a", "parent.span.a"), ("name", "rootName"), ("resource.service.name", "parent.resource.service.name"),
+                                     ("name", "parent.name"), (".b", "resource.b"), ("duration", "parent.duration"), ("duration", "traceDuration")])
+        return ("equation", ("field", left), symbol, ("field", right))
+    if roll < 0.6:
+        return ("equation", ("field", "status"), choice.choice(["=", "!="]), ("field", "parent.status"))
+    return ("equation", random_expression(choice), symbol, random_expression(choice))
+
+
 def random_condition(choice, depth=0):
     roll = choice.random()
     if depth < 3 and roll < 0.35:
@@ -293,6 +413,8 @@ def random_condition(choice, depth=0):
     if roll < 0.45:
         return (choice.choice(["true", "false"]),)
     symbol = choice.choice(["=", "!=", "<", "<=", ">", ">="])
+    if choice.random() < 0.3:
+        return random_equation(choice, symbol)
     pick = choice.randrange(10)
     if pick == 0:
         return ("compare", choice.choice(["name", "span:name"]), choice.choice(["=", "!="]), choice.choice(["n1", "n2"]))

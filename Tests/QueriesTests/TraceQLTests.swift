@@ -64,6 +64,26 @@ import Testing
     }
 
     @Test(arguments: [
+        "1 + 2 * 3 = 7", "(1 + 2) * 3 = 9", "2 ^ 3 ^ 2 = 512", "-2 ^ 2 = -4", "7 / 2 = 3", "-7 / 2 = -3", "-7 % 3 = -1", "7.0 / 2 = 3.5",
+        "1s / 2 = 500ms", "9223372036854775807 + 1 = 9223372036854775808.0", "-9223372036854775808 < -9223372036854775807", "2 ^ -1 = 0.5",
+        "10 - 2 - 3 = 5", "2 * -3 + 1 = -5", "1 < 2", "1h > 59m", "-(1 + 1) = -2", "8 / -2 * 2 = -2",
+    ])
+    func numbersAreWorkedOutAsTheGrammarBinds(query: String) throws {
+        #expect(try TraceQL("{ \(query) }").simpleFilter == .always)
+    }
+
+    @Test func whatStandsAtTheRightMayStandAtTheLeft() throws {
+        for (one, other) in [("1s < duration", "duration > 1000ms"), ("error = status", "status = error"), ("3 >= span.a", "span.a <= 2 + 1")] {
+            #expect(try condition("{\(one)}") == condition("{\(other)}"))
+        }
+        #expect(try TraceQL("{span.a + duration / 1s > 2}").isSimple)
+        #expect(try !TraceQL("{span.a = parent.span.a}").isSimple)
+        // An operator inside of a name is a part of it.
+        #expect(try condition("{span.a+1 = 2}")?.values.first == .text("a+1"))
+        #expect(try condition("{duration-1s > 2s}")?.sql.contains("traceql_calculate") == true)
+    }
+
+    @Test(arguments: [
         ("{} | rate()", TraceQL.Measure.rate), ("{} | quantile_over_time(duration, .5, 0.95)", .quantile([0.5, 0.95])),
         ("{} | histogram_over_time(duration) by (name)", .histogram), ("{} | count_over_time() | topk(3)", .count),
         ("{} > {} | sum_over_time(span.x) by (rootName) with(sample=true)", .sum),
@@ -74,7 +94,8 @@ import Testing
 
     @Test(arguments: [
         "{", "}", "{name}extra", "{name=", #"{name="x}"#, "{name=x}", "{nonsense=1}", "{} | nonsense()", "{} | rate(", "{} {}", "{} >",
-        "{duration>1parsec}", "{} | quantile_over_time(duration)", "{} | quantile_over_time(duration, 2)", "{} | count()", "{.a=.b}",
+        "{duration>1parsec}", "{} | quantile_over_time(duration)", "{} | quantile_over_time(duration, 2)", "{} | count()", "{.a + 1}", "{name = duration}", "{status = parent.kind}", "{name + 1 = 2}", "{1 / 0 = 1}",
+        "{event.a = span.a}", "{span.a = span.b = span.c}", "{span.a + 1 =~ \"x\"}", "{parent.traceDuration = nil}", "{(span.a = 1) + 1 = 2}", "{- = 1}",
         "({} | rate()) && {}", "{} | rate() | topk(0)", #"{name=~"(?=a)"}"#, "{name=1}", "{!name=1}", "{traceDuration=nil}", "{status=1}",
     ])
     func whatIsBeyondItIsRefused(query: String) {
@@ -101,7 +122,7 @@ import Testing
 
     @Test func wordsAreReadWithTheirUnits() throws {
         #expect(try TraceQLToken.all("1m30s 1.5s -2 9007199254740993 .5 2d")
-            == [.duration(90e9), .duration(1.5e9), .integer(-2), .integer(9_007_199_254_740_993), .double(0.5), .duration(172_800e9)])
+            == [.duration(90e9), .duration(1.5e9), .symbol("-"), .integer(2), .integer(9_007_199_254_740_993), .double(0.5), .duration(172_800e9)])
         #expect(try TraceQLToken.all("{}!>>{}") == [.symbol("{"), .symbol("}"), .symbol("!>>"), .symbol("{"), .symbol("}")])
     }
 

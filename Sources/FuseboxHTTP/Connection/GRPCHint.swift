@@ -9,7 +9,7 @@ import Synchronization
 final class GRPCHint: Sendable {
     private static let interval = Duration.seconds(60)
 
-    let message: String
+    private let message: String
     private let logger: Logger
     private let lastLogged = Mutex<ContinuousClock.Instant?>(nil)
 
@@ -24,7 +24,14 @@ final class GRPCHint: Sendable {
         self.logger = logger
     }
 
-    func log() {
+    /// What a call of a path is told. It is written to the log as well.
+    func told(path: String) -> String {
+        let told = TempoStreaming.refusal(path: path) ?? message
+        log(told)
+        return told
+    }
+
+    private func log(_ message: String) {
         let isDue = lastLogged.withLock { last in
             let now = ContinuousClock.now
             if let last, now - last < Self.interval { return false }
@@ -50,15 +57,15 @@ final class GRPCHintCall: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isAnswered, case .headers(let content) = unwrapInboundIn(data) else { return }
         isAnswered = true
-        hint.log()
+        let message = hint.told(path: content.headers[":path"].first ?? "")
         if content.headers["content-type"].first?.hasPrefix("application/grpc") == true {
             var headers = HPACKHeaders([(":status", "200"), ("content-type", "application/grpc")])
             headers.add(name: "grpc-status", value: "\(RPCCode.unimplemented.rawValue)")
-            headers.add(name: "grpc-message", value: hint.message)
+            headers.add(name: "grpc-message", value: message)
             let frame = HTTP2Frame.FramePayload.headers(.init(headers: headers, endStream: true))
             return context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
         }
-        let body = OTLPMessage.status(code: .unimplemented, message: hint.message, as: .json)
+        let body = OTLPMessage.status(code: .unimplemented, message: message, as: .json)
         let headers = HPACKHeaders([
             (":status", "505"), ("content-type", OTLPMessage.Encoding.json.contentType), ("content-length", "\(body.count)"),
         ])

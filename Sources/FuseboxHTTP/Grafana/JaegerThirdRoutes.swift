@@ -156,8 +156,7 @@ struct JaegerThirdRoutes: Sendable {
         let start = try Self.time(query["startTime"], "startTime") ?? max(0, now - 86_400_000_000_000)
         return try await context.json { reader, json in
             json.raw("{\"dependencies\":")
-            try JaegerRoutes.writeDependencies(
-                "CAST(count(*) AS TEXT)", [.integer(start), .integer(end)], reader, into: &json)
+            try JaegerRoutes.writeDependencies(from: start, to: end, isText: true, reader, into: &json)
             json.raw("}")
         }
     }

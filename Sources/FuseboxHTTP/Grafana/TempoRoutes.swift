@@ -11,6 +11,8 @@ struct TempoRoutes: Sendable {
     private static let second: Int64 = 1_000_000_000
     private static let tracesMax = 500
     private static let spansPerSetMax = 100
+    /// What Tempo gives when nobody says how many.
+    private static let exemplarsUsually = 100
     /// `PartialStatus` of Tempo's answers: not all spans are there.
     private static let partialStatus: UInt64 = 1
 
@@ -101,6 +103,7 @@ struct TempoRoutes: Sendable {
         let spans = min(Self.spansPerSetMax, max(1, try query.integer("spss", 0...10_000, fallback: 3)))
         if let condition = language.condition { search.criteria.extra = [condition] }
         search.acceptance = language.acceptance
+        search.extentMinimum = language.durationMinimum
         if let tags = query["tags"] { search.criteria.extra += try LogfmtText.pairs(tags).map(Self.condition) }
         search.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
         search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
@@ -234,8 +237,9 @@ struct TempoRoutes: Sendable {
         let length = window.nanoseconds
         let step = isInstant ? length : try GoDuration.nanoseconds(query["step"]) ?? max(Self.second, length / 200)
         let asked = window
+        let exemplars = try query.integer("exemplars", 0...1_000_000, fallback: Self.exemplarsUsually)
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-            try language.writeSeries(asked, step: step, isInstant: isInstant, reader, into: &json)
+            try language.writeSeries(asked, step: step, isInstant: isInstant, exemplars: exemplars, reader, into: &json)
         }
     }
 }

@@ -33,12 +33,15 @@ package struct TraceQL: Sendable {
     let pipeline: TraceQLPipeline
     private(set) var selected: [TraceQLField] = []
     private(set) var metric: Metric?
+    /// How many exemplars the query itself asks for; `nil` when it does not say.
+    private(set) var exemplarsMax: Int?
 
     package init(_ query: String) throws(QueryError) {
         var parser = TraceQLParser(try TraceQLToken.all(query))
         pipeline = try parser.query()
         selected = parser.selected
         metric = parser.metric
+        exemplarsMax = parser.exemplarsMax
     }
 
     /// The filter of a query that is one span set, about which single spans say everything; `nil` for others.
@@ -47,6 +50,12 @@ package struct TraceQL: Sendable {
             !selected.contains(where: \.isComputed)
         else { return nil }
         return filter
+    }
+
+    /// What is shorter, in nanoseconds, is not meant; `nil` when the query does not say so.
+    package var durationMinimum: Int64? {
+        guard case .filter(let filter) = pipeline.source else { return nil }
+        return filter.durationMinimum
     }
 
     /// Whether each span tells for itself whether it is meant.
@@ -59,7 +68,7 @@ package struct TraceQL: Sendable {
 extension TraceQLField {
     var isComputed: Bool {
         if case .computed = source { return true }
-        return false
+        return isOfParent
     }
 }
 

@@ -24,14 +24,15 @@ struct TraceQLEvaluator {
         var conditions: [SQLCondition] = []
         var fields: [TraceQLField] = []
         var patterns: [String: Pattern] = [:]
-        func add(_ field: TraceQLField) { if !fields.contains(field) { fields.append(field) } }
+        func add(_ field: TraceQLField) { if !fields.contains(field.own) { fields.append(field.own) } }
         func visit(_ filter: TraceQLFilter) {
             switch filter {
             case .sql(let condition): if !conditions.contains(condition) { conditions.append(condition) }
             case .computed(_, let comparison):
                 if case .pattern(let text) = comparison.operand { patterns[text] = try? Pattern(ofWholeText: text) }
             case .all(let parts), .any(let parts): parts.forEach(visit)
-            case .not(let part): visit(part)
+            case .not(let part), .parent(let part): visit(part)
+            case .equation(let equation): for field in equation.fields { add(field.asOperand) }
             case .always, .never: break
             }
         }
@@ -96,6 +97,7 @@ struct TraceQLEvaluator {
 
     /// A field's value of a span.
     func value(_ field: TraceQLField, of index: Int, _ trace: TraceQLTrace) -> QueryValue {
+        if field.isOfParent { return trace.parent(of: index).map { value(field.own, of: $0, trace) } ?? .null }
         if case .computed(let computed) = field.source { return trace.value(computed, of: index) }
         return fields.firstIndex(of: field).map { trace.spans[index].values[$0] } ?? .null
     }
@@ -185,6 +187,11 @@ struct TraceQLEvaluator {
             return trace.spans.map { $0.meets[place] }
         case .computed(let field, let comparison):
             return trace.spans.indices.map { comparison.isMet(by: trace.value(field, of: $0), patterns) }
+        case .equation(let equation):
+            return trace.spans.indices.map { index in equation.isMet { value($0.asOperand, of: index, trace) } }
+        case .parent(let part):
+            let matching = matching(part, trace)
+            return trace.spans.indices.map { trace.parent(of: $0).map { matching[$0] } ?? false }
         case .all(let parts):
             let each = parts.map { matching($0, trace) }
             return trace.spans.indices.map { index in each.allSatisfy { $0[index] } }

@@ -34,6 +34,15 @@ struct TraceQLField: Equatable, Sendable {
     var kind = Kind.attribute
     /// Of an attribute.
     var key = ""
+    /// It is the parent's, and NULL where that is not there.
+    private(set) var isOfParent = false
+
+    /// The field as the span has it of which it is asked.
+    var own: TraceQLField {
+        var field = self
+        field.isOfParent = false
+        return field
+    }
 
     static let statuses = ["unset": 0, "ok": 1, "error": 2]
     static let kinds = ["unspecified": 0, "internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5]
@@ -61,7 +70,19 @@ struct TraceQLField: Equatable, Sendable {
         "link:spanID": ("links", "span_id", .text), "link:traceID": ("links", "trace_id", .text),
     ]
 
+    /// Intrinsics that stand behind `parent.` as they stand by themselves.
+    private static let ofParents: Set = [
+        "duration", "name", "status", "statusMessage", "kind", "childCount", "parent", "rootName", "rootServiceName", "traceDuration",
+        "nestedSetLeft", "nestedSetRight", "nestedSetParent",
+    ]
+
     init(_ name: String) throws(QueryError) {
+        if let inner = Self.key(name, "parent.") {
+            let isScoped = inner.hasPrefix("span.") || inner.hasPrefix("resource.")
+            self = try TraceQLField(isScoped || Self.ofParents.contains(inner) ? inner : "." + inner)
+            (self.name, isOfParent) = (name, true)
+            return
+        }
         self.name = name
         let known = Self.spellings[name] ?? name
         if let column = Self.columns[known] {
@@ -94,7 +115,7 @@ struct TraceQLField: Equatable, Sendable {
             self.key = key
         } else {
             throw .invalid(
-                "'\(name)' is not known; use resource., span., event., link. or . attributes, or name, duration, status, kind, statusMessage, "
+                "'\(name)' is not known; use resource., span., parent., event., link. or . attributes, or name, duration, status, kind, statusMessage, "
                     + "rootName, rootServiceName, traceDuration, nestedSetParent and their span: and trace: spellings")
         }
     }

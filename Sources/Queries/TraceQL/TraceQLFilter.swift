@@ -7,6 +7,10 @@ indirect enum TraceQLFilter: Equatable, Sendable {
     case sql(SQLCondition)
     /// A comparison that needs the whole trace.
     case computed(TraceQLField.Computed, TraceQLComparison)
+    /// Of expressions that need the whole trace.
+    case equation(TraceQLEquation)
+    /// What the parent meets; none where it is not there.
+    case parent(TraceQLFilter)
     case all([TraceQLFilter])
     case any([TraceQLFilter])
     case not(TraceQLFilter)
@@ -15,7 +19,7 @@ indirect enum TraceQLFilter: Equatable, Sendable {
     var needsTrace: Bool {
         switch self {
         case .always, .never, .sql: false
-        case .computed: true
+        case .computed, .equation, .parent: true
         case .all(let parts), .any(let parts): parts.contains(where: \.needsTrace)
         case .not(let part): part.needsTrace
         }
@@ -27,7 +31,7 @@ indirect enum TraceQLFilter: Equatable, Sendable {
         case .always: return nil
         case .never: return SQLCondition("0")
         case .sql(let condition): return condition
-        case .computed: return nil
+        case .computed, .equation, .parent: return nil
         case .all(let parts): return SQLCondition.all(parts.compactMap(\.condition))
         case .any(let parts):
             let conditions = parts.map(\.condition)
@@ -45,19 +49,33 @@ indirect enum TraceQLFilter: Equatable, Sendable {
         case .any(let parts):
             let conditions = parts.map(\.superset)
             return conditions.contains(nil) ? nil : SQLCondition.any(conditions.compactMap { $0 })
-        case .computed: return nil
+        case .computed, .equation, .parent: return nil
         case .not(let part): return part.needsTrace ? nil : condition
         case .always, .never, .sql: return condition
         }
     }
 
-    /// SQL that the root of a trace meets, where the filter asks for one root by name; such a trace need not be looked for by all its spans.
+    /// How long a trace with a span that meets the filter lasts at least, in nanoseconds; `nil` when it does not say.
+    var durationMinimum: Int64? {
+        switch self {
+        case .computed(.traceDuration, let comparison):
+            guard [">", ">=", "="].contains(comparison.symbol), case .number(let number) = comparison.operand, let value = number.double,
+                value >= 1, value < 0x1p62
+            else { return nil }
+            return Int64(value)
+        case .all(let parts): return parts.compactMap(\.durationMinimum).max()
+        case .always, .never, .sql, .computed, .equation, .parent, .any, .not: return nil
+        }
+    }
+
+    /// SQL that another span of a trace meets, where the filter asks for a root by name or for a parent; such a trace need not be looked for by all its spans.
     var rootCondition: SQLCondition? {
         switch self {
         case .computed(.rootName, let comparison): return comparison.sql("name").map(Self.ofRoot)
         case .computed(.rootServiceName, let comparison): return comparison.sql("service_name").map(Self.ofRoot)
+        case .parent(let part): return part.superset
         case .all(let parts): return parts.lazy.compactMap(\.rootCondition).first
-        case .always, .never, .sql, .computed, .any, .not: return nil
+        case .always, .never, .sql, .computed, .equation, .any, .not: return nil
         }
     }
 

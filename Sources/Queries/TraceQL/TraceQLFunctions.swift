@@ -9,6 +9,8 @@ import TelemetryModel
 /// - `traceql_compare(object, key, operator, operand)`: whether the member of a JSON object compares so; 0 where it is missing. Behind the
 ///   operator `?` stands for booleans and `~` for patterns.
 /// - `traceql_value(object, key)`: the member; booleans are the texts `true` and `false`, and no numbers. `traceql_number`: where it is one.
+/// - `traceql_operand(object, key)`: the member as expressions take it: a boolean is a byte, lists and maps are NULL.
+/// - `traceql_calculate(operation, left, right)` and `traceql_relates(symbol, left, right)`: as `TraceQLExpression` says it.
 /// - `traceql_matches(text, pattern)`: whether the whole text matches; NULL for what is no text.
 enum TraceQLFunctions {
     static func register(on connection: Connection) throws(SQLiteError) {
@@ -21,6 +23,9 @@ enum TraceQLFunctions {
         try register("traceql_matches", 2) { TraceQLFunctions.matches($0, $2) }
         try register("traceql_value", 2) { TraceQLFunctions.value($0, $2, isNumber: false) }
         try register("traceql_number", 2) { TraceQLFunctions.value($0, $2, isNumber: true) }
+        try register("traceql_operand", 2) { TraceQLFunctions.operand($0, $2) }
+        try register("traceql_calculate", 3) { TraceQLFunctions.calculate($0, $2) }
+        try register("traceql_relates", 3) { TraceQLFunctions.relates($0, $2) }
     }
 
     private typealias ScalarFunction = @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<OpaquePointer?>?) -> Void
@@ -124,6 +129,55 @@ enum TraceQLFunctions {
         case .bool(let flag) where !isNumber: ShownText.give(context, flag ? "true" : "false")
         case .container(let range) where !isNumber: ShownText.give(context, String(decoding: bytes[range], as: UTF8.self))
         default: sqlite3_result_null(context)
+        }
+    }
+
+    private static func operand(_ context: OpaquePointer?, _ values: UnsafeMutablePointer<OpaquePointer?>?) {
+        guard let values, let object = text(values[0]), let key = text(values[1]) else { return sqlite3_result_null(context) }
+        let bytes = Array(object)
+        switch JSONText.member(String(decoding: key, as: UTF8.self), in: bytes[...]) {
+        case .number(let digits): give(context, Int64(digits).map(QueryValue.integer) ?? Double(digits).map(QueryValue.double) ?? .null)
+        case .text(let text): ShownText.give(context, text)
+        case .bool(let flag): give(context, .blob([flag ? 1 : 0]))
+        case .container, .null, nil: sqlite3_result_null(context)
+        }
+    }
+
+    // MARK: Expressions
+
+    private static func calculate(_ context: OpaquePointer?, _ values: UnsafeMutablePointer<OpaquePointer?>?) {
+        guard let values, let word = text(values[0]).map({ String(decoding: $0, as: UTF8.self) }),
+            let operation = TraceQLExpression.Operation(rawValue: word)
+        else { return sqlite3_result_null(context) }
+        give(context, TraceQLExpression.calculate(operation, operand(values[1]), operand(values[2])))
+    }
+
+    private static func relates(_ context: OpaquePointer?, _ values: UnsafeMutablePointer<OpaquePointer?>?) {
+        guard let values, let symbol = text(values[0]).map({ String(decoding: $0, as: UTF8.self) }) else {
+            return sqlite3_result_int(context, 0)
+        }
+        sqlite3_result_int(context, TraceQLExpression.relates(symbol, operand(values[1]), operand(values[2])) ? 1 : 0)
+    }
+
+    /// A value as expressions take it: numbers, texts and a boolean's byte.
+    private static func operand(_ value: OpaquePointer?) -> QueryValue {
+        guard let value else { return .null }
+        switch sqlite3_value_type(value) {
+        case SQLITE_INTEGER: return .integer(sqlite3_value_int64(value))
+        case SQLITE_FLOAT: return .double(sqlite3_value_double(value))
+        case SQLITE_TEXT: return text(value).map { .text(String(decoding: $0, as: UTF8.self)) } ?? .null
+        case SQLITE_BLOB: return sqlite3_value_blob(value).map { .blob([$0.load(as: UInt8.self)]) } ?? .null
+        default: return .null
+        }
+    }
+
+    private static func give(_ context: OpaquePointer?, _ value: QueryValue) {
+        switch value {
+        case .integer(let integer): sqlite3_result_int64(context, integer)
+        case .double(let double): sqlite3_result_double(context, double)
+        case .text(let text): ShownText.give(context, text)
+        case .blob(let bytes): bytes.withUnsafeBytes { sqlite3_result_blob(context, $0.baseAddress, Int32(clamping: $0.count), fusebox_sqlite_transient()) }
+        case .null: sqlite3_result_null(context)
         }
     }
 

@@ -3,6 +3,12 @@ import TelemetryModel
 /// What a comparison of a field with a value means; what has no meaning is refused.
 enum TraceQLMeaning {
     static func filter(_ field: TraceQLField, _ symbol: String, _ token: TraceQLToken) throws(QueryError) -> TraceQLFilter {
+        if field.isOfParent {
+            guard token == .name("nil") else { return .parent(try filter(field.own, symbol, token)) }
+            // A parent that is not there has nothing.
+            let isThere = TraceQLFilter.parent(try filter(field.own, "!=", token))
+            return try absent(symbol) ? .not(isThere) : isThere
+        }
         if token == .name("nil") { return try absence(field, symbol) }
         if field.kind == .status || field.kind == .spanKind { return try keyword(field, symbol, token) }
         let comparison = try comparison(field, symbol, token)
@@ -40,9 +46,30 @@ enum TraceQLMeaning {
     }
 
     private static func absence(_ field: TraceQLField, _ symbol: String) throws(QueryError) -> TraceQLFilter {
-        guard symbol == "=" || symbol == "!=" else { throw .invalid("nil takes = and !=") }
+        let isAbsent = try absent(symbol)
         if field.isComputed { throw .invalid("'\(field.name)' is always there; nil says nothing of it") }
-        return .sql(SQLCondition("\(field.sql) IS \(symbol == "=" ? "" : "NOT ")NULL", field.values))
+        return .sql(SQLCondition("\(field.sql) IS \(isAbsent ? "" : "NOT ")NULL", field.values))
+    }
+
+    private static func absent(_ symbol: String) throws(QueryError) -> Bool {
+        guard symbol == "=" || symbol == "!=" else { throw .invalid("nil takes = and !=") }
+        return symbol == "="
+    }
+
+    private static let flipped = ["=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="]
+
+    /// What a comparison of two expressions means.
+    static func filter(_ left: TraceQLExpression, _ symbol: String, _ right: TraceQLExpression) throws(QueryError) -> TraceQLFilter {
+        switch (left, right) {
+        case (.field(let field), .literal(let token)): return try filter(field, symbol, token)
+        case (.literal(let token), .field(let field)):
+            guard let flipped = flipped[symbol] else { throw .invalid("\(symbol) takes a field at the left and a text at the right") }
+            return try filter(field, flipped, token)
+        default:
+            let equation = try TraceQLEquation(left, symbol, right)
+            if equation.fields.isEmpty { return equation.isMet { _ in .null } ? .always : .never }
+            return equation.needsTrace ? .equation(equation) : .sql(equation.condition)
+        }
     }
 
     private static func keyword(_ field: TraceQLField, _ symbol: String, _ token: TraceQLToken) throws(QueryError) -> TraceQLFilter {

@@ -15,9 +15,11 @@ extension TraceQL {
     /// Writes `{"series":[…]}` of the query's metric. Samples stand at the end of their step; a count is 0 in a step in which nothing came,
     /// and other figures have no sample there.
     ///
-    /// - Parameter step: nanoseconds; the whole window for an instant.
+    /// - Parameters:
+    ///   - step: nanoseconds; the whole window for an instant.
+    ///   - exemplars: how many spans may stand beside the samples; an instant has none.
     package func writeSeries(
-        _ window: TimeWindow, step: Int64, isInstant: Bool, _ reader: QueryReader, into json: inout JSONWriter
+        _ window: TimeWindow, step: Int64, isInstant: Bool, exemplars countMax: Int = 0, _ reader: QueryReader, into json: inout JSONWriter
     ) throws {
         guard let metric else { throw QueryError.invalid("the query has no metric, such as | rate()") }
         guard step > 0, window.nanoseconds / step <= Int64(Self.pointsMax) else {
@@ -30,7 +32,8 @@ extension TraceQL {
                 .write(reader, into: &json)
         }
         let needsTrace = !isSimple || metric.by.contains(where: \.isComputed) || metric.field?.isComputed == true
-        var series = needsTrace ? try evaluated(metric, steps, reader) : try queried(metric, steps, reader)
+        var exemplars = TraceQLExemplars(metric, countMax: isInstant ? 0 : exemplarsMax ?? countMax)
+        var series = needsTrace ? try evaluated(metric, steps, reader, &exemplars) : try queried(metric, steps, reader, &exemplars)
         if let best = metric.best { series = Self.best(series, best.count, isLargest: best.isLargest) }
         if series.count > Self.seriesMax {
             reader.noteTruncated("series", after: Self.seriesMax)
@@ -41,7 +44,7 @@ extension TraceQL {
             if series.isEmpty && metric.by.isEmpty { series[TraceQLSeriesKey(labels: [], extra: nil)] = [:] }
             for key in series.keys { for bucket in steps.buckets where series[key]?[bucket] == nil { series[key]?[bucket] = 0 } }
         }
-        Self.write(series, metric, steps, into: &json)
+        Self.write(series, metric, steps, exemplars.bySeries(series), into: &json)
     }
 
     private static func best(
@@ -58,7 +61,7 @@ extension TraceQL {
     // MARK: By SQL
 
     private func queried(
-        _ metric: Metric, _ steps: TraceQLSteps, _ reader: QueryReader
+        _ metric: Metric, _ steps: TraceQLSteps, _ reader: QueryReader, _ exemplars: inout TraceQLExemplars
     ) throws -> [TraceQLSeriesKey: [Int64: Double]] {
         let condition = condition
         let labels = metric.by.enumerated().map { ", \($1.sql) AS label\($0)" }.joined()
@@ -96,6 +99,7 @@ extension TraceQL {
             }
             return true
         }
+        if !series.isEmpty { try exemplars.find(condition, steps, reader) }
         return series
     }
 
@@ -142,7 +146,7 @@ extension TraceQL {
     // MARK: By whole traces
 
     private func evaluated(
-        _ metric: Metric, _ steps: TraceQLSteps, _ reader: QueryReader
+        _ metric: Metric, _ steps: TraceQLSteps, _ reader: QueryReader, _ exemplars: inout TraceQLExemplars
     ) throws -> [TraceQLSeriesKey: [Int64: Double]] {
         let condition = condition
         let ids = try reader.rows(
@@ -158,7 +162,7 @@ extension TraceQL {
         var gathered: [TraceQLSeriesKey: [Int64: [Double]]] = [:]
         var count = 0
         for begin in stride(from: 0, to: ids.count, by: Self.tracesPerBatch) {
-            for trace in try evaluator.traces(Array(ids[begin..<min(begin + Self.tracesPerBatch, ids.count)]), reader).values {
+            for (id, trace) in try evaluator.traces(Array(ids[begin..<min(begin + Self.tracesPerBatch, ids.count)]), reader) {
                 for index in Set(evaluator.groups(trace).flatMap(\.spans)) {
                     let span = trace.spans[index]
                     guard span.start >= steps.window.from, span.start <= steps.window.last else { continue }
@@ -173,15 +177,18 @@ extension TraceQL {
                         throw QueryError.tooLarge("the query measures more than \(Self.valuesMax) spans; narrow it by time")
                     }
                     let extra = metric.measure == .histogram ? ("__bucket", QueryValue.double(Self.powerOfTwo(number))) : nil
-                    gathered[TraceQLSeriesKey(labels: labels, extra: extra), default: [:]][steps.bucket(of: span.start), default: []]
-                        .append(number)
+                    let series = TraceQLSeriesKey(labels: labels, extra: extra)
+                    let isFirst = gathered[series]?[steps.bucket(of: span.start)] == nil
+                    gathered[series, default: [:]][steps.bucket(of: span.start), default: []].append(number)
+                    // One of each sample is enough to choose from.
+                    if isFirst { exemplars.add(id, start: span.start, metric.field?.kind == .duration ? number * 1e9 : number, labels, steps) }
                 }
             }
         }
         return Self.figures(gathered, metric, steps)
     }
 
-    private static func powerOfTwo(_ value: Double) -> Double {
+    static func powerOfTwo(_ value: Double) -> Double {
         guard value > 0 else { return 0 }
         var power = 1.0
         while power < value, power < 1e300 { power *= 2 }
@@ -218,7 +225,8 @@ extension TraceQL {
     // MARK: Writing
 
     private static func write(
-        _ series: [TraceQLSeriesKey: [Int64: Double]], _ metric: Metric, _ steps: TraceQLSteps, into json: inout JSONWriter
+        _ series: [TraceQLSeriesKey: [Int64: Double]], _ metric: Metric, _ steps: TraceQLSteps,
+        _ exemplars: [TraceQLSeriesKey: [TraceQLExemplars.Exemplar]], into json: inout JSONWriter
     ) {
         json.raw("{\"series\":[")
         for (index, (key, samples)) in series.sorted(by: { $0.key.text < $1.key.text }).enumerated() {
@@ -226,7 +234,7 @@ extension TraceQL {
             var labels = zip(metric.by, key.labels).map { ($0.name, $1) }
             if let extra = key.extra { labels.append((key.extraName, extra)) }
             if labels.isEmpty { labels.append(("__name__", .text(metric.name))) }
-            steps.write(labels, samples, into: &json)
+            steps.write(labels, samples, exemplars[key] ?? [], into: &json)
         }
         json.raw("]}")
     }
@@ -249,7 +257,9 @@ struct TraceQLSteps {
     var buckets: ClosedRange<Int64> { isInstant ? 0...0 : bucket(of: window.from)...max(bucket(of: window.from), bucket(of: window.last)) }
 
     /// A series as Tempo writes it: its labels, and samples by time.
-    func write(_ labels: [(String, QueryValue)], _ samples: [Int64: Double], into json: inout JSONWriter) {
+    func write(
+        _ labels: [(String, QueryValue)], _ samples: [Int64: Double], _ exemplars: [TraceQLExemplars.Exemplar] = [], into json: inout JSONWriter
+    ) {
         json.raw("{\"labels\":[")
         for (place, label) in labels.enumerated() {
             if place > 0 { json.raw(",") }
@@ -265,7 +275,17 @@ struct TraceQLSteps {
             json.double(sample.value)
             json.raw("}")
         }
-        json.raw("],\"exemplars\":[]}")
+        json.raw("],\"exemplars\":[")
+        for (place, exemplar) in exemplars.enumerated() {
+            json.raw(place > 0 ? ",{\"labels\":[" : "{\"labels\":[")
+            TraceQL.writeAttribute("trace:id", .text(exemplar.traceID), into: &json)
+            json.raw("],\"value\":")
+            json.double(exemplar.value ?? 0)
+            json.raw(",\"timestampMs\":")
+            json.string("\(exemplar.startUnixNano / 1_000_000)")
+            json.raw("}")
+        }
+        json.raw("]}")
     }
 }
 

@@ -5,13 +5,17 @@ struct TraceQLParser {
     /// Conditions in one query, and how deep it nests.
     private static let conditionsMax = 64
     private static let depthMax = 32
+    /// Values in them.
+    private static let valuesMax = 256
     private static let stagesMax = 16
 
     private(set) var selected: [TraceQLField] = []
     private(set) var metric: TraceQL.Metric?
+    private(set) var exemplarsMax: Int?
     private var tokens: [TraceQLToken]
     private var position = 0
     private var conditions = 0
+    private var values = 0
 
     init(_ tokens: [TraceQLToken]) {
         self.tokens = tokens
@@ -70,6 +74,13 @@ struct TraceQLParser {
             }
             try expect("=")
             guard next != nil, next != .symbol(")") else { throw .invalid("the hint \(hint) has no value") }
+            if hint == "exemplars" {
+                switch next {
+                case .name("false"): exemplarsMax = 0
+                case .integer(let count): exemplarsMax = Int(clamping: max(0, count))
+                default: break
+                }
+            }
             position += 1
         } while take(",")
         try expect(")")
@@ -130,44 +141,94 @@ struct TraceQLParser {
 
     // MARK: Conditions
 
+    /// What stands in a span set: a condition, or a value on the way to one.
+    private enum Node {
+        case filter(TraceQLFilter)
+        case value(TraceQLExpression)
+    }
+
+    /// Operators by how strongly they bind; `!` and a minus before a value bind as Tempo's grammar says.
+    private static let levels: [String: Int] = [
+        "&&": 0, "||": 0, "=": 1, "!=": 1, "<": 1, "<=": 1, ">": 1, ">=": 1, "=~": 1, "!~": 1, "+": 2, "-": 2, "*": 3, "/": 3, "%": 3, "^": 4,
+    ]
+
     private mutating func filter(depth: Int) throws(QueryError) -> TraceQLFilter {
+        try condition(try node(depth: depth, above: -1))
+    }
+
+    private func condition(_ node: Node) throws(QueryError) -> TraceQLFilter {
+        switch node {
+        case .filter(let filter): return filter
+        case .value(.literal(.name("true"))): return .always
+        case .value(.literal(.name("false"))): return .never
+        case .value(.field(let field)): return try TraceQLMeaning.filter(field, "=", .name("true"))
+        case .value(.literal(let token)): throw .invalid("'\(token.shown)' by itself is no condition; compare it")
+        case .value(.calculated): throw .invalid("what is calculated must be compared, such as span.a + 1 > 2")
+        }
+    }
+
+    private func value(_ node: Node, of symbol: String) throws(QueryError) -> TraceQLExpression {
+        guard case .value(let value) = node else { throw .invalid("a condition has no value that \(symbol) could take") }
+        return value
+    }
+
+    private mutating func count(depth: Int) throws(QueryError) {
+        values += 1
+        guard values <= Self.valuesMax else { throw .invalid("the query has more than \(Self.valuesMax) values") }
         guard depth <= Self.depthMax else { throw .invalid("the query nests deeper than \(Self.depthMax)") }
-        var left = try one(depth: depth)
-        while let symbol = take(anyOf: ["&&", "||"]) {
-            let right = try one(depth: depth)
-            left = symbol == "&&" ? .all([left, right]) : .any([left, right])
+    }
+
+    /// Reads on as long as operators bind more strongly than a level.
+    private mutating func node(depth: Int, above level: Int) throws(QueryError) -> Node {
+        try count(depth: depth)
+        var left = try operand(depth: depth)
+        while case .symbol(let symbol) = next, let own = Self.levels[symbol], own > level {
+            position += 1
+            if own < 2 { conditions += 1 }
+            guard conditions <= Self.conditionsMax else { throw .invalid("the query has more than \(Self.conditionsMax) conditions") }
+            // Powers are worked out from the right, all else from the left.
+            let right = try node(depth: depth + (symbol == "^" ? 1 : 0), above: symbol == "^" ? own - 1 : own)
+            switch own {
+            case 0:
+                let both = [try condition(left), try condition(right)]
+                left = .filter(symbol == "&&" ? .all(both) : .any(both))
+            case 1: left = .filter(try TraceQLMeaning.filter(try value(left, of: symbol), symbol, try value(right, of: symbol)))
+            default:
+                guard let operation = TraceQLExpression.Operation(rawValue: symbol) else { throw .invalid("'\(symbol)' is not known") }
+                left = .value(try .calculating(operation, try value(left, of: symbol), try value(right, of: symbol)))
+            }
         }
         return left
     }
 
-    private mutating func one(depth: Int) throws(QueryError) -> TraceQLFilter {
-        conditions += 1
-        guard conditions <= Self.conditionsMax else { throw .invalid("the query has more than \(Self.conditionsMax) conditions") }
+    private mutating func operand(depth: Int) throws(QueryError) -> Node {
         if take("!") {
             guard next == .symbol("(") || next == .name("true") || next == .name("false") else {
                 throw .invalid("what ! denies must stand in parentheses")
             }
-            guard depth < Self.depthMax else { throw .invalid("the query nests deeper than \(Self.depthMax)") }
-            return .not(try one(depth: depth + 1))
+            try count(depth: depth + 1)
+            return .filter(.not(try condition(try operand(depth: depth + 1))))
         }
+        if take("-") { return .value(try .negating(try value(try node(depth: depth + 1, above: 2), of: "-"))) }
         if take("(") {
-            let inner = try filter(depth: depth + 1)
+            let inner = try node(depth: depth + 1, above: -1)
             try expect(")")
             return inner
         }
-        if next == .name("true") || next == .name("false") {
+        guard let token = next else { throw .invalid("the query ends where it must have a value") }
+        switch token {
+        case .symbol(let symbol): throw .invalid("the query must have a name or a value where it has \(symbol)")
+        case .name(let word) where !Self.words.contains(word):
             position += 1
-            return tokens[position - 1] == .name("true") ? .always : .never
+            return .value(.field(try TraceQLField(word)))
+        default:
+            position += 1
+            return .value(.literal(token))
         }
-        let field = try TraceQLField(try name())
-        guard let symbol = take(anyOf: ["=", "!=", ">", ">=", "<", "<=", "=~", "!~"]) else {
-            return try TraceQLMeaning.filter(field, "=", .name("true"))
-        }
-        let token = next
-        position += 1
-        guard let token else { throw .invalid("\(field.name) \(symbol) must be followed by a value") }
-        return try TraceQLMeaning.filter(field, symbol, token)
     }
+
+    /// Words that are values.
+    private static let words = Set(["true", "false", "nil"]).union(TraceQLField.statuses.keys).union(TraceQLField.kinds.keys)
 
     // MARK: Stages
 
@@ -204,12 +265,14 @@ struct TraceQLParser {
         guard let symbol = take(anyOf: ["=", "!=", ">", ">=", "<", "<="]) else {
             throw .invalid("\(aggregate.rawValue)() must be compared, such as \(aggregate.rawValue)(…) > 2")
         }
-        let number: Double
+        let isNegative = take("-")
+        var number: Double
         switch next {
         case .integer(let value): number = Double(value)
         case .double(let value), .duration(let value): number = value
         default: throw .invalid("\(aggregate.rawValue)() must be compared with a number where the query has \(rest)")
         }
+        if isNegative { number = -number }
         position += 1
         return .aggregate(aggregate, field, symbol: symbol, number: number)
     }

@@ -1,5 +1,5 @@
 /// The words of a TraceQL query.
-enum TraceQLToken: Equatable {
+enum TraceQLToken: Equatable, Sendable {
     /// A name or a path: `span.http.method`, `rate`, `error`.
     case name(String)
     case text(String)
@@ -15,7 +15,7 @@ enum TraceQLToken: Equatable {
     /// Longest first.
     private static let symbols = [
         "!>>", "!<<", "&>>", "&<<", "&&", "||", "!=", "=~", "!~", "!>", "!<", "&>", "&<", "&~", ">=", "<=", ">>", "<<", "{", "}", "(", ")",
-        ",", "|", "=", ">", "<", "!", "~",
+        ",", "|", "=", ">", "<", "!", "~", "+", "-", "*", "/", "%", "^",
     ]
 
     /// The word as a message shows it.
@@ -39,7 +39,7 @@ enum TraceQLToken: Equatable {
                 index += 1
             } else if character == "\"" || character == "`" {
                 tokens.append(.text(try text(characters, &index)))
-            } else if isDigit(characters, index) || ((character == "." || character == "-") && isDigit(characters, index + 1)) {
+            } else if isDigit(characters, index) || (character == "." && isDigit(characters, index + 1)) {
                 tokens.append(try number(characters, &index))
             } else if let symbol = symbols.first(where: { characters[index...].starts(with: $0) }) {
                 tokens.append(.symbol(symbol))
@@ -82,8 +82,6 @@ enum TraceQLToken: Equatable {
     ]
 
     private static func number(_ characters: [Character], _ index: inout Int) throws(QueryError) -> TraceQLToken {
-        let isNegative = characters[index] == "-"
-        if isNegative { index += 1 }
         var total = 0.0
         var hasUnit = false
         repeat {
@@ -100,24 +98,27 @@ enum TraceQLToken: Equatable {
             guard let value = Double(digits.hasPrefix(".") ? "0" + digits : digits) else { throw .invalid("'\(digits)' is no number") }
             if unit.isEmpty {
                 guard !hasUnit else { throw .invalid("a duration in the query ends without its unit") }
-                if let integer = Int64((isNegative ? "-" : "") + digits) { return .integer(integer) }
-                return .double(isNegative ? -value : value)
+                if let integer = Int64(digits) { return .integer(integer) }
+                return .double(value)
             }
             guard let scale = units[unit] else { throw .invalid("'\(unit)' is no unit of time") }
             hasUnit = true
             total += value * scale
         } while isDigit(characters, index)
-        return .duration(isNegative ? -total : total)
+        return .duration(total)
     }
 
-    /// A path whose parts may be quoted: `span."a key"`.
+    /// What ends an attribute's name: operators inside of one are a part of it, as in Tempo.
+    private static let ends: Set<Character> = ["{", "}", "(", ")", "=", "~", "!", "<", ">", "&", "|", "^", ",", "\"", "`"]
+
+    /// A path whose parts may be quoted: `span."a key"`. A word without a point is letters, digits, `_` and `:`.
     private static func name(_ characters: [Character], _ index: inout Int) throws(QueryError) -> String {
         var name = ""
         while index < characters.count {
             let character = characters[index]
             if character == "\"", name.hasSuffix(".") {
                 name += try text(characters, &index)
-            } else if character.isLetter || character.isNumber || "._-:/@#$".contains(character) {
+            } else if name.contains(".") ? !character.isWhitespace && !ends.contains(character) : character.isLetter || character.isNumber || "._:".contains(character) {
                 name.append(character)
                 index += 1
             } else {

@@ -66,6 +66,8 @@ struct TraceQLTrace {
         duration = (spans.map(\.end).max() ?? 0).subtractingSaturated(spans.map(\.start).min() ?? 0)
     }
 
+    func parent(of index: Int) -> Int? { parents[index] }
+
     /// What only the whole trace tells of a span.
     func value(_ field: TraceQLField.Computed, of index: Int) -> QueryValue {
         switch field {

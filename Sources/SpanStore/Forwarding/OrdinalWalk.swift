@@ -104,6 +104,42 @@ package final class OrdinalWalk {
         }
     }
 
+    /// Calls `body` with the segments that hold spans of a range, in the order of arrival, as many as are needed for so many spans: for each
+    /// span's row its ordinal. Gives the ordinal up to which all was told.
+    func segments(_ range: Range<Int64>, countMax: Int, _ body: (SegmentReader, [(row: Int, ordinal: Int64)]) throws -> Void) throws(StoreError) -> Int64 {
+        try reading(
+            { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, Int64($0.spanCount)) }) }
+        ) { next, segments throws in
+            let wanted = range.clamped(to: 0..<max(next, range.lowerBound))
+            var parts: [(reader: SegmentReader, rows: [(row: Int, ordinal: Int64)])] = []
+            var count = 0
+            var end: Int64?
+            for segment in segments {
+                let own = (segment.first..<max(segment.first, segment.first.addingSaturated(segment.count))).clamped(to: wanted)
+                if own.isEmpty { continue }
+                guard count < countMax else {
+                    end = own.lowerBound
+                    break
+                }
+                try check(segment.id, "segment", "span_count", segment.first, segment.count)
+                let (reader, rows) = try spans(of: segment)
+                guard Int64(rows.count) >= own.upperBound - segment.first else {
+                    throw SegmentError.damaged("a segment shorter than its row says")
+                }
+                let last = min(own.upperBound, own.lowerBound.addingSaturated(Int64(countMax - count)))
+                parts.append((reader, (own.lowerBound..<last).map { (rows[Int($0 - segment.first)], $0) }))
+                count += Int(last - own.lowerBound)
+                if last < own.upperBound {
+                    end = last
+                    break
+                }
+            }
+            // Only when no merge came between is anything told: nothing is told twice.
+            for part in parts { try body(part.reader, part.rows) }
+            return end ?? wanted.upperBound
+        }
+    }
+
     /// Lets go of what is decoded of a signal: nothing more is to be read of it for a while.
     package func rest(_ signal: ForwardSignal) {
         switch signal {
