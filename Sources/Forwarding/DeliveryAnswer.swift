@@ -47,7 +47,7 @@ package enum DeliveryAnswer: Equatable, Sendable {
     }
 
     /// What the body says, as far as it is text.
-    private static func said(_ answer: OutboundAnswer) -> String {
+    static func said(_ answer: OutboundAnswer) -> String {
         let text = String(decoding: answer.body.prefix(messageBytesMax), as: UTF8.self).unicodeScalars
             .filter { $0.value >= 0x20 && $0.value != 0xFFFD && $0.value != 0x7F }
         return text.isEmpty ? "" : ": " + String(String.UnicodeScalarView(text))

@@ -17,6 +17,8 @@ package struct ForwardConfiguration: Equatable, Sendable {
     package var plan: ForwardPlan {
         var plan = ForwardPlan()
         plan.targets = targets.map { target in
+            // An engine of columns wants few and large inserts: its batches are the target's own.
+            guard target.kind == .otlp else { return target }
             var target = target
             target.batchCount = batchCount
             target.batchBytes = batchBytes
@@ -31,8 +33,10 @@ package struct ForwardConfiguration: Equatable, Sendable {
         guard !targets.isEmpty else { return [] }
         return ["  targets:"]
             + targets.flatMap { target in
-                var lines = [
-                    "    \(YAMLText.quoted(target.name)):", "      endpoint: \(YAMLText.quoted(target.endpoint.text))",
+                var lines = ["    \(YAMLText.quoted(target.name)):"]
+                if case .clickHouse(let database) = target.kind { lines += Self.yamlLines(target, database) }
+                lines += [
+                    "      endpoint: \(YAMLText.quoted(target.endpoint.text))",
                     "      signals: [\(target.signals.map(\.rawValue).joined(separator: ", "))]",
                     "      compression: \(target.compression == .identity ? "none" : target.compression.rawValue)",
                     "      spans_per_second: \(target.countPerSecond.map(Decimal.text) ?? "none")", "      hold: \(target.holds)",
@@ -49,6 +53,20 @@ package struct ForwardConfiguration: Equatable, Sendable {
                 let named = files.compactMap { name, file in file.map { "        \(name): \(YAMLText.quoted($0))" } }
                 return lines + (named.isEmpty ? [] : ["      tls:"] + named)
             }
+    }
+}
+
+extension ForwardConfiguration {
+    private static func yamlLines(_ target: ForwardTargetPlan, _ database: ClickHousePlan) -> [String] {
+        var lines = [
+            "      kind: clickhouse", "      database: \(database.database)", "      table: \(database.tracesTable)",
+            "      logs_table: \(database.logsTable)", "      auth: \(database.authentication.rawValue)",
+            "      batch_rows: \(target.batchCount)", "      batch_bytes: \(target.batchBytes)",
+            "      batch_age_s: \(Decimal.text(Double(target.batchAgeNanoseconds) / 1e9))",
+        ]
+        if let user = database.user { lines.append("      user: \(YAMLText.quoted(user))") }
+        if let file = database.passwordFile { lines.append("      password_file: \(YAMLText.quoted(file))") }
+        return lines
     }
 }
 

@@ -32,12 +32,11 @@ struct ForwardReader {
             throw entry.error("needs an endpoint, such as https://hub.example:4318")
         }
         var target = ForwardTargetPlan(name: name, endpoint: try endpoint(address))
+        if let kind = parts.first(where: { $0.name(below: entry) == "kind" }) { try ClickHouseReader.read(kind, into: &target) }
         for part in parts {
+            if try ClickHouseReader.read(part, name: part.name(below: entry), into: &target) { continue }
             switch part.name(below: entry) {
-            case "endpoint": break
-            case "kind":
-                let kind = try part.text()
-                guard kind == "otlp" else { throw part.error("is '\(kind)', but the only kind of target is otlp") }
+            case "endpoint", "kind": break
             case "signals": target.signals = try signals(part)
             case "token_file": target.tokenFile = try part.text()
             case "headers": target.headers = try headers(part)
@@ -45,9 +44,12 @@ struct ForwardReader {
             case "spans_per_second": target.countPerSecond = try part.text() == "none" ? nil : try part.number(1...1e9)
             case "hold": target.holds = try part.flag()
             case "tls": target.tls = try tls(part)
-            default: throw part.unknown("kind, endpoint, signals, token_file, headers, compression, spans_per_second, hold, tls")
+            default:
+                let known = "kind, endpoint, signals, token_file, headers, compression, spans_per_second, hold, tls"
+                throw part.unknown(target.kind == .otlp ? known : known + ", " + ClickHouseReader.known)
             }
         }
+        try ClickHouseReader.check(target, entry)
         if target.tokenFile != nil, target.headers.contains(where: { $0.name.lowercased() == "authorization" }) {
             throw entry.error("has a token_file and a header authorization: one of them is enough")
         }
