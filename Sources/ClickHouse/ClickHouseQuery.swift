@@ -12,10 +12,10 @@ package enum ClickHouseQuery {
         ("input_format_native_allow_types_conversion", "1"),
         // No row of a flight has another one's identity, and they come sorted.
         ("optimize_on_insert", "0"),
-        // No 200 goes out before an error can.
-        ("wait_end_of_query", "1"),
         ("send_progress_in_http_headers", "0"),
     ]
+    /// Of HTTP alone, and known by every server: no 200 goes out before an error can.
+    private static let waitsForEnd = ("wait_end_of_query", "1")
 
     /// The path of a request whose body is a block.
     ///
@@ -27,7 +27,7 @@ package enum ClickHouseQuery {
         into table: ClickHouseTable, columns: [String], knownSettings settings: Set<String>, id: String
     ) -> String {
         let names = columns.map { "`\($0)`" }.joined(separator: ", ")
-        var parameters = [("query", "INSERT INTO \(table.name) (\(names)) FORMAT Native"), ("query_id", id)]
+        var parameters = [("query", "INSERT INTO \(table.name) (\(names)) FORMAT Native"), ("query_id", id), waitsForEnd]
         parameters += insertSettings.filter { settings.contains($0.name) }
         return path(parameters)
     }
