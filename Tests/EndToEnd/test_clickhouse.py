@@ -8,8 +8,10 @@ import threading
 import time
 
 import pytest
+import yaml
 
 from clickhouse_target import DAY, Engine, Move, columns_of, error, sorting
+from conftest import ROOT
 from server import Fusebox, poll
 from test_forwarding import QUICK, all_sent, configure, spans, statuses, stored
 from test_logs import PATH as LOGS, record
@@ -380,3 +382,14 @@ def test_the_configuration_that_is_printed_gives_itself_again(binary, tmp_path):
     assert second.returncode == 0, second
     targets = first.stdout[first.stdout.index(b"  targets:"):].split(b"\n\n")[0]
     assert targets in second.stdout
+
+
+def test_the_compose_file_configures_a_node_that_starts(binary, tmp_path):
+    compose = yaml.safe_load((ROOT / "deploy/clickhouse/compose.yaml").read_text())
+    node = Fusebox(binary, tmp_path / "node")
+    node.folder.mkdir(mode=0o700)
+    (node.folder / "fusebox.yaml").write_text(compose["configs"]["node"]["content"])
+    done = node.run("config", "check", "--data-dir", str(node.folder))
+    assert done.returncode == 0, done
+    assert "fusebox ddl clickhouse --database otel" in compose["services"]["schema"]["entrypoint"][2]
+    assert set(compose["services"]) == {"schema", "engine", "node"} and set(compose["volumes"]) == {"schema", "engine", "node"}

@@ -16,6 +16,7 @@ final class ForwardFixture {
         derivedColumns: [], annotations: AnnotationValues(stages: ["other"], outcomes: [], timeoutReasons: [], timeoutPhases: []))
     let clock = TestClock()
     let hub = ScriptedHub()
+    private let transport: any ForwardTransport
     let registry = MetricRegistry()
     private(set) var plan = ForwardTargetPlan(
         name: "hub", endpoint: OutboundEndpoint(host: "127.0.0.1", port: 1, isEncrypted: false, pathPrefix: ""))
@@ -23,22 +24,24 @@ final class ForwardFixture {
     private(set) var sender: ForwardSender
     private var nextSpan: UInt64 = 1
 
-    init(_ change: (inout ForwardTargetPlan) -> Void = { _ in }) throws {
+    /// - Parameter transport: in place of the hub.
+    init(transport: (any ForwardTransport)? = nil, _ change: (inout ForwardTargetPlan) -> Void = { _ in }) throws {
+        self.transport = transport ?? hub
         let store = try SpanStore(folder: folder, gate: CommitGate())
         opened = store
         change(&plan)
         metrics = ForwardMetrics(registry: registry, source: store.forwardSource, retention: RetentionLimits(), unixNano: clock.unixNano)
-        sender = Self.sender(plan, store, hub, metrics, clock)
+        sender = Self.sender(plan, store, self.transport, metrics, clock)
         try begin()
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder.path) }
 
     private static func sender(
-        _ plan: ForwardTargetPlan, _ store: SpanStore, _ hub: ScriptedHub, _ metrics: ForwardMetrics, _ clock: TestClock
+        _ plan: ForwardTargetPlan, _ store: SpanStore, _ transport: any ForwardTransport, _ metrics: ForwardMetrics, _ clock: TestClock
     ) -> ForwardSender {
         ForwardSender(
-            plan, source: store.forwardSource, turns: ReadingTurns(), transport: hub, metrics: metrics,
+            plan, source: store.forwardSource, turns: ReadingTurns(), transport: transport, metrics: metrics,
             sources: ForwardSources(unixNano: clock.unixNano, steadyNano: clock.unixNano, chance: { 0.5 }), report: { _ in })
     }
 
@@ -65,7 +68,7 @@ final class ForwardFixture {
             opened = try SpanStore(folder: folder, gate: CommitGate())
             try begin()
         }
-        sender = Self.sender(plan, try store, hub, metrics, clock)
+        sender = Self.sender(plan, try store, transport, metrics, clock)
     }
 
     // MARK: What is stored
