@@ -61,7 +61,9 @@ package enum BlockDays {
             return number
         }
         var ranks = [Int](repeating: 0, count: numbers.count)
-        for (rank, entry) in numbers.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }).enumerated() { ranks[entry.value] = rank }
+        for (rank, entry) in numbers.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }).enumerated() {
+            ranks[entry.value] = rank
+        }
         return own.map { ranks[$0] }
     }
 }

@@ -13,8 +13,10 @@ package enum ClickHouseColumns {
     package static let derived: [(name: String, kind: Kind)] = [
         ("operation", .text), ("workflow_name", .text), ("step_id", .text), ("tool_name", .text), ("retrieval_batch", .integer),
         ("cached_tokens", .integer), ("cache_hit", .flag), ("input_tokens", .integer), ("output_tokens", .integer),
-        ("reasoning_tokens", .integer), ("tokens", .integer), ("queue_depth", .integer), ("breaker_state", .text), ("model", .text),
-        ("provider", .text), ("session_id", .text), ("user_id", .text), ("eval_id", .text), ("error_type", .text), ("stage", .text),
+        ("reasoning_tokens", .integer), ("tokens", .integer), ("queue_depth", .integer), ("breaker_state", .text),
+        ("model", .text),
+        ("provider", .text), ("session_id", .text), ("user_id", .text), ("eval_id", .text), ("error_type", .text),
+        ("stage", .text),
         ("outcome", .text), ("timeout_reason", .text), ("timeout_phase", .text), ("cache_write_tokens", .integer),
         ("told_by_log", .integer),
     ]

@@ -44,6 +44,18 @@ package enum ClickHouseQuery {
         return path([("query", query)])
     }
 
+    /// The path of a question how many rows of a node there are, by stretches of ordinals: lines of a stretch's number and the count.
+    ///
+    /// - Parameter node: hexadecimal digits.
+    package static func counts(in table: ClickHouseTable, node: String, _ ordinals: Range<Int64>, by stretch: Int64) -> String {
+        let query = """
+            SELECT intDiv(\(ClickHouseColumns.ordinal), \(stretch)) AS stretch, uniqExact(\(ClickHouseColumns.ordinal)) FROM \(table.name) \
+            WHERE \(ClickHouseColumns.node) = '\(node)' AND \(ClickHouseColumns.ordinal) >= \(ordinals.lowerBound) \
+            AND \(ClickHouseColumns.ordinal) < \(ordinals.upperBound) GROUP BY stretch ORDER BY stretch FORMAT TabSeparated
+            """
+        return path([("query", query)])
+    }
+
     private static func path(_ parameters: [(String, String)]) -> String {
         "/?" + parameters.map { "\($0)=\(encoded($1))" }.joined(separator: "&")
     }
@@ -54,7 +66,8 @@ package enum ClickHouseQuery {
         let digits = Array("0123456789ABCDEF".utf8)
         for byte in text.utf8 {
             switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
                 bytes.append(byte)
             default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
             }

@@ -32,7 +32,8 @@ package struct ClickHouseSurvey: Equatable, Sendable {
         let advice = "fusebox ddl clickhouse prints the tables that are wanted"
         guard let engine else { return "there is no table \(table.name), or the user may not see it; \(advice)" }
         guard engine.contains("ReplacingMergeTree") else {
-            let why = engine == "Distributed"
+            let why =
+                engine == "Distributed"
                 ? "it answers before rows are stored: name the table on the machine itself"
                 : "a row that is sent again would be there twice: fusebox ddl clickhouse --upgrade"
             return "the table \(table.name) is a \(engine), and \(why)"

@@ -42,7 +42,9 @@ package struct LogBlocks {
             for row in rows {
                 columns.append(batch, row, services, maps, time: times[row], ordinal: ordinals[row], received: received[row])
             }
-            return DayBlock(day: day, columns.block(NativeBlock(rowCount: rows.count, wanted: wanted)))
+            var block = NativeBlock(rowCount: rows.count, wanted: wanted)
+            columns.write(to: &block)
+            return DayBlock(day: day, block)
         }
     }
 }
@@ -118,7 +120,8 @@ private struct LogBlockColumns {
     }
 
     mutating func append(
-        _ batch: LogBatch, _ row: Int, _ services: [ArraySlice<UInt8>], _ maps: LogMaps, time: Int64, ordinal: Int64, received: Int64
+        _ batch: LogBatch, _ row: Int, _ services: [ArraySlice<UInt8>], _ maps: LogMaps, time: Int64, ordinal: Int64,
+        received: Int64
     ) {
         let record = batch.records[row]
         self.time.append(time)
@@ -152,16 +155,15 @@ private struct LogBlockColumns {
         attributes.append(map)
     }
 
-    func block(_ empty: NativeBlock) -> NativeBlock {
-        var block = empty
+    func write(to block: inout NativeBlock) {
         let own: [(String, any NativeData)] = [
             ("Timestamp", time), ("TraceId", trace), ("SpanId", span), ("TraceFlags", flags), ("SeverityText", severityText),
             ("SeverityNumber", severity), ("ServiceName", service), ("Body", body), ("ResourceSchemaUrl", resourceSchema),
-            ("ResourceAttributes", resource), ("ScopeSchemaUrl", scopeSchema), ("ScopeName", scopeName), ("ScopeVersion", scopeVersion),
+            ("ResourceAttributes", resource), ("ScopeSchemaUrl", scopeSchema), ("ScopeName", scopeName),
+            ("ScopeVersion", scopeVersion),
             ("ScopeAttributes", scope), ("LogAttributes", attributes), ("EventName", event), (ClickHouseColumns.node, node),
             (ClickHouseColumns.ordinal, ordinal), (ClickHouseColumns.received, received),
         ]
         for (name, data) in own { block.append(name, data) }
-        return block
     }
 }

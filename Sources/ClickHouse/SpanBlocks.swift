@@ -29,18 +29,47 @@ package struct SpanBlocks {
         let nameRanks = BlockDays.ranks(batch.spans.map { batch.bytes($0.name) })
         let key = { (row: Int) in
             let span = batch.spans[row]
-            return (serviceRanks[Int(span.resource)], nameRanks[row], span.startTimeUnixNano / 1_000_000_000, span.traceID, span.spanID, row)
+            return (
+                serviceRanks[Int(span.resource)], nameRanks[row], span.startTimeUnixNano / 1_000_000_000, span.traceID,
+                span.spanID, row
+            )
         }
         let days = BlockDays.parted(batch.spans.map(\.startTimeUnixNano)) { key($0) < key($1) }
         let maps = SpanMaps(batch)
         return days.map { day, rows in
             var columns = SpanBlockColumns(node: node)
             for row in rows {
-                columns.append(batch, row, services, maps, ordinal: ordinals[row], received: received[row], derived.map { $0[row] })
+                columns.append(batch, row, services, maps, ordinal: ordinals[row], received: received[row])
             }
-            return DayBlock(day: day, columns.block(NativeBlock(rowCount: rows.count, wanted: wanted)))
+            var block = NativeBlock(rowCount: rows.count, wanted: wanted)
+            columns.write(to: &block)
+            for (column, values) in zip(ClickHouseColumns.derived, derived) {
+                block.append(column.name, Self.data(column.kind, rows, values))
+            }
+            return DayBlock(day: day, block)
         }
     }
+
+    private static func data(_ kind: ClickHouseColumns.Kind, _ rows: [Int], _ values: [DerivedValue]) -> any NativeData {
+        switch kind {
+        case .text:
+            var texts = NativeTexts()
+            for row in rows { if case .text(let text) = values[row] { texts.append(text) } else { texts.append("".utf8) } }
+            return texts
+        case .integer:
+            var integers = NativeOptionals<Int64>("Int64")
+            for row in rows { integers.append(values[row].number) }
+            return integers
+        case .flag:
+            var flags = NativeOptionals<UInt8>("UInt8")
+            for row in rows { flags.append(values[row].number.map { $0 != 0 ? 1 : 0 }) }
+            return flags
+        }
+    }
+}
+
+extension DerivedValue {
+    fileprivate var number: Int64? { if case .integer(let integer) = self { integer } else { nil } }
 }
 
 /// The maps that many spans share.
@@ -61,12 +90,6 @@ private struct SpanMaps {
 private struct SpanBlockColumns {
     private static let kinds = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"].map { Array($0.utf8) }
     private static let codes = ["Unset", "Ok", "Error"].map { Array($0.utf8) }
-
-    private enum Derived {
-        case text(NativeTexts)
-        case integer(NativeOptionals<Int64>)
-        case flag(NativeOptionals<UInt8>)
-    }
 
     private let nodeName: [UInt8]
     private var time = NativeNumbers<Int64>("DateTime64(9)")
@@ -91,7 +114,6 @@ private struct SpanBlockColumns {
     private var linkSpans = NativeLists(NativeTexts())
     private var linkStates = NativeLists(NativeTexts())
     private var linkAttributes = NativeLists(NativeMaps())
-    private var derived: [Derived]
     private var node = NativeTexts()
     private var ordinal = NativeNumbers<UInt64>("UInt64")
     private var received = NativeNumbers<Int64>("DateTime64(9)")
@@ -101,18 +123,10 @@ private struct SpanBlockColumns {
 
     init(node: String) {
         nodeName = Array(node.utf8)
-        derived = ClickHouseColumns.derived.map { column in
-            switch column.kind {
-            case .text: .text(NativeTexts())
-            case .integer: .integer(NativeOptionals("Int64"))
-            case .flag: .flag(NativeOptionals("UInt8"))
-            }
-        }
     }
 
     mutating func append(
-        _ batch: SpanBatch, _ row: Int, _ services: [ArraySlice<UInt8>], _ maps: SpanMaps, ordinal: Int64, received: Int64,
-        _ values: [DerivedValue]
+        _ batch: SpanBatch, _ row: Int, _ services: [ArraySlice<UInt8>], _ maps: SpanMaps, ordinal: Int64, received: Int64
     ) {
         let record = batch.spans[row]
         time.append(record.startTimeUnixNano)
@@ -136,7 +150,6 @@ private struct SpanBlockColumns {
         message.append(batch.bytes(record.statusMessage))
         appendEvents(batch, record)
         appendLinks(batch, record)
-        append(values)
         node.append(nodeName)
         self.ordinal.append(UInt64(bitPattern: ordinal))
         self.received.append(received)
@@ -171,50 +184,18 @@ private struct SpanBlockColumns {
         linkAttributes.endRow(links.count)
     }
 
-    private mutating func append(_ values: [DerivedValue]) {
-        for index in derived.indices {
-            let value = index < values.count ? values[index] : .none
-            let number: Int64? = if case .integer(let integer) = value { integer } else { nil }
-            switch derived[index] {
-            case .text(var texts):
-                // Taken out meanwhile: a second owner would have it copied for each row.
-                derived[index] = .text(NativeTexts())
-                if case .text(let bytes) = value { texts.append(bytes) } else { texts.append("".utf8) }
-                derived[index] = .text(texts)
-            case .integer(var integers):
-                derived[index] = .integer(NativeOptionals("Int64"))
-                integers.append(number)
-                derived[index] = .integer(integers)
-            case .flag(var flags):
-                derived[index] = .flag(NativeOptionals("UInt8"))
-                flags.append(number.map { $0 != 0 ? 1 : 0 })
-                derived[index] = .flag(flags)
-            }
-        }
-    }
-
-    func block(_ empty: NativeBlock) -> NativeBlock {
-        var block = empty
+    func write(to block: inout NativeBlock) {
         let own: [(String, any NativeData)] = [
-            ("Timestamp", time), ("TraceId", trace), ("SpanId", span), ("ParentSpanId", parent), ("TraceState", state), ("SpanName", name),
+            ("Timestamp", time), ("TraceId", trace), ("SpanId", span), ("ParentSpanId", parent), ("TraceState", state),
+            ("SpanName", name),
             ("SpanKind", kind), ("ServiceName", service), ("ResourceAttributes", resource), ("ScopeName", scopeName),
             ("ScopeVersion", scopeVersion), ("SpanAttributes", attributes), ("Duration", duration), ("StatusCode", code),
             ("StatusMessage", message), ("Events.Timestamp", eventTimes), ("Events.Name", eventNames),
             ("Events.Attributes", eventAttributes), ("Links.TraceId", linkTraces), ("Links.SpanId", linkSpans),
-            ("Links.TraceState", linkStates), ("Links.Attributes", linkAttributes),
+            ("Links.TraceState", linkStates), ("Links.Attributes", linkAttributes), (ClickHouseColumns.node, node),
+            (ClickHouseColumns.ordinal, ordinal), (ClickHouseColumns.received, received),
         ]
         for (name, data) in own { block.append(name, data) }
-        for (column, data) in zip(ClickHouseColumns.derived, derived) {
-            switch data {
-            case .text(let texts): block.append(column.name, texts)
-            case .integer(let integers): block.append(column.name, integers)
-            case .flag(let flags): block.append(column.name, flags)
-            }
-        }
-        block.append(ClickHouseColumns.node, node)
-        block.append(ClickHouseColumns.ordinal, ordinal)
-        block.append(ClickHouseColumns.received, received)
-        return block
     }
 }
 

@@ -27,7 +27,8 @@ struct Cargo {
     var oldestReceivedUnixNano: Int64?
 
     init(
-        ordinals: Range<Int64>, missing: Int64, count: Int, parts: [Part], first: (ordinal: Int64, trace: TraceID?, span: SpanID?)?,
+        ordinals: Range<Int64>, missing: Int64, count: Int, parts: [Part],
+        first: (ordinal: Int64, trace: TraceID?, span: SpanID?)?,
         oldestReceivedUnixNano: Int64?
     ) {
         self.ordinals = ordinals
@@ -57,7 +58,8 @@ struct Cargo {
         var batch = run.batch
         var places = run.places
         if leavesOutToldByLog, let mark = batch.keys.firstIndex(where: { batch.equals($0, Self.toldByLogKey) }) {
-            let isOwn = batch.spans.map { span in batch.attributes[span.attributes.indices].allSatisfy { $0.key != UInt32(mark) } }
+            let isOwn = batch.spans.map { span in batch.attributes[span.attributes.indices].allSatisfy { $0.key != UInt32(mark) }
+            }
             batch.spans = zip(batch.spans, isOwn).filter(\.1).map(\.0)
             places = zip(places, isOwn).filter(\.1).map(\.0)
         }

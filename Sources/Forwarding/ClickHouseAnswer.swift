@@ -9,7 +9,9 @@ enum ClickHouseAnswer {
     private static let errorStart = Array("Code: ".utf8)
 
     /// Whether ClickHouse itself answers, and not somebody on the way.
-    static func isOfClickHouse(_ answer: OutboundAnswer) -> Bool { answer.headers.contains { $0.name.hasPrefix("x-clickhouse-") } }
+    static func isOfClickHouse(_ answer: OutboundAnswer) -> Bool {
+        answer.headers.contains { $0.name.hasPrefix("x-clickhouse-") }
+    }
 
     /// Whether it says an error, whatever its status.
     static func hasError(_ answer: OutboundAnswer) -> Bool {
@@ -24,7 +26,8 @@ enum ClickHouseAnswer {
         // An insert has nothing to say.
         if isOwn && answer.body.isEmpty { return .accepted(rejected: 0, message: "") }
         let what = isOwn ? "with something behind it" : "which does not come from ClickHouse"
-        return .later(code: answer.status, afterNanoseconds: nil, message: "HTTP \(answer.status), \(what)\(DeliveryAnswer.said(answer))")
+        return .later(
+            code: answer.status, afterNanoseconds: nil, message: "HTTP \(answer.status), \(what)\(DeliveryAnswer.said(answer))")
     }
 
     /// The code of the error: the header says it, else the text does.

@@ -23,9 +23,7 @@ final class ClickHouseDialect: ForwardDialect {
         self.report = report
     }
 
-    private func table(_ signal: ForwardSignal) -> ClickHouseTable {
-        ClickHouseTable(database: database.database, table: signal == .traces ? database.tracesTable : database.logsTable)
-    }
+    private func table(_ signal: ForwardSignal) -> ClickHouseTable { database.table(signal) }
 
     /// Columns that tell rows apart: without them in the table's key rows would replace each other.
     private static func identity(_ signal: ForwardSignal) -> [String] {
@@ -52,7 +50,8 @@ final class ClickHouseDialect: ForwardDialect {
     }
 
     func learn(_ answer: OutboundAnswer, _ signal: ForwardSignal, nowUnixNano: Int64) -> DeliveryAnswer? {
-        guard (200...299).contains(answer.status), ClickHouseAnswer.isOfClickHouse(answer), !ClickHouseAnswer.hasError(answer) else {
+        guard (200...299).contains(answer.status), ClickHouseAnswer.isOfClickHouse(answer), !ClickHouseAnswer.hasError(answer)
+        else {
             return ClickHouseAnswer.read(answer, nowUnixNano: nowUnixNano)
         }
         guard let survey = ClickHouseSurvey(answer.body) else {
@@ -70,7 +69,9 @@ final class ClickHouseDialect: ForwardDialect {
     func cargo(_ run: OrdinalRun<SpanBatch>) -> Cargo {
         let blocks = SpanBlocks(
             run.batch, ordinals: run.places, received: run.receivedTimesUnixNano, derived: run.derived, node: node)
-        let first = run.batch.spans.first.flatMap { span in run.places.first.map { ($0, Optional(span.traceID), Optional(span.spanID)) } }
+        let first = run.batch.spans.first.flatMap { span in
+            run.places.first.map { ($0, Optional(span.traceID), Optional(span.spanID)) }
+        }
         return Cargo(
             ordinals: run.ordinals, missing: run.missing, count: run.batch.spans.count,
             parts: parts(blocks.blocks(wanted: surveys[.traces]?.columns)), first: first,
@@ -107,17 +108,39 @@ final class ClickHouseDialect: ForwardDialect {
     /// Says once which of our columns the table lacks.
     private func tell(_ signal: ForwardSignal, missing columns: Set<String>?) {
         guard signal == .traces, let columns else { return }
-        let own = ClickHouseColumns.derived.map(\.name) + [ClickHouseColumns.node, ClickHouseColumns.ordinal, ClickHouseColumns.received]
+        let own =
+            ClickHouseColumns.derived.map(\.name) + [
+                ClickHouseColumns.node, ClickHouseColumns.ordinal, ClickHouseColumns.received,
+            ]
         let missing = own.filter { !columns.contains($0) }
         guard !missing.isEmpty else { return }
-        let line = "forward: \(plan.name) has no columns \(missing.joined(separator: ", ")) in \(table(signal).name); the others go"
+        let line =
+            "forward: \(plan.name) has no columns \(missing.joined(separator: ", ")) in \(table(signal).name); the others go"
         if told.insert(line).inserted { report(line) }
     }
 
     private func headers(_ credential: String?) -> [(name: String, value: String)] {
+        database.headers(credential) + plan.headers.map { (name: $0.name, value: $0.value) }
+    }
+
+    func read(_ answer: OutboundAnswer, _ signal: ForwardSignal, nowUnixNano: Int64) -> DeliveryAnswer {
+        let read = ClickHouseAnswer.read(answer, nowUnixNano: nowUnixNano)
+        // The table is another one than it was: it is looked at again.
+        if case .misdirected = read { surveys[signal] = nil }
+        return read
+    }
+}
+
+extension ClickHousePlan {
+    func table(_ signal: ForwardSignal) -> ClickHouseTable {
+        ClickHouseTable(database: database, table: signal == .traces ? tracesTable : logsTable)
+    }
+
+    /// Who we are.
+    func headers(_ credential: String?) -> [(name: String, value: String)] {
         var headers = [(name: "User-Agent", value: "fusebox")]
-        let user = database.user ?? "default"
-        switch database.authentication {
+        let user = user ?? "default"
+        switch authentication {
         case .headers:
             headers.append((name: "X-ClickHouse-User", value: user))
             if let credential { headers.append((name: "X-ClickHouse-Key", value: credential)) }
@@ -129,13 +152,16 @@ final class ClickHouseDialect: ForwardDialect {
         case .bearer:
             if let credential { headers.append((name: "Authorization", value: "Bearer \(credential)")) }
         }
-        return headers + plan.headers.map { (name: $0.name, value: $0.value) }
+        return headers
     }
+}
 
-    func read(_ answer: OutboundAnswer, _ signal: ForwardSignal, nowUnixNano: Int64) -> DeliveryAnswer {
-        let read = ClickHouseAnswer.read(answer, nowUnixNano: nowUnixNano)
-        // The table is another one than it was: it is looked at again.
-        if case .misdirected = read { surveys[signal] = nil }
-        return read
+extension ForwardTargetPlan {
+    /// The file of what is sent to say who we are.
+    var credentialFile: TokenFile? {
+        if case .clickHouse(let database) = kind, let path = database.passwordFile {
+            return TokenFile(path: path, content: .password)
+        }
+        return tokenFile.map { TokenFile(path: $0) }
     }
 }

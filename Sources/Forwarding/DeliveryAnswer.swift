@@ -31,7 +31,8 @@ package enum DeliveryAnswer: Equatable, Sendable {
                 // A page of somebody else who answers on the way: what was sent is nowhere.
                 let type = answer.header("content-type") ?? "no type"
                 self = .later(
-                    code: answer.status, afterNanoseconds: nil, message: "HTTP \(answer.status) with \(type), which is no answer of OTLP")
+                    code: answer.status, afterNanoseconds: nil,
+                    message: "HTTP \(answer.status) with \(type), which is no answer of OTLP")
             }
         case 401, 403, 407: self = .unauthorized(code: answer.status, message: message)
         case 413: self = .tooLarge(message: message)

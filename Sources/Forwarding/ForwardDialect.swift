@@ -30,6 +30,9 @@ enum ForwardTimeout {
     private static let nanoseconds: Int64 = 30_000_000_000
     private static let nanosecondsPerByte: Int64 = 1_000
 
+    /// For a question that reads what is stored.
+    static let questionNanoseconds: Int64 = 300_000_000_000
+
     static func nanoseconds(bytes: Int) -> Int64 { nanoseconds + Int64(bytes) * nanosecondsPerByte }
 }
 

@@ -21,7 +21,8 @@ package struct ForwardSources: Sendable {
     package var chance: @Sendable () -> Double
 
     package init(
-        unixNano: @escaping @Sendable () -> Int64, steadyNano: @escaping @Sendable () -> Int64, chance: @escaping @Sendable () -> Double
+        unixNano: @escaping @Sendable () -> Int64, steadyNano: @escaping @Sendable () -> Int64,
+        chance: @escaping @Sendable () -> Double
     ) {
         self.unixNano = unixNano
         self.steadyNano = steadyNano
@@ -88,11 +89,7 @@ package final class ForwardSender {
         self.sources = sources
         self.report = report
         delivery = DeliveryState(limits: limits)
-        if case .clickHouse(let database) = plan.kind, let path = database.passwordFile {
-            tokenFile = TokenFile(path: path, content: .password)
-        } else {
-            tokenFile = plan.tokenFile.map { TokenFile(path: $0) }
-        }
+        tokenFile = plan.credentialFile
         for signal in plan.signals {
             for result in ["sent", "refused", "lost"] { _ = metrics.spans.cell(plan.name, signal.rawValue, result) }
         }
@@ -140,7 +137,9 @@ package final class ForwardSender {
         case .otlp: made = OTLPDialect(plan)
         case .clickHouse(let database):
             let words = (0..<4).map { _ in UInt32(sources.chance() * 4_294_967_296) }
-            let digits = SpanID(UInt64(words[0]) << 32 | UInt64(words[1])).hexadecimal + SpanID(UInt64(words[2]) << 32 | UInt64(words[3])).hexadecimal
+            let digits =
+                SpanID(UInt64(words[0]) << 32 | UInt64(words[1])).hexadecimal
+                + SpanID(UInt64(words[2]) << 32 | UInt64(words[3])).hexadecimal
             made = ClickHouseDialect(plan, database, node: try source.node(orElse: digits), report: report)
         }
         dialect = made
@@ -184,7 +183,9 @@ package final class ForwardSender {
             delivery.begin()
         }
         epochs[cursor.signal] = cursor.epoch
-        let reason = cursor.isPaused ? "operator" : delivery.phase == .sending || delivery.phase == .waiting ? nil : delivery.phase.rawValue
+        let reason =
+            cursor.isPaused
+            ? "operator" : delivery.phase == .sending || delivery.phase == .waiting ? nil : delivery.phase.rawValue
         metrics.update(plan.name, cursor.signal) { sight in
             sight.nextOrdinal = cursor.nextOrdinal
             sight.pausedReason = reason
@@ -193,7 +194,9 @@ package final class ForwardSender {
     }
 
     private func lookAtToken() {
-        guard let tokenFile, delivery.phase == .unauthorized, let token = try? tokenFile.token(), token != lastToken else { return }
+        guard let tokenFile, delivery.phase == .unauthorized, let token = try? tokenFile.token(), token != lastToken else {
+            return
+        }
         delivery.credentialChanged()
     }
 
@@ -428,7 +431,8 @@ package final class ForwardSender {
         }
         if progress.lost > 0 {
             report(
-                "forward: \(progress.lost) \(cursor.signal == .traces ? "spans" : "log records") went before \(plan.name) was given them")
+                "forward: \(progress.lost) \(cursor.signal == .traces ? "spans" : "log records") went before \(plan.name) was given them"
+            )
         }
         try note(cursor)
         return .worked

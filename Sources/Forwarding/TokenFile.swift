@@ -24,7 +24,8 @@ struct TokenFile {
         var message: String {
             switch self {
             case .unreadable(let content, let path): "the \(content.rawValue) file \(path) cannot be read"
-            case .noToken(let content, let path): "the \(content.rawValue) file \(path) holds no \(content.rawValue): one line of printable ASCII"
+            case .noToken(let content, let path):
+                "the \(content.rawValue) file \(path) holds no \(content.rawValue): one line of printable ASCII"
             case .shortOfMemory: "memory is short: a body could not be compressed"
             }
         }

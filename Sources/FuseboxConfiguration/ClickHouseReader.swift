@@ -72,7 +72,8 @@ enum ClickHouseReader {
     /// A user goes into a header, or in front of a colon.
     private static func user(_ entry: SettingEntry) throws(ConfigurationError) -> String {
         let text = try entry.text()
-        guard !text.isEmpty, text.utf8.count <= userBytesMax, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != 0x3A }) else {
+        guard !text.isEmpty, text.utf8.count <= userBytesMax, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != 0x3A })
+        else {
             throw entry.error("must be printable ASCII without spaces and colons")
         }
         return text

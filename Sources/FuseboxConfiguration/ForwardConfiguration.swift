@@ -48,7 +48,8 @@ package struct ForwardConfiguration: Equatable, Sendable {
                     lines += target.headers.map { "        \(YAMLText.quoted($0.name)): \(YAMLText.quoted("…not shown"))" }
                 }
                 let files = [
-                    ("ca", target.tls.authorities), ("certificate", target.tls.certificate), ("private_key", target.tls.privateKey),
+                    ("ca", target.tls.authorities), ("certificate", target.tls.certificate),
+                    ("private_key", target.tls.privateKey),
                 ]
                 let named = files.compactMap { name, file in file.map { "        \(name): \(YAMLText.quoted($0))" } }
                 return lines + (named.isEmpty ? [] : ["      tls:"] + named)

@@ -57,7 +57,8 @@ struct ClickHouseSchema {
             return "`\(column.name)` \(Self.type(column.kind))\(own.map { " DEFAULT " + Self.value($0) } ?? "") CODEC(ZSTD(1))"
         }
         let own = [
-            "`\(ClickHouseColumns.node)` LowCardinality(String) CODEC(ZSTD(1))", "`\(ClickHouseColumns.ordinal)` UInt64 CODEC(Delta, ZSTD(1))",
+            "`\(ClickHouseColumns.node)` LowCardinality(String) CODEC(ZSTD(1))",
+            "`\(ClickHouseColumns.ordinal)` UInt64 CODEC(Delta, ZSTD(1))",
             "`\(ClickHouseColumns.received)` DateTime64(9) DEFAULT now64(9) CODEC(Delta, ZSTD(1))",
         ]
         return (derived + own).map { "    \($0),\n" }.joined()
@@ -87,7 +88,8 @@ struct ClickHouseSchema {
     /// Texts that are empty are none.
     private static var viewColumns: String {
         ClickHouseColumns.derived.map { column in
-            column.kind == .text ? "    nullIf(s.\(column.name), '') AS \(column.name)," : "    s.\(column.name) AS \(column.name),"
+            column.kind == .text
+                ? "    nullIf(s.\(column.name), '') AS \(column.name)," : "    s.\(column.name) AS \(column.name),"
         }.joined(separator: "\n")
     }
 }

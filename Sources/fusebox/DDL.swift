@@ -42,7 +42,8 @@ struct DDL: ParsableCommand {
 
         mutating func validate() throws {
             for (flag, name) in [
-                ("--database", database), ("--table", table), ("--logs-table", logsTable), ("--views", views), ("--cluster", cluster ?? "x"),
+                ("--database", database), ("--table", table), ("--logs-table", logsTable), ("--views", views),
+                ("--cluster", cluster ?? "x"),
             ]
             where !ClickHouseTable.isName(name) {
                 throw ValidationError("\(flag) takes letters, digits and _, not '\(name)'")

@@ -7,7 +7,8 @@ import Testing
 
     @Test func anInsertSaysEverySettingThatTheServerKnows() {
         let all = Set(ClickHouseQuery.insertSettings.map(\.name))
-        let path = ClickHouseQuery.insert(into: table, columns: ["TraceId", "Events.Name"], knownSettings: all, id: "fusebox-n-1")
+        let path = ClickHouseQuery.insert(
+            into: table, columns: ["TraceId", "Events.Name"], knownSettings: all, id: "fusebox-n-1")
         #expect(
             path
                 == "/?query=INSERT%20INTO%20otel.otel_traces%20%28%60TraceId%60%2C%20%60Events.Name%60%29%20FORMAT%20Native"
@@ -19,7 +20,9 @@ import Testing
 
     @Test func namesThatNeedQuotesAreNone() {
         for name in ["otel", "_a1", "A"] { #expect(ClickHouseTable.isName(name)) }
-        for name in ["", "1a", "a b", "a'", "a.b", "ä", String(repeating: "a", count: 65)] { #expect(!ClickHouseTable.isName(name)) }
+        for name in ["", "1a", "a b", "a'", "a.b", "ä", String(repeating: "a", count: 65)] {
+            #expect(!ClickHouseTable.isName(name))
+        }
     }
 
     @Test func aSurveyTellsWhatCanBeInsertedAndWhere() throws {

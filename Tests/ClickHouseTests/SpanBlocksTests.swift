@@ -13,7 +13,8 @@ import Testing
         builder.beginResource(["service.name": .string("svc")])
         builder.beginScope(name: "tests")
         for (index, span) in spans.enumerated() {
-            var description = SpanDescription(traceID: TraceID(high: 1, low: UInt64(index)), spanID: SpanID(UInt64(index + 1)), name: span.name)
+            var description = SpanDescription(
+                traceID: TraceID(high: 1, low: UInt64(index)), spanID: SpanID(UInt64(index + 1)), name: span.name)
             description.startTimeUnixNano = span.start
             description.endTimeUnixNano = span.start + 5
             builder.append(description)
@@ -31,7 +32,8 @@ import Testing
 
     @Test func rowsArePartedByDayAndSortedByTheKey() {
         let found = blocks(
-            batch([("b", Self.day), ("a", Self.day + 3_000_000_000), ("a", Self.day), ("x", -1), ("z", 3 * Self.day - 1)]), wanted: ["SpanName"])
+            batch([("b", Self.day), ("a", Self.day + 3_000_000_000), ("a", Self.day), ("x", -1), ("z", 3 * Self.day - 1)]),
+            wanted: ["SpanName"])
         #expect(found.map(\.day) == [-1, 1, 2] && found.map(\.rowCount) == [1, 3, 1])
         let header: [UInt8] = [1, 3, 8] + Array("SpanName".utf8) + [6] + Array("String".utf8)
         #expect(found[1].bytes == header + [1, 0x61, 1, 0x61, 1, 0x62])
@@ -39,7 +41,9 @@ import Testing
     }
 
     @Test func aSpanIsTheseBytes() {
-        let block = blocks(batch([("n", 258)]), wanted: ["Timestamp", "SpanId", "Duration", "Events.Name", "tool_name", "tokens", "FuseboxNode"])[0]
+        let block = blocks(
+            batch([("n", 258)]), wanted: ["Timestamp", "SpanId", "Duration", "Events.Name", "tool_name", "tokens", "FuseboxNode"])[
+                0]
         func column(_ name: String, _ type: String, _ data: [UInt8]) -> [UInt8] {
             [UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8(type.utf8.count)] + Array(type.utf8) + data
         }
@@ -47,8 +51,8 @@ import Testing
         var expected: [UInt8] = [7, 1] + column("Timestamp", "DateTime64(9)", [2, 1, 0, 0, 0, 0, 0, 0])
         expected += column("SpanId", "String", [16] + Array("0000000000000001".utf8))
         expected += column("Duration", "UInt64", [5, 0, 0, 0, 0, 0, 0, 0]) + column("Events.Name", "Array(String)", zeros)
-        expected += column("tool_name", "String", [0]) + column("tokens", "Nullable(Int64)", [1] + zeros)
         expected += column("FuseboxNode", "String", [1, 0x6E])
+        expected += column("tool_name", "String", [0]) + column("tokens", "Nullable(Int64)", [1] + zeros)
         #expect(block.bytes == expected)
     }
 
@@ -57,14 +61,18 @@ import Testing
         #expect(BlockDays.countOfFewDays((0..<100).map { Int64($0 % 5) * Self.day }) == 100)
         #expect(BlockDays.countOfFewDays([]) == 0)
         #expect(BlockDays.day(unixNano: .min) == -106_752 && BlockDays.day(unixNano: .max) == 106_751)
-        #expect(BlockDays.day(unixNano: -1) == -1 && BlockDays.day(unixNano: -Self.day) == -1 && BlockDays.day(unixNano: -Self.day - 1) == -2)
+        #expect(
+            BlockDays.day(unixNano: -1) == -1 && BlockDays.day(unixNano: -Self.day) == -1
+                && BlockDays.day(unixNano: -Self.day - 1) == -2)
     }
 
-    @Test(arguments: [
-        (.double(2), "2"), (.double(-0.5), "-0.5"), (.double(1e300), "1e+300"), (.double(.infinity), "Infinity"), (.double(.nan), "NaN"),
-        (.int(.min), "-9223372036854775808"), (.bool(false), "false"), (.string("é'\n"), "é'\n"), (.bytes([0, 255]), "AP8="),
-        (.array([.string("a"), .int(1)]), #"["a",1]"#),
-    ] as [(AttributeValue, String)])
+    @Test(
+        arguments: [
+            (.double(2), "2"), (.double(-0.5), "-0.5"), (.double(1e300), "1e+300"), (.double(.infinity), "Infinity"),
+            (.double(.nan), "NaN"),
+            (.int(.min), "-9223372036854775808"), (.bool(false), "false"), (.string("é'\n"), "é'\n"), (.bytes([0, 255]), "AP8="),
+            (.array([.string("a"), .int(1)]), #"["a",1]"#),
+        ] as [(AttributeValue, String)])
     func valuesAreTextsAsTheCollectorWritesThem(value: AttributeValue, text: String) throws {
         var builder = SpanBatchBuilder()
         builder.beginResource([:])

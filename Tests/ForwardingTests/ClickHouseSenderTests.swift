@@ -47,7 +47,8 @@ final class ScriptedEngine: ForwardTransport {
         var isTaken = false
         if case .take = move { isTaken = true }
         if case .takeAndCut = move { isTaken = true }
-        inserts.append(Insert(id: id, ordinals: numbers[numbers.count - 3]..<numbers[numbers.count - 2], body: body, isTaken: isTaken))
+        inserts.append(
+            Insert(id: id, ordinals: numbers[numbers.count - 3]..<numbers[numbers.count - 2], body: body, isTaken: isTaken))
         switch move {
         case .take: return OutboundAnswer(status: 200, headers: own)
         case .takeAndCut, .cut: throw .cutOff("")
@@ -59,9 +60,11 @@ final class ScriptedEngine: ForwardTransport {
     }
 
     private var survey: String {
-        let columns = ClickHouseColumns.derived.map(\.name) + [
-            "Timestamp", "TraceId", "SpanId", "SpanName", "SpanAttributes", "Body", ClickHouseColumns.node, ClickHouseColumns.ordinal,
-        ]
+        let columns =
+            ClickHouseColumns.derived.map(\.name) + [
+                "Timestamp", "TraceId", "SpanId", "SpanName", "SpanAttributes", "Body", ClickHouseColumns.node,
+                ClickHouseColumns.ordinal,
+            ]
         return "table\tt\t\(engine)\tTraceId, SpanId, FuseboxNode, FuseboxOrdinal\n"
             + columns.map { "column\t\($0)\tDEFAULT\tString\n" }.joined() + "setting\tasync_insert\t\t\n"
     }
@@ -77,7 +80,9 @@ final class ScriptedEngine: ForwardTransport {
 @Suite struct ClickHouseSenderTests {
     private static let day: Int64 = 86_400_000_000_000
 
-    private func fixture(_ engine: ScriptedEngine, _ change: (inout ForwardTargetPlan) -> Void = { _ in }) throws -> ForwardFixture {
+    private func fixture(_ engine: ScriptedEngine, _ change: (inout ForwardTargetPlan) -> Void = { _ in }) throws
+        -> ForwardFixture
+    {
         try ForwardFixture(transport: engine) { plan in
             plan.kind = .clickHouse(ClickHousePlan())
             plan.compression = .zstd
@@ -122,7 +127,9 @@ final class ScriptedEngine: ForwardTransport {
         #expect(cursor.nextOrdinal == total && cursor.sent == total && cursor.lost == 0 && cursor.refused == 0)
         // Flights follow each other without a gap, and each name had one body.
         var bodies: [String: Data] = [:]
-        for insert in engine.inserts { #expect(bodies.updateValue(Data(insert.body), forKey: insert.id) ?? Data(insert.body) == Data(insert.body)) }
+        for insert in engine.inserts {
+            #expect(bodies.updateValue(Data(insert.body), forKey: insert.id) ?? Data(insert.body) == Data(insert.body))
+        }
         let taken = Set(engine.inserts.filter(\.isTaken).map(\.ordinals)).sorted { $0.lowerBound < $1.lowerBound }
         var next: Int64 = 0
         for ordinals in taken {

@@ -40,7 +40,8 @@ struct NodeIdentity {
         return candidate
     }
 
-    private var known: String? {
+    /// `nil` when there is no name yet, or half of one.
+    var known: String? {
         let descriptor = open(folder.nodePath, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -57,4 +58,9 @@ struct NodeIdentity {
     private func failure() -> StoreError {
         .folder("cannot write \(folder.nodePath): \(String(cString: strerror(errno)))")
     }
+}
+
+extension StoreFolder {
+    /// Who the store of this folder is among others; `nil` when nobody needed to know yet.
+    package var nodeName: String? { NodeIdentity(self).known }
 }

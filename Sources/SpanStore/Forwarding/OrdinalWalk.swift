@@ -71,7 +71,9 @@ package final class OrdinalWalk {
             for (segment, places) in collector.wanted(segments) where !collector.isFull {
                 try check(segment.id, "segment", "span_count", segment.first, segment.count)
                 let (reader, rows) = try spans(of: segment)
-                guard rows.count >= Int(places.upperBound) else { throw SegmentError.damaged("a segment shorter than its row says") }
+                guard rows.count >= Int(places.upperBound) else {
+                    throw SegmentError.damaged("a segment shorter than its row says")
+                }
                 let most = min(Int(places.upperBound), Int(places.lowerBound) + collector.countLeft)
                 var stored = try StoredBatch(reader, rows: Array(rows[Int(places.lowerBound)..<most]))
                 let taken = collector.take(
@@ -254,7 +256,8 @@ private struct RunCollector<Part> {
     func run<Batch>(_ combine: ([Part]) throws -> Batch) rethrows -> OrdinalRun<Batch> {
         let end = isFull ? next : range.upperBound
         return OrdinalRun(
-            ordinals: range.lowerBound..<max(end, range.lowerBound), missing: missing + max(0, end - next), batch: try combine(parts),
+            ordinals: range.lowerBound..<max(end, range.lowerBound), missing: missing + max(0, end - next),
+            batch: try combine(parts),
             places: places, receivedTimesUnixNano: received)
     }
 }
