@@ -70,9 +70,7 @@ let package = Package(
         .target(name: "GatewayRules", dependencies: ["TelemetryModel", "Derivations"]),
         .target(
             name: "Forwarding",
-            dependencies: [
-                "ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix,
-            ]),
+            dependencies: ["ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix]),
 
         .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "SpanStore", "SQLite", "CSQLite"]),
 
@@ -115,8 +113,7 @@ let package = Package(
         .target(
             name: "FuseboxConfiguration",
             dependencies: [
-                "ClickHouse", "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore",
-                "TelemetryModel", yams,
+                "ClickHouse", "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore", "TelemetryModel", yams,
             ]),
 
         // Row 7: the composition root.
@@ -124,11 +121,9 @@ let package = Package(
             name: "fusebox",
             dependencies: [
                 "AgentProtocol", "ClickHouse",
-                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite",
-                "Ingest", "Queries",
+                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
                 "Reports",
-                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
-                "OutboundHTTP", "PrometheusText",
+                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo", "PrometheusText",
                 "CSQLite", "CEditline",
                 argumentParser, logging, nioCore, nioPosix, nioHTTP1,
             ],
@@ -138,8 +133,7 @@ let package = Package(
         .executableTarget(
             name: "instructions",
             dependencies: [
-                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore",
-                "TelemetryModel", nioCore,
+                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore", "TelemetryModel", nioCore,
                 nioEmbedded,
             ],
             path: "Tests/Instructions"),
@@ -166,23 +160,15 @@ let package = Package(
             ]),
         .testTarget(
             name: "FuseboxHTTPTests",
-            dependencies: [
-                "FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix,
-            ]),
+            dependencies: ["FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix]),
         .testTarget(
             name: "FuseboxGRPCTests", dependencies: ["FuseboxGRPC", "FuseboxHTTP", nioCore]),
-        .testTarget(
-            name: "ClickHouseTests", dependencies: ["ClickHouse", "OTLP", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(name: "ClickHouseTests", dependencies: ["ClickHouse", "TelemetryModel"]),
         .testTarget(
             name: "ForwardingTests",
-            dependencies: [
-                "ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite",
-                "TelemetryModel", "TelemetryTesting",
-            ]),
+            dependencies: ["ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
-        .testTarget(
-            name: "QueriesTests",
-            dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(name: "QueriesTests", dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(
             name: "AgentProtocolTests",
             dependencies: [

@@ -42,8 +42,10 @@ final class ClickHouseDialect: ForwardDialect {
 
     // MARK: What there is
 
+    func hasQuestion(_ signal: ForwardSignal) -> Bool { surveys[signal] == nil }
+
     func question(_ signal: ForwardSignal, credential: String?) -> OutboundRequest? {
-        guard surveys[signal] == nil else { return nil }
+        guard hasQuestion(signal) else { return nil }
         return OutboundRequest(
             path: ClickHouseQuery.survey(of: table(signal)), headers: headers(credential), body: [],
             timeoutNanoseconds: ForwardTimeout.nanoseconds(bytes: 0))

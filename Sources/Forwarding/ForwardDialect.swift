@@ -12,7 +12,9 @@ protocol ForwardDialect: AnyObject {
     func countAtOnce(_ run: OrdinalRun<SpanBatch>) -> Int?
     func countAtOnce(_ run: OrdinalRun<LogBatch>) -> Int?
 
-    /// What must be asked before something of a signal can be sent; `nil` when nothing must.
+    /// Whether something must be asked before something of a signal can be sent.
+    func hasQuestion(_ signal: ForwardSignal) -> Bool
+    /// What must be asked; `nil` when nothing must.
     func question(_ signal: ForwardSignal, credential: String?) -> OutboundRequest?
     /// Takes the answer to that; what is in the way, `nil` when nothing is.
     func learn(_ answer: OutboundAnswer, _ signal: ForwardSignal, nowUnixNano: Int64) -> DeliveryAnswer?
@@ -48,6 +50,7 @@ final class OTLPDialect: ForwardDialect {
 
     func countAtOnce(_ run: OrdinalRun<SpanBatch>) -> Int? { nil }
     func countAtOnce(_ run: OrdinalRun<LogBatch>) -> Int? { nil }
+    func hasQuestion(_ signal: ForwardSignal) -> Bool { false }
     func question(_ signal: ForwardSignal, credential: String?) -> OutboundRequest? { nil }
     func learn(_ answer: OutboundAnswer, _ signal: ForwardSignal, nowUnixNano: Int64) -> DeliveryAnswer? { nil }
 

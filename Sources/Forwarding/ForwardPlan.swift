@@ -16,6 +16,8 @@ package struct ForwardPlan: Equatable, Sendable {
 package struct ForwardTargetPlan: Equatable, Sendable {
     package var name: String
     package var endpoint: OutboundEndpoint
+    /// Others that take the same, such as replicas, for when that one does not answer.
+    package var otherEndpoints: [OutboundEndpoint] = []
     package var kind = ForwardTargetKind.otlp
     package var tls = OutboundTLS()
     package var signals: [ForwardSignal] = [.traces, .logs]

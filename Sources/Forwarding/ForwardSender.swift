@@ -290,6 +290,7 @@ package final class ForwardSender {
     /// Asks what must be known of the target; what is in the way, `nil` when nothing is.
     private func ask(_ cursor: ForwardCursor) throws(StoreError) -> DeliveryAnswer? {
         let dialect = try spoken()
+        guard dialect.hasQuestion(cursor.signal) else { return nil }
         do throws(TokenFile.Problem) {
             guard let question = dialect.question(cursor.signal, credential: try credential()) else { return nil }
             switch post(question, cursor.signal) {

@@ -50,7 +50,11 @@ enum ClickHouseReader {
 
     /// What parts of a target say together.
     static func check(_ target: ForwardTargetPlan, _ entry: SettingEntry) throws(ConfigurationError) {
-        guard case .clickHouse(let plan) = target.kind else { return }
+        guard case .clickHouse(let plan) = target.kind else {
+            // Two receivers of OTLP are two targets: what one has the other lacks.
+            guard target.otherEndpoints.isEmpty else { throw entry.error("has several endpoints, which only a target of kind clickhouse may have") }
+            return
+        }
         if plan.passwordFile != nil && target.tokenFile != nil {
             throw entry.error("has a password_file and a token_file: one of them is enough")
         }

@@ -36,7 +36,7 @@ package struct ForwardConfiguration: Equatable, Sendable {
                 var lines = ["    \(YAMLText.quoted(target.name)):"]
                 if case .clickHouse(let database) = target.kind { lines += Self.yamlLines(target, database) }
                 lines += [
-                    "      endpoint: \(YAMLText.quoted(target.endpoint.text))",
+                    "      endpoint: \(Self.yaml([target.endpoint] + target.otherEndpoints))",
                     "      signals: [\(target.signals.map(\.rawValue).joined(separator: ", "))]",
                     "      compression: \(target.compression == .identity ? "none" : target.compression.rawValue)",
                     "      spans_per_second: \(target.countPerSecond.map(Decimal.text) ?? "none")", "      hold: \(target.holds)",
@@ -58,6 +58,12 @@ package struct ForwardConfiguration: Equatable, Sendable {
 }
 
 extension ForwardConfiguration {
+    /// One alone, several as a list.
+    private static func yaml(_ endpoints: [OutboundEndpoint]) -> String {
+        let texts = endpoints.map { YAMLText.quoted($0.text) }
+        return texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ", "))]"
+    }
+
     private static func yamlLines(_ target: ForwardTargetPlan, _ database: ClickHousePlan) -> [String] {
         var lines = [
             "      kind: clickhouse", "      database: \(database.database)", "      table: \(database.tracesTable)",
@@ -74,7 +80,7 @@ extension ForwardConfiguration {
 extension Configuration {
     /// Log records that came back to where they came from would go round for ever: they have no id that would tell.
     func checkForwarding() throws(ConfigurationError) {
-        for target in forward.targets where target.endpoint.port == httpPort {
+        for target in forward.targets where target.kind == .otlp && target.endpoint.port == httpPort {
             let host = target.endpoint.host
             guard host == listenAddress || host == "localhost" || host == "::1" || host.hasPrefix("127.") else { continue }
             throw ConfigurationError(

@@ -8,6 +8,7 @@ import Yams
 struct ForwardReader {
     private static let nameBytesMax = 64
     private static let headersMax = 32
+    private static let endpointsMax = 16
     /// What the sender says itself.
     private static let ownHeaders: Set<String> = [
         "content-type", "content-length", "content-encoding", "host", "connection", "transfer-encoding", "user-agent",
@@ -31,7 +32,9 @@ struct ForwardReader {
         guard let address = parts.first(where: { $0.name(below: entry) == "endpoint" }) else {
             throw entry.error("needs an endpoint, such as https://hub.example:4318")
         }
-        var target = ForwardTargetPlan(name: name, endpoint: try endpoint(address))
+        let endpoints = try endpoints(address)
+        var target = ForwardTargetPlan(name: name, endpoint: endpoints[0])
+        target.otherEndpoints = Array(endpoints.dropFirst())
         if let kind = parts.first(where: { $0.name(below: entry) == "kind" }) { try ClickHouseReader.read(kind, into: &target) }
         for part in parts {
             if try ClickHouseReader.read(part, name: part.name(below: entry), into: &target) { continue }
@@ -53,10 +56,19 @@ struct ForwardReader {
         if target.tokenFile != nil, target.headers.contains(where: { $0.name.lowercased() == "authorization" }) {
             throw entry.error("has a token_file and a header authorization: one of them is enough")
         }
-        if target.tls != OutboundTLS() && !target.endpoint.isEncrypted {
+        if target.tls != OutboundTLS() && !endpoints.allSatisfy(\.isEncrypted) {
             throw entry.error("has tls, but its endpoint begins with http:")
         }
         return target
+    }
+
+    /// One, or a list of some.
+    private func endpoints(_ entry: SettingEntry) throws(ConfigurationError) -> [OutboundEndpoint] {
+        guard let list = entry.node.sequence else { return [try endpoint(entry)] }
+        guard (1...Self.endpointsMax).contains(list.count) else { throw entry.error("must be one address, or a list of up to \(Self.endpointsMax)") }
+        var endpoints: [OutboundEndpoint] = []
+        for node in list { endpoints.append(try endpoint(SettingEntry(key: entry.key, node: node, place: entry.place))) }
+        return endpoints
     }
 
     private func endpoint(_ entry: SettingEntry) throws(ConfigurationError) -> OutboundEndpoint {

@@ -4,7 +4,6 @@ import FuseboxConfiguration
 import Ingest
 import NIOCore
 import NIOPosix
-import OutboundHTTP
 import SpanStore
 import TelemetryModel
 
@@ -40,7 +39,7 @@ extension ForwardCommand {
             let folder = StoreFolder(path: configuration.dataFolder)
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             defer { group.shutdownGracefully { _ in } }
-            let transport = OutboundHTTP(plan.endpoint, tls: plan.tls, group: group)
+            let transport = FailoverTransport(plan, group: group)
             guard let node = folder.nodeName, let counts = ClickHouseCounts(plan, node: node, transport: transport) else {
                 throw CommandFailure(.usage, "\(target) is no ClickHouse, or nothing was sent to one from here yet")
             }

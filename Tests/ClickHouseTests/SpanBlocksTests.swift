@@ -1,6 +1,4 @@
-import OTLP
 import TelemetryModel
-import TelemetryTesting
 import Testing
 
 @testable import ClickHouse

@@ -226,6 +226,33 @@ def test_a_restored_backup_is_another_node_and_doubles_no_span(node_of, engine, 
     assert len(engine.rows["otel_traces"]) == 43
 
 
+def test_a_span_that_two_nodes_got_is_one_row(node_of, engine, tmp_path):
+    nodes = [node_of(fleet(engine), folder=tmp_path / name) for name in ("one", "two")]
+    # A client that did not hear the answer went to the other.
+    body = batch(*spans(10))
+    for node in nodes:
+        assert node.post(body).status == 200
+        assert node.post(batch(*spans(5))).status == 200
+        poll("all is sent", lambda: sent(node))
+    assert len(engine.rows["otel_traces"]) == 20 and sum(engine.times["otel_traces"].values()) == 30
+    assert len({row["FuseboxNode"] for row in engine.rows["otel_traces"].values()}) == 2
+
+
+def test_another_replica_takes_over(node_of, engine, columns):
+    other = Engine(columns)
+    try:
+        node = node_of(fleet(engine, endpoint=[other.url, engine.url], signals=["traces"]))
+        assert node.post(batch(*spans(10))).status == 200
+        poll("all is sent", lambda: sent(node))
+        assert len(other.rows["otel_traces"]) == 10 and not engine.inserts
+    finally:
+        other.close()
+    other.behave = lambda rows, insert: Move.HANG_UP
+    assert node.post(batch(*spans(10))).status == 200
+    poll("all is sent", lambda: sent(node), seconds=30)
+    assert len(engine.rows["otel_traces"]) == 10
+
+
 # Answers
 
 
@@ -361,6 +388,9 @@ def test_a_page_in_place_of_an_answer_is_no_delivery(node_of, engine):
     ({"headers": {"X-ClickHouse-Key": "k"}}, "for which there are user"),
     ({"shards": 3}, "there is no setting 'forward.targets.fleet.shards'"),
     ({"kind": "otlp", "database": "x"}, "there is no setting 'forward.targets.fleet.database'"),
+    ({"endpoint": []}, "a list of up to 16"),
+    ({"endpoint": ["http://a", "b"]}, "must be like"),
+    ({"kind": "otlp", "endpoint": ["http://a", "http://b"]}, "only a target of kind clickhouse"),
     ({"kind": "kafka"}, "the kinds of targets are otlp and clickhouse"),
 ])
 def test_a_wrong_target_is_refused_with_its_line(binary, tmp_path, entries, message):
@@ -373,7 +403,7 @@ def test_a_wrong_target_is_refused_with_its_line(binary, tmp_path, entries, mess
 def test_the_configuration_that_is_printed_gives_itself_again(binary, tmp_path):
     node = Fusebox(binary, tmp_path / "node")
     configure(node.folder, {"fleet": {
-        "kind": "clickhouse", "endpoint": "https://ch:8443", "database": "otel", "table": "spans", "user": "w", "password_file": "/p", "batch_rows": 7,
+        "kind": "clickhouse", "endpoint": ["https://ch:8443", "https://other:8443"], "database": "otel", "table": "spans", "user": "w", "password_file": "/p", "batch_rows": 7,
         "batch_age_s": 2.5, "auth": "basic"}})
     first = node.run("config", "print", "--data-dir", str(node.folder))
     assert first.returncode == 0 and b"batch_rows: 7" in first.stdout and b"password_file" in first.stdout, first

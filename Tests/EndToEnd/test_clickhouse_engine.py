@@ -151,6 +151,32 @@ def test_the_engine_takes_the_schema_and_what_nodes_send(binary, node_of, real):
     assert statuses(node)["fleet", "traces"]["refused"] == 0
 
 
+def test_odd_spans_arrive_as_they_are(binary, node_of, real):
+    real.run_schema(ddl(binary))
+    node = node_of(fleet(real))
+    odd = {
+        "many": [(f"k{index}", index) for index in range(1000)], "large": [("text", "x" * (1 << 20))], "none": [],
+        "texts": [("", "no key"), ("nul", "a\0b"), ("smile", "\U0001f600"), ("quote", "'\\\"`")],
+        "numbers": [("low", -2**63), ("high", 2**63 - 1), ("tiny", 5e-324), ("zero", -0.0)],
+    }
+    assert node.post(batch(*(span(name=name, attributes=attributes) for name, attributes in odd.items()), resource=[])).status == 200
+    assert node.post(batch(span(name=b"\xff\xfe", start=None, end=None, attributes=[("raw", b"\x0a\x02\xc3\x28")]))).status == 200
+    # One clock that is wrong, in the midst of others.
+    assert node.post(batch(*(span(name="clock", start=index * DAY, end=index * DAY + 5) for index in range(150)))).status == 200
+    poll("all is sent", lambda: sent(node), seconds=90)
+    rows = {row["name"]: row for row in real.rows("SELECT name, attributes, service_name FROM fusebox.spans WHERE name != 'clock'")}
+    own = {row["name"]: row for row in stored(node).values()}
+    assert len(rows) == 6 and {name for name in own} == {*rows, "clock"}
+    for name in odd:
+        assert rows[name]["service_name"] == "unknown_service"
+        expected = {key: str(value) for key, value in own[name]["attributes"].items()}
+        if name == "numbers":
+            expected["zero"] = "0"
+        assert rows[name]["attributes"] == expected, name
+    assert real.value("SELECT count() FROM fusebox.spans WHERE name = 'clock'") == 150
+    assert statuses(node)["fleet", "traces"]["refused"] == 0
+
+
 def test_rows_of_the_collector_s_exporter_get_our_columns(binary, real):
     real.run_schema(ddl(binary, "--days", "3000"))
     real.ask("""INSERT INTO otel.otel_traces (Timestamp, TraceId, SpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, SpanAttributes, Duration)
