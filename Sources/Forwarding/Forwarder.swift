@@ -96,7 +96,9 @@ private final class TargetEntry: Sendable {
                 try ForwardJournal(source).begin(beginnings, nowUnixNano: unixNano())
                 state.isDone = true
             } catch {
-                if state.told != error.message { report("forward: the targets cannot be entered in the data file: \(error.message)") }
+                if state.told != error.message {
+                    report("forward: the targets cannot be entered in the data file: \(error.message)")
+                }
                 state.told = error.message
             }
             return state.isDone

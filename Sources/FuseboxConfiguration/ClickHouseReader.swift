@@ -52,7 +52,9 @@ enum ClickHouseReader {
     static func check(_ target: ForwardTargetPlan, _ entry: SettingEntry) throws(ConfigurationError) {
         guard case .clickHouse(let plan) = target.kind else {
             // Two receivers of OTLP are two targets: what one has the other lacks.
-            guard target.otherEndpoints.isEmpty else { throw entry.error("has several endpoints, which only a target of kind clickhouse may have") }
+            guard target.otherEndpoints.isEmpty else {
+                throw entry.error("has several endpoints, which only a target of kind clickhouse may have")
+            }
             return
         }
         if plan.passwordFile != nil && target.tokenFile != nil {

@@ -65,7 +65,9 @@ struct ForwardReader {
     /// One, or a list of some.
     private func endpoints(_ entry: SettingEntry) throws(ConfigurationError) -> [OutboundEndpoint] {
         guard let list = entry.node.sequence else { return [try endpoint(entry)] }
-        guard (1...Self.endpointsMax).contains(list.count) else { throw entry.error("must be one address, or a list of up to \(Self.endpointsMax)") }
+        guard (1...Self.endpointsMax).contains(list.count) else {
+            throw entry.error("must be one address, or a list of up to \(Self.endpointsMax)")
+        }
         var endpoints: [OutboundEndpoint] = []
         for node in list { endpoints.append(try endpoint(SettingEntry(key: entry.key, node: node, place: entry.place))) }
         return endpoints
