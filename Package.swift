@@ -54,6 +54,7 @@ let package = Package(
         .target(name: "SemanticColumns", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
         .target(name: "Evals", dependencies: ["TelemetryModel"], resources: [.embedInCode("Schema")]),
         .target(name: "Conversations", dependencies: ["TelemetryModel"]),
+        .target(name: "ClickHouse", dependencies: ["TelemetryModel"]),
         .target(name: "Derivations", dependencies: ["TelemetryModel", "PrometheusText"]),
         .target(
             name: "SpanStore", dependencies: ["TelemetryModel", "SQLite", "CSQLite", "CZstd"],
@@ -69,7 +70,7 @@ let package = Package(
         .target(name: "GatewayRules", dependencies: ["TelemetryModel", "Derivations"]),
         .target(
             name: "Forwarding",
-            dependencies: ["TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix]),
+            dependencies: ["ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix]),
 
         .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "SpanStore", "SQLite", "CSQLite"]),
 
@@ -112,14 +113,14 @@ let package = Package(
         .target(
             name: "FuseboxConfiguration",
             dependencies: [
-                "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore", "TelemetryModel", yams,
+                "ClickHouse", "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore", "TelemetryModel", yams,
             ]),
 
         // Row 7: the composition root.
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "AgentProtocol",
+                "AgentProtocol", "ClickHouse",
                 "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
                 "Reports",
                 "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo", "PrometheusText",
@@ -162,9 +163,10 @@ let package = Package(
             dependencies: ["FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix]),
         .testTarget(
             name: "FuseboxGRPCTests", dependencies: ["FuseboxGRPC", "FuseboxHTTP", nioCore]),
+        .testTarget(name: "ClickHouseTests", dependencies: ["ClickHouse", "TelemetryModel"]),
         .testTarget(
             name: "ForwardingTests",
-            dependencies: ["Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
+            dependencies: ["ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
         .testTarget(name: "QueriesTests", dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(

@@ -2,7 +2,7 @@
 # The faults of `make test` many times over, with another seed each night, and what is too long for it. Some hours on two cores.
 #
 #   scripts/nightly.sh              all of it
-#   scripts/nightly.sh kills        one part: kills, power, flips, faults, edges, size, sql, examples, fuzz
+#   scripts/nightly.sh kills        one part: kills, engine, power, flips, faults, edges, size, sql, examples, fuzz
 #
 # A failure names its seed; FUSEBOX_SEED=that runs the same again.
 set -uo pipefail
@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 export FUSEBOX_SEED=${FUSEBOX_SEED:-$(date +%Y%m%d)}
 export FUSEBOX_KILL_ROUNDS=${FUSEBOX_KILL_ROUNDS:-10000}
 export FUSEBOX_FORWARD_KILLS=${FUSEBOX_FORWARD_KILLS:-200}
+export FUSEBOX_ENGINE_KILLS=${FUSEBOX_ENGINE_KILLS:-300}
 export FUSEBOX_POWER_STATES=${FUSEBOX_POWER_STATES:-20000}
 export FUSEBOX_FLIPS=${FUSEBOX_FLIPS:-2000}
 export FUSEBOX_FAULT_ROUNDS=${FUSEBOX_FAULT_ROUNDS:-400}
@@ -25,7 +26,7 @@ export FUSEBOX_DOOR_HISTORIES=${FUSEBOX_DOOR_HISTORIES:-40}
 export FUSEBOX_NIGHTLY=1
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(kills power flips faults edges size sql examples fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(kills engine power flips faults edges size sql examples fuzz)
 status=0
 
 pytest() { .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini "$@" || status=1; }
@@ -38,7 +39,20 @@ echo "nightly: seed $FUSEBOX_SEED"
 for part in "${parts[@]}"; do
     printf '\n== %s ==\n' "$part"
     case $part in
-    kills) pytest Tests/EndToEnd/test_durability.py Tests/EndToEnd/test_forwarding.py ;;
+    kills) pytest Tests/EndToEnd/test_durability.py Tests/EndToEnd/test_forwarding.py Tests/EndToEnd/test_clickhouse.py ;;
+    # The real ClickHouse, hundreds of megabytes, is fetched once for all working copies.
+    engine)
+        if [ -z "${FUSEBOX_CHDB_PYTHON:-}" ]; then
+            engine=${XDG_CACHE_HOME:-$HOME/.cache}/fusebox-engine
+            [ -x "$engine/bin/python" ] || python3 -m venv "$engine" || exit 1
+            if "$engine/bin/python" -c 'import chdb' 2>/dev/null || "$engine/bin/pip" install --quiet chdb-core; then
+                export FUSEBOX_CHDB_PYTHON=$engine/bin/python
+            else
+                echo "left out: the tests with the real ClickHouse, since chdb-core cannot be had here"
+            fi
+        fi
+        pytest Tests/EndToEnd/test_clickhouse_engine.py
+        ;;
     power) pytest Tests/EndToEnd/test_power_loss.py ;;
     flips) pytest Tests/EndToEnd/test_bit_flips.py ;;
     faults) pytest Tests/EndToEnd/test_storage_faults.py Tests/EndToEnd/test_process_faults.py Tests/EndToEnd/test_leaks.py ;;

@@ -31,7 +31,8 @@ package enum DeliveryAnswer: Equatable, Sendable {
                 // A page of somebody else who answers on the way: what was sent is nowhere.
                 let type = answer.header("content-type") ?? "no type"
                 self = .later(
-                    code: answer.status, afterNanoseconds: nil, message: "HTTP \(answer.status) with \(type), which is no answer of OTLP")
+                    code: answer.status, afterNanoseconds: nil,
+                    message: "HTTP \(answer.status) with \(type), which is no answer of OTLP")
             }
         case 401, 403, 407: self = .unauthorized(code: answer.status, message: message)
         case 413: self = .tooLarge(message: message)
@@ -47,7 +48,7 @@ package enum DeliveryAnswer: Equatable, Sendable {
     }
 
     /// What the body says, as far as it is text.
-    private static func said(_ answer: OutboundAnswer) -> String {
+    static func said(_ answer: OutboundAnswer) -> String {
         let text = String(decoding: answer.body.prefix(messageBytesMax), as: UTF8.self).unicodeScalars
             .filter { $0.value >= 0x20 && $0.value != 0xFFFD && $0.value != 0x7F }
         return text.isEmpty ? "" : ": " + String(String.UnicodeScalarView(text))

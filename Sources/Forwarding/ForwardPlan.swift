@@ -16,6 +16,9 @@ package struct ForwardPlan: Equatable, Sendable {
 package struct ForwardTargetPlan: Equatable, Sendable {
     package var name: String
     package var endpoint: OutboundEndpoint
+    /// Others that take the same, such as replicas, for when that one does not answer.
+    package var otherEndpoints: [OutboundEndpoint] = []
+    package var kind = ForwardTargetKind.otlp
     package var tls = OutboundTLS()
     package var signals: [ForwardSignal] = [.traces, .logs]
     /// A file with a bearer token, read again when it changes.
@@ -38,6 +41,35 @@ package struct ForwardTargetPlan: Equatable, Sendable {
         self.name = name
         self.endpoint = endpoint
     }
+}
+
+/// What is spoken there.
+package enum ForwardTargetKind: Equatable, Sendable {
+    /// OTLP over HTTP as protobuf.
+    case otlp
+    case clickHouse(ClickHousePlan)
+}
+
+/// Where in a ClickHouse rows go, and as whom.
+package struct ClickHousePlan: Equatable, Sendable {
+    /// The names are those of the configuration.
+    package enum Authentication: String, CaseIterable, Sendable {
+        /// `X-ClickHouse-User` and `X-ClickHouse-Key`.
+        case headers
+        case basic
+        /// A token in place of a password.
+        case bearer
+    }
+
+    package var database = "default"
+    package var tracesTable = "otel_traces"
+    package var logsTable = "otel_logs"
+    package var user: String?
+    /// A file with the password, read again when it changes.
+    package var passwordFile: String?
+    package var authentication = Authentication.headers
+
+    package init() {}
 }
 
 /// A header of the configuration.

@@ -21,7 +21,8 @@ package struct ForwardSources: Sendable {
     package var chance: @Sendable () -> Double
 
     package init(
-        unixNano: @escaping @Sendable () -> Int64, steadyNano: @escaping @Sendable () -> Int64, chance: @escaping @Sendable () -> Double
+        unixNano: @escaping @Sendable () -> Int64, steadyNano: @escaping @Sendable () -> Int64,
+        chance: @escaping @Sendable () -> Double
     ) {
         self.unixNano = unixNano
         self.steadyNano = steadyNano
@@ -34,10 +35,6 @@ package struct ForwardSources: Sendable {
 /// The store is the queue. A request's ordinals are written down before its first byte goes out, and the cursor moves behind them in the
 /// transaction that takes them out again. So after a crash at any point the same request is made again.
 package final class ForwardSender {
-    /// A request may take this long, and a second more for each megabyte.
-    private static let timeoutNanoseconds: Int64 = 30_000_000_000
-    private static let nanosecondsPerByte: Int64 = 1_000
-
     /// What a step came to.
     package enum Step: Equatable, Sendable {
         /// Something was done: there may be more at once.
@@ -63,8 +60,14 @@ package final class ForwardSender {
 
     private var journal: ForwardJournal?
     private var walk: OrdinalWalk?
+    private var dialect: (any ForwardDialect)?
     private var delivery = DeliveryState()
     private var windows: [ForwardSignal: BatchWindow] = [:]
+    private var ages: [ForwardSignal: BatchAge] = [:]
+    /// What was read last and waits for more, on the wall clock.
+    private var rests: [ForwardSignal: (ordinal: Int64, since: Int64, until: Int64)] = [:]
+    /// Of a flight of several requests those that have their answer: after a restart they go again.
+    private var partsDone: [ForwardSignal: (bodyHash: Int64, count: Int)] = [:]
     private var epochs: [ForwardSignal: Int64] = [:]
     /// Signals whose flight is not to be sent as it was: half of it goes.
     private var halved: Set<ForwardSignal> = []
@@ -86,7 +89,7 @@ package final class ForwardSender {
         self.sources = sources
         self.report = report
         delivery = DeliveryState(limits: limits)
-        tokenFile = plan.tokenFile.map { TokenFile(path: $0) }
+        tokenFile = plan.credentialFile
         for signal in plan.signals {
             for result in ["sent", "refused", "lost"] { _ = metrics.spans.cell(plan.name, signal.rawValue, result) }
         }
@@ -127,6 +130,22 @@ package final class ForwardSender {
         return made
     }
 
+    private func spoken() throws(StoreError) -> any ForwardDialect {
+        if let dialect { return dialect }
+        let made: any ForwardDialect
+        switch plan.kind {
+        case .otlp: made = OTLPDialect(plan)
+        case .clickHouse(let database):
+            let words = (0..<4).map { _ in UInt32(sources.chance() * 4_294_967_296) }
+            let digits =
+                SpanID(UInt64(words[0]) << 32 | UInt64(words[1])).hexadecimal
+                + SpanID(UInt64(words[2]) << 32 | UInt64(words[3])).hexadecimal
+            made = ClickHouseDialect(plan, database, node: try source.node(orElse: digits), report: report)
+        }
+        dialect = made
+        return made
+    }
+
     private func step(_ signal: ForwardSignal) throws(StoreError) -> Step {
         let journal = try opened()
         guard let cursor = try journal.cursor(plan.name, signal), cursor.isConfigured else { return .idle(Self.lookNanoseconds) }
@@ -137,6 +156,8 @@ package final class ForwardSender {
             try note(cursor)
             return .idle(min(Self.lookNanoseconds, max(1, delivery.notBefore.subtractingSaturated(now))))
         }
+        if let answer = try ask(cursor) { return try stand(answer, cursor) }
+        if let pause = resting(cursor) { return .idle(pause) }
         guard let (cargo, isMadeAgain) = try cargo(cursor) else {
             try note(cursor)
             return .idle(Self.lookNanoseconds)
@@ -144,7 +165,11 @@ package final class ForwardSender {
         if cargo.count == 0 {
             return try advance(cursor, .init(nextOrdinal: cargo.ordinals.upperBound, lost: cargo.missing))
         }
-        if let wait = wait(for: cargo, isMadeAgain) { return .idle(min(wait, Self.lookNanoseconds)) }
+        if let wait = wait(for: cargo, isMadeAgain, ages[signal] ?? BatchAge()) {
+            let now = sources.unixNano()
+            rests[signal] = (cursor.nextOrdinal, now, now.addingSaturated(wait))
+            return .idle(min(wait, Self.lookNanoseconds))
+        }
         return try send(cargo, cursor, isMadeAgain)
     }
 
@@ -152,11 +177,15 @@ package final class ForwardSender {
     private func meet(_ cursor: ForwardCursor) {
         if let known = epochs[cursor.signal], known != cursor.epoch {
             windows[cursor.signal] = nil
+            partsDone[cursor.signal] = nil
+            rests[cursor.signal] = nil
             halved.remove(cursor.signal)
             delivery.begin()
         }
         epochs[cursor.signal] = cursor.epoch
-        let reason = cursor.isPaused ? "operator" : delivery.phase == .sending || delivery.phase == .waiting ? nil : delivery.phase.rawValue
+        let reason =
+            cursor.isPaused
+            ? "operator" : delivery.phase == .sending || delivery.phase == .waiting ? nil : delivery.phase.rawValue
         metrics.update(plan.name, cursor.signal) { sight in
             sight.nextOrdinal = cursor.nextOrdinal
             sight.pausedReason = reason
@@ -165,7 +194,9 @@ package final class ForwardSender {
     }
 
     private func lookAtToken() {
-        guard let tokenFile, delivery.phase == .unauthorized, let token = try? tokenFile.token(), token != lastToken else { return }
+        guard let tokenFile, delivery.phase == .unauthorized, let token = try? tokenFile.token(), token != lastToken else {
+            return
+        }
         delivery.credentialChanged()
     }
 
@@ -185,7 +216,7 @@ package final class ForwardSender {
         let limits =
             isMadeAgain
             ? OrdinalRunLimits(count: range.count, bytes: .max) : OrdinalRunLimits(count: window.countMax, bytes: plan.batchBytes)
-        let cargo = try read(range, limits, cursor.signal)
+        let cargo = try read(range, limits, cursor.signal, isMadeAgain: isMadeAgain)
         metrics.update(plan.name, cursor.signal) { $0.oldestReceivedUnixNano = cargo.oldestReceivedUnixNano }
         if cargo.ordinals.isEmpty { return nil }
         if isMadeAgain, let flight, flight.bodyHash != cargo.bodyHash {
@@ -195,85 +226,159 @@ package final class ForwardSender {
         return (cargo, isMadeAgain)
     }
 
-    private func read(_ range: Range<Int64>, _ limits: OrdinalRunLimits, _ signal: ForwardSignal) throws(StoreError) -> Cargo {
-        try turns.whileReading { () throws(StoreError) in
+    private func read(
+        _ range: Range<Int64>, _ limits: OrdinalRunLimits, _ signal: ForwardSignal, isMadeAgain: Bool
+    ) throws(StoreError) -> Cargo {
+        let dialect = try spoken()
+        // Of what goes for the first time, fewer may go at once than were read.
+        func fewer(_ count: Int?, _ read: Int) -> OrdinalRunLimits? {
+            guard !isMadeAgain, let count, count < read else { return nil }
+            return OrdinalRunLimits(count: max(1, count), bytes: .max)
+        }
+        return try turns.whileReading { () throws(StoreError) in
             let walk = try openedWalk()
             switch signal {
-            case .traces: return Cargo(try walk.spans(range, limits), leavesOutToldByLog: plan.signals.contains(.logs))
-            case .logs: return Cargo(try walk.logs(range, limits))
+            case .traces:
+                var run = try walk.spans(range, limits, derived: dialect.derivedColumns)
+                if let limits = fewer(dialect.countAtOnce(run), run.places.count) {
+                    run = try walk.spans(range, limits, derived: dialect.derivedColumns)
+                }
+                return dialect.cargo(run)
+            case .logs:
+                var run = try walk.logs(range, limits)
+                if let limits = fewer(dialect.countAtOnce(run), run.places.count) { run = try walk.logs(range, limits) }
+                return dialect.cargo(run)
             }
         }
     }
 
+    /// How long what was read and found too little is not read again; `nil` when it is time, or there is enough by now.
+    private func resting(_ cursor: ForwardCursor) -> Int64? {
+        guard let rest = rests[cursor.signal], rest.ordinal == cursor.nextOrdinal else { return nil }
+        let now = sources.unixNano()
+        let window = windows[cursor.signal] ?? BatchWindow(most: plan.batchCount)
+        guard (rest.since..<rest.until).contains(now),
+            source.nextOrdinal(of: cursor.signal).subtractingSaturated(cursor.nextOrdinal) < Int64(window.countMax)
+        else {
+            rests[cursor.signal] = nil
+            return nil
+        }
+        return min(rest.until - now, Self.lookNanoseconds)
+    }
+
     /// How long a request that is not full waits for more; `nil` when it goes.
-    private func wait(for cargo: Cargo, _ isMadeAgain: Bool) -> Int64? {
+    private func wait(for cargo: Cargo, _ isMadeAgain: Bool, _ age: BatchAge) -> Int64? {
         guard !isMadeAgain, cargo.count < plan.batchCount, let received = cargo.oldestReceivedUnixNano,
-            cargo.body.count < plan.batchBytes / 2
+            cargo.byteCount < plan.batchBytes / 2
         else { return nil }
-        let age = sources.unixNano().subtractingSaturated(received)
+        let wanted = plan.batchAgeNanoseconds.multipliedSaturated(by: age.factor)
+        let waited = sources.unixNano().subtractingSaturated(received)
         // A wall clock that was set back makes nobody wait for ever.
-        return age < 0 || age >= plan.batchAgeNanoseconds ? nil : plan.batchAgeNanoseconds - age
+        return waited < 0 || waited >= wanted ? nil : wanted - waited
     }
 
     // MARK: Sending
 
+    /// What is sent with requests to say who we are; `nil` where nothing is.
+    private func credential() throws(TokenFile.Problem) -> String? {
+        guard let tokenFile else { return nil }
+        let token = try tokenFile.token()
+        lastToken = token
+        return token
+    }
+
+    /// Asks what must be known of the target; what is in the way, `nil` when nothing is.
+    private func ask(_ cursor: ForwardCursor) throws(StoreError) -> DeliveryAnswer? {
+        let dialect = try spoken()
+        guard dialect.hasQuestion(cursor.signal) else { return nil }
+        do throws(TokenFile.Problem) {
+            guard let question = dialect.question(cursor.signal, credential: try credential()) else { return nil }
+            switch post(question, cursor.signal) {
+            case .failure(let error): return DeliveryAnswer(error)
+            case .success(let came):
+                switch dialect.learn(came, cursor.signal, nowUnixNano: sources.unixNano()) {
+                // Nothing was sent that could be at fault.
+                case .refused(let code, let message): return .misdirected(code: code, message: message)
+                case .tooLarge(let message): return .misdirected(code: came.status, message: message)
+                case let answer: return answer
+                }
+            }
+        } catch {
+            return .unauthorized(code: 0, message: error.message)
+        }
+    }
+
+    private func post(_ request: OutboundRequest, _ signal: ForwardSignal) -> Result<OutboundAnswer, OutboundError> {
+        let labels = (plan.name, signal.rawValue)
+        let began = sources.steadyNano()
+        defer { metrics.requestDuration.cell(labels.0, labels.1).record(Double(sources.steadyNano() - began) / 1e9) }
+        do throws(OutboundError) {
+            let came = try transport.post(request)
+            metrics.requests.increment(labels.0, labels.1, "\(came.status)")
+            return .success(came)
+        } catch {
+            metrics.requests.increment(labels.0, labels.1, "0")
+            return .failure(error)
+        }
+    }
+
     private func send(_ cargo: Cargo, _ cursor: ForwardCursor, _ isMadeAgain: Bool) throws(StoreError) -> Step {
         let signal = cursor.signal
         let labels = (plan.name, signal.rawValue)
-        let request: OutboundRequest
+        let credential: String?
         do throws(TokenFile.Problem) {
-            guard let made = try self.request(cargo, signal) else {
-                throw .unreadable("memory is short: a body could not be compressed")
-            }
-            request = made
+            credential = try self.credential()
         } catch {
             return try settle(.unauthorized(code: 0, message: error.message), cargo, cursor)
         }
+        let bodyHash = cargo.bodyHash
         if isMadeAgain {
             metrics.retries.increment(labels.0, labels.1)
         } else {
-            let flight = ForwardFlight(
-                ordinals: cargo.ordinals, firstSentUnixNano: sources.unixNano(), bodyHash: cargo.bodyHash)
+            let flight = ForwardFlight(ordinals: cargo.ordinals, firstSentUnixNano: sources.unixNano(), bodyHash: bodyHash)
             guard try opened().open(flight, of: cursor) else { return .worked }
             halved.remove(signal)
         }
         metrics.update(plan.name, signal) { $0.inFlight = cargo.count }
         defer { metrics.update(plan.name, signal) { $0.inFlight = 0 } }
         metrics.batchCounts.cell(labels.0, labels.1).record(Double(cargo.count))
-        metrics.bytes.increment(labels.0, labels.1, by: Int64(request.body.count))
-        let began = sources.steadyNano()
-        let answer: DeliveryAnswer
-        do throws(OutboundError) {
-            let came = try transport.post(request)
-            metrics.requests.increment(labels.0, labels.1, "\(came.status)")
-            answer = DeliveryAnswer(came, nowUnixNano: sources.unixNano())
-        } catch {
-            metrics.requests.increment(labels.0, labels.1, "0")
-            if case .notConnected = error {} else { metrics.ambiguous.increment(labels.0, labels.1) }
-            answer = DeliveryAnswer(error)
+        let done = partsDone[signal].flatMap { $0.bodyHash == bodyHash ? $0.count : nil } ?? 0
+        var answer = DeliveryAnswer.accepted(rejected: 0, message: "")
+        for part in cargo.parts.indices.dropFirst(done) {
+            answer = try send(cargo, part: part, signal, credential)
+            guard case .accepted = answer else { break }
+            partsDone[signal] = (bodyHash, part + 1)
         }
-        metrics.requestDuration.cell(labels.0, labels.1).record(Double(sources.steadyNano() - began) / 1e9)
         return try settle(answer, cargo, cursor)
     }
 
-    /// The request; `nil` when memory is short.
-    private func request(_ cargo: Cargo, _ signal: ForwardSignal) throws(TokenFile.Problem) -> OutboundRequest? {
-        guard let body = Compression.compress(cargo.body, plan.compression) else { return nil }
-        var headers = [("Content-Type", "application/x-protobuf"), ("User-Agent", "fusebox")]
-        if plan.compression != .identity { headers.append(("Content-Encoding", plan.compression.rawValue)) }
-        if let tokenFile {
-            let token = try tokenFile.token()
-            lastToken = token
-            headers.append(("Authorization", "Bearer \(token)"))
+    private func send(
+        _ cargo: Cargo, part: Int, _ signal: ForwardSignal, _ credential: String?
+    ) throws(StoreError) -> DeliveryAnswer {
+        let dialect = try spoken()
+        guard let request = dialect.request(cargo, part: part, signal, credential: credential) else {
+            return .unauthorized(code: 0, message: TokenFile.Problem.shortOfMemory.message)
         }
-        headers += plan.headers.map { ($0.name, $0.value) }
-        return OutboundRequest(
-            path: "/v1/\(signal.rawValue)", headers: headers.map { (name: $0.0, value: $0.1) }, body: body,
-            timeoutNanoseconds: Self.timeoutNanoseconds + Int64(body.count) * Self.nanosecondsPerByte)
+        metrics.bytes.increment(plan.name, signal.rawValue, by: Int64(request.body.count))
+        switch post(request, signal) {
+        case .success(let came): return dialect.read(came, signal, nowUnixNano: sources.unixNano())
+        case .failure(let error):
+            if case .notConnected = error {} else { metrics.ambiguous.increment(plan.name, signal.rawValue) }
+            return DeliveryAnswer(error)
+        }
+    }
+
+    /// What is in the way before anything is sent.
+    private func stand(_ answer: DeliveryAnswer, _ cursor: ForwardCursor) throws(StoreError) -> Step {
+        let now = sources.steadyNano()
+        _ = delivery.take(answer, count: 1, now: now, chance: sources.chance())
+        try note(cursor)
+        return .idle(min(Self.lookNanoseconds, max(1, delivery.notBefore.subtractingSaturated(now))))
     }
 
     private func settle(_ answer: DeliveryAnswer, _ cargo: Cargo, _ cursor: ForwardCursor) throws(StoreError) -> Step {
         let now = sources.steadyNano()
+        if case .later(ClickHouseAnswer.tooManyPartsCode, _, _) = answer { ages[cursor.signal, default: BatchAge()].widen() }
         let verdict = delivery.take(answer, count: cargo.count, now: now, chance: sources.chance())
         var window = windows[cursor.signal] ?? BatchWindow(most: plan.batchCount)
         defer { windows[cursor.signal] = window }
@@ -281,6 +386,7 @@ package final class ForwardSender {
         switch verdict {
         case .delivered(let rejected):
             window.delivered(cargo.count)
+            ages[cursor.signal]?.delivered()
             if let rate = plan.countPerSecond {
                 delivery.rest(until: now.addingSaturated(Int64(saturating: Double(cargo.count) / rate * 1e9)))
             }
@@ -318,6 +424,7 @@ package final class ForwardSender {
 
     /// Moves the cursor, and counts.
     private func advance(_ cursor: ForwardCursor, _ progress: ForwardJournal.Progress) throws(StoreError) -> Step {
+        partsDone[cursor.signal] = nil
         guard try opened().advance(cursor, progress, nowUnixNano: sources.unixNano()) else { return .worked }
         let labels = (plan.name, cursor.signal.rawValue)
         for (result, count) in [("sent", progress.sent), ("refused", progress.refused), ("lost", progress.lost)] where count > 0 {
@@ -325,7 +432,8 @@ package final class ForwardSender {
         }
         if progress.lost > 0 {
             report(
-                "forward: \(progress.lost) \(cursor.signal == .traces ? "spans" : "log records") went before \(plan.name) was given them")
+                "forward: \(progress.lost) \(cursor.signal == .traces ? "spans" : "log records") went before \(plan.name) was given them"
+            )
         }
         try note(cursor)
         return .worked

@@ -1,6 +1,6 @@
 import Dispatch
 import NIOCore
-import NIOPosix
+package import NIOPosix
 import OutboundHTTP
 package import PrometheusText
 package import SpanStore
@@ -37,7 +37,7 @@ package final class Forwarder: Sendable {
         loops = plan.targets.map { target in
             ForwardLoop(name: target.name, entry: entry) {
                 ForwardSender(
-                    target, source: source, turns: turns, transport: OutboundHTTP(target.endpoint, tls: target.tls, group: group),
+                    target, source: source, turns: turns, transport: FailoverTransport(target, group: group),
                     metrics: metrics, sources: sources, report: report)
             }
         }
@@ -55,6 +55,13 @@ package final class Forwarder: Sendable {
         let deadline = DispatchTime.now() + .seconds(Self.stopSeconds)
         for loop in loops { loop.waitUntilStopped(deadline) }
         group.shutdownGracefully { _ in }
+    }
+}
+
+extension FailoverTransport {
+    /// The ways to a target's endpoints.
+    package convenience init(_ target: ForwardTargetPlan, group: MultiThreadedEventLoopGroup) {
+        self.init(([target.endpoint] + target.otherEndpoints).map { OutboundHTTP($0, tls: target.tls, group: group) })
     }
 }
 
@@ -89,7 +96,9 @@ private final class TargetEntry: Sendable {
                 try ForwardJournal(source).begin(beginnings, nowUnixNano: unixNano())
                 state.isDone = true
             } catch {
-                if state.told != error.message { report("forward: the targets cannot be entered in the data file: \(error.message)") }
+                if state.told != error.message {
+                    report("forward: the targets cannot be entered in the data file: \(error.message)")
+                }
                 state.told = error.message
             }
             return state.isDone

@@ -17,6 +17,8 @@ package struct ForwardConfiguration: Equatable, Sendable {
     package var plan: ForwardPlan {
         var plan = ForwardPlan()
         plan.targets = targets.map { target in
+            // An engine of columns wants few and large inserts: its batches are the target's own.
+            guard target.kind == .otlp else { return target }
             var target = target
             target.batchCount = batchCount
             target.batchBytes = batchBytes
@@ -31,8 +33,10 @@ package struct ForwardConfiguration: Equatable, Sendable {
         guard !targets.isEmpty else { return [] }
         return ["  targets:"]
             + targets.flatMap { target in
-                var lines = [
-                    "    \(YAMLText.quoted(target.name)):", "      endpoint: \(YAMLText.quoted(target.endpoint.text))",
+                var lines = ["    \(YAMLText.quoted(target.name)):"]
+                if case .clickHouse(let database) = target.kind { lines += Self.yamlLines(target, database) }
+                lines += [
+                    "      endpoint: \(Self.yaml([target.endpoint] + target.otherEndpoints))",
                     "      signals: [\(target.signals.map(\.rawValue).joined(separator: ", "))]",
                     "      compression: \(target.compression == .identity ? "none" : target.compression.rawValue)",
                     "      spans_per_second: \(target.countPerSecond.map(Decimal.text) ?? "none")", "      hold: \(target.holds)",
@@ -44,7 +48,8 @@ package struct ForwardConfiguration: Equatable, Sendable {
                     lines += target.headers.map { "        \(YAMLText.quoted($0.name)): \(YAMLText.quoted("…not shown"))" }
                 }
                 let files = [
-                    ("ca", target.tls.authorities), ("certificate", target.tls.certificate), ("private_key", target.tls.privateKey),
+                    ("ca", target.tls.authorities), ("certificate", target.tls.certificate),
+                    ("private_key", target.tls.privateKey),
                 ]
                 let named = files.compactMap { name, file in file.map { "        \(name): \(YAMLText.quoted($0))" } }
                 return lines + (named.isEmpty ? [] : ["      tls:"] + named)
@@ -52,10 +57,30 @@ package struct ForwardConfiguration: Equatable, Sendable {
     }
 }
 
+extension ForwardConfiguration {
+    /// One alone, several as a list.
+    private static func yaml(_ endpoints: [OutboundEndpoint]) -> String {
+        let texts = endpoints.map { YAMLText.quoted($0.text) }
+        return texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ", "))]"
+    }
+
+    private static func yamlLines(_ target: ForwardTargetPlan, _ database: ClickHousePlan) -> [String] {
+        var lines = [
+            "      kind: clickhouse", "      database: \(database.database)", "      table: \(database.tracesTable)",
+            "      logs_table: \(database.logsTable)", "      auth: \(database.authentication.rawValue)",
+            "      batch_rows: \(target.batchCount)", "      batch_bytes: \(target.batchBytes)",
+            "      batch_age_s: \(Decimal.text(Double(target.batchAgeNanoseconds) / 1e9))",
+        ]
+        if let user = database.user { lines.append("      user: \(YAMLText.quoted(user))") }
+        if let file = database.passwordFile { lines.append("      password_file: \(YAMLText.quoted(file))") }
+        return lines
+    }
+}
+
 extension Configuration {
     /// Log records that came back to where they came from would go round for ever: they have no id that would tell.
     func checkForwarding() throws(ConfigurationError) {
-        for target in forward.targets where target.endpoint.port == httpPort {
+        for target in forward.targets where target.kind == .otlp && target.endpoint.port == httpPort {
             let host = target.endpoint.host
             guard host == listenAddress || host == "localhost" || host == "::1" || host.hasPrefix("127.") else { continue }
             throw ConfigurationError(

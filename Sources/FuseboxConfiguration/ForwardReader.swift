@@ -8,6 +8,7 @@ import Yams
 struct ForwardReader {
     private static let nameBytesMax = 64
     private static let headersMax = 32
+    private static let endpointsMax = 16
     /// What the sender says itself.
     private static let ownHeaders: Set<String> = [
         "content-type", "content-length", "content-encoding", "host", "connection", "transfer-encoding", "user-agent",
@@ -31,13 +32,14 @@ struct ForwardReader {
         guard let address = parts.first(where: { $0.name(below: entry) == "endpoint" }) else {
             throw entry.error("needs an endpoint, such as https://hub.example:4318")
         }
-        var target = ForwardTargetPlan(name: name, endpoint: try endpoint(address))
+        let endpoints = try endpoints(address)
+        var target = ForwardTargetPlan(name: name, endpoint: endpoints[0])
+        target.otherEndpoints = Array(endpoints.dropFirst())
+        if let kind = parts.first(where: { $0.name(below: entry) == "kind" }) { try ClickHouseReader.read(kind, into: &target) }
         for part in parts {
+            if try ClickHouseReader.read(part, name: part.name(below: entry), into: &target) { continue }
             switch part.name(below: entry) {
-            case "endpoint": break
-            case "kind":
-                let kind = try part.text()
-                guard kind == "otlp" else { throw part.error("is '\(kind)', but the only kind of target is otlp") }
+            case "endpoint", "kind": break
             case "signals": target.signals = try signals(part)
             case "token_file": target.tokenFile = try part.text()
             case "headers": target.headers = try headers(part)
@@ -45,16 +47,30 @@ struct ForwardReader {
             case "spans_per_second": target.countPerSecond = try part.text() == "none" ? nil : try part.number(1...1e9)
             case "hold": target.holds = try part.flag()
             case "tls": target.tls = try tls(part)
-            default: throw part.unknown("kind, endpoint, signals, token_file, headers, compression, spans_per_second, hold, tls")
+            default:
+                let known = "kind, endpoint, signals, token_file, headers, compression, spans_per_second, hold, tls"
+                throw part.unknown(target.kind == .otlp ? known : known + ", " + ClickHouseReader.known)
             }
         }
+        try ClickHouseReader.check(target, entry)
         if target.tokenFile != nil, target.headers.contains(where: { $0.name.lowercased() == "authorization" }) {
             throw entry.error("has a token_file and a header authorization: one of them is enough")
         }
-        if target.tls != OutboundTLS() && !target.endpoint.isEncrypted {
+        if target.tls != OutboundTLS() && !endpoints.allSatisfy(\.isEncrypted) {
             throw entry.error("has tls, but its endpoint begins with http:")
         }
         return target
+    }
+
+    /// One, or a list of some.
+    private func endpoints(_ entry: SettingEntry) throws(ConfigurationError) -> [OutboundEndpoint] {
+        guard let list = entry.node.sequence else { return [try endpoint(entry)] }
+        guard (1...Self.endpointsMax).contains(list.count) else {
+            throw entry.error("must be one address, or a list of up to \(Self.endpointsMax)")
+        }
+        var endpoints: [OutboundEndpoint] = []
+        for node in list { endpoints.append(try endpoint(SettingEntry(key: entry.key, node: node, place: entry.place))) }
+        return endpoints
     }
 
     private func endpoint(_ entry: SettingEntry) throws(ConfigurationError) -> OutboundEndpoint {
@@ -122,6 +138,7 @@ struct ForwardReader {
     }
 
     private static func isWord(_ byte: UInt8) -> Bool {
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x2D || byte == 0x5F
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x2D
+            || byte == 0x5F
     }
 }

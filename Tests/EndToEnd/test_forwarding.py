@@ -406,7 +406,7 @@ def test_pause_resume_and_replay(node_of, target):
     ({"hub": {"endpoint": "http://hub:4318/v1/traces"}}, "added by itself"),
     ({"hub": {"endpoint": "http://localhost:4318"}}, "where this server listens itself"),
     ({"hub": {"endpoint": "http://hub", "signals": ["metrics"]}}, "there are traces and logs"),
-    ({"hub": {"endpoint": "http://hub", "kind": "clickhouse"}}, "the only kind of target is otlp"),
+    ({"hub": {"endpoint": "http://hub", "kind": "kafka"}}, "the kinds of targets are otlp and clickhouse"),
     ({"hub": {"endpoint": "http://hub", "tls": {"ca": "x"}}}, "begins with http:"),
     ({"hub": {"endpoint": "https://hub", "tls": {"certificate": "x"}}}, "go together"),
     ({"hub": {"endpoint": "http://hub", "compression": "br"}}, "gzip, zstd or none"),

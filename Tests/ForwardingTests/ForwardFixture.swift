@@ -16,6 +16,7 @@ final class ForwardFixture {
         derivedColumns: [], annotations: AnnotationValues(stages: ["other"], outcomes: [], timeoutReasons: [], timeoutPhases: []))
     let clock = TestClock()
     let hub = ScriptedHub()
+    private let transport: any ForwardTransport
     let registry = MetricRegistry()
     private(set) var plan = ForwardTargetPlan(
         name: "hub", endpoint: OutboundEndpoint(host: "127.0.0.1", port: 1, isEncrypted: false, pathPrefix: ""))
@@ -23,22 +24,26 @@ final class ForwardFixture {
     private(set) var sender: ForwardSender
     private var nextSpan: UInt64 = 1
 
-    init(_ change: (inout ForwardTargetPlan) -> Void = { _ in }) throws {
+    /// - Parameter transport: in place of the hub.
+    init(transport: (any ForwardTransport)? = nil, _ change: (inout ForwardTargetPlan) -> Void = { _ in }) throws {
+        self.transport = transport ?? hub
         let store = try SpanStore(folder: folder, gate: CommitGate())
         opened = store
         change(&plan)
-        metrics = ForwardMetrics(registry: registry, source: store.forwardSource, retention: RetentionLimits(), unixNano: clock.unixNano)
-        sender = Self.sender(plan, store, hub, metrics, clock)
+        metrics = ForwardMetrics(
+            registry: registry, source: store.forwardSource, retention: RetentionLimits(), unixNano: clock.unixNano)
+        sender = Self.sender(plan, store, self.transport, metrics, clock)
         try begin()
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder.path) }
 
     private static func sender(
-        _ plan: ForwardTargetPlan, _ store: SpanStore, _ hub: ScriptedHub, _ metrics: ForwardMetrics, _ clock: TestClock
+        _ plan: ForwardTargetPlan, _ store: SpanStore, _ transport: any ForwardTransport, _ metrics: ForwardMetrics,
+        _ clock: TestClock
     ) -> ForwardSender {
         ForwardSender(
-            plan, source: store.forwardSource, turns: ReadingTurns(), transport: hub, metrics: metrics,
+            plan, source: store.forwardSource, turns: ReadingTurns(), transport: transport, metrics: metrics,
             sources: ForwardSources(unixNano: clock.unixNano, steadyNano: clock.unixNano, chance: { 0.5 }), report: { _ in })
     }
 
@@ -65,7 +70,7 @@ final class ForwardFixture {
             opened = try SpanStore(folder: folder, gate: CommitGate())
             try begin()
         }
-        sender = Self.sender(plan, try store, hub, metrics, clock)
+        sender = Self.sender(plan, try store, transport, metrics, clock)
     }
 
     // MARK: What is stored
@@ -78,11 +83,14 @@ final class ForwardFixture {
         builder.beginScope(name: "tests")
         var ids: [UInt64] = []
         for index in 0..<count {
-            var span = SpanDescription(traceID: TraceID(high: nextSpan % 17 + 1, low: 7), spanID: SpanID(nextSpan), name: "s\(nextSpan % 5)")
+            var span = SpanDescription(
+                traceID: TraceID(high: nextSpan % 17 + 1, low: 7), spanID: SpanID(nextSpan), name: "s\(nextSpan % 5)")
             span.startTimeUnixNano = clock.now - 1_000
             span.endTimeUnixNano = clock.now
             // Keys come in another order in each commit, as columns do.
-            let pairs: [(String, AttributeValue)] = [("b", .int(Int64(nextSpan))), ("a", .string("x\(nextSpan)")), ("é", .bool(true))]
+            let pairs: [(String, AttributeValue)] = [
+                ("b", .int(Int64(nextSpan))), ("a", .string("x\(nextSpan)")), ("é", .bool(true)),
+            ]
             for pair in nextSpan.isMultiple(of: 2) ? pairs : pairs.reversed() { span.attributes.append(pair.0, pair.1) }
             change(&span, index)
             builder.append(span)
@@ -139,7 +147,9 @@ final class ForwardFixture {
     }
 
     func cursor(_ signal: ForwardSignal = .traces) throws -> ForwardCursor {
-        guard let cursor = try ForwardJournal(try store.forwardSource).cursor(plan.name, signal) else { throw CancellationError() }
+        guard let cursor = try ForwardJournal(try store.forwardSource).cursor(plan.name, signal) else {
+            throw CancellationError()
+        }
         return cursor
     }
 
@@ -198,8 +208,10 @@ final class ScriptedHub: ForwardTransport {
     private func take(_ batch: SpanBatch?, _ logs: [UInt8]?) {
         if let batch {
             for span in batch.spans {
-                let text = "\(span.contentHash) \(batch.string(span.name)) "
-                    + batch.attributes[span.attributes.indices].map { "\(batch.string(batch.keys[Int($0.key)]))" }.joined(separator: ",")
+                let text =
+                    "\(span.contentHash) \(batch.string(span.name)) "
+                    + batch.attributes[span.attributes.indices].map { "\(batch.string(batch.keys[Int($0.key)]))" }.joined(
+                        separator: ",")
                 if let known = spans[span.spanID.value], known != text { conflicts.append(span.spanID.value) }
                 spans[span.spanID.value] = spans[span.spanID.value] ?? text
                 times[span.spanID.value, default: 0] += 1

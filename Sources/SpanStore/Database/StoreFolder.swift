@@ -19,6 +19,9 @@ package struct StoreFolder: Sendable {
 
     var markPath: String { "\(path)/fusebox.mark" }
 
+    /// Who this store is among others (`NodeIdentity`).
+    var nodePath: String { "\(path)/fusebox.node" }
+
     var lockPath: String { "\(path)/fusebox.lock" }
 
     package var databaseExists: Bool { access(databasePath, F_OK) == 0 }

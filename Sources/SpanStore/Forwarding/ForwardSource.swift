@@ -31,6 +31,15 @@ package struct ForwardSource: Sendable {
     }
 }
 
+extension ForwardSource {
+    /// Who this store is among others, for receivers that tell records apart by node and ordinal.
+    ///
+    /// - Parameter candidate: 32 hexadecimal digits of chance, which it becomes when it was nobody yet.
+    package func node(orElse candidate: String) throws(StoreError) -> String {
+        try NodeIdentity(folder).name(orElse: candidate)
+    }
+}
+
 /// What is forwarded. The names are those of the configuration and of `forward_target`.
 package enum ForwardSignal: String, CaseIterable, Sendable {
     case traces, logs

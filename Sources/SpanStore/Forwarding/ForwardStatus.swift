@@ -56,7 +56,8 @@ extension SQLReader {
                     message: statement.text(7) ?? "")
                 refusals.append(
                     ListedRefusal(
-                        target: statement.text(0) ?? "", signal: statement.text(1) ?? "", row: row, timeUnixNano: statement.integer(8)))
+                        target: statement.text(0) ?? "", signal: statement.text(1) ?? "", row: row,
+                        timeUnixNano: statement.integer(8)))
             }
             return refusals
         }
@@ -66,6 +67,26 @@ extension SQLReader {
     package func forwardOrdinal(of signal: ForwardSignal, receivedAtOrAfter time: Int64) throws(StoreError) -> Int64 {
         try asking { () throws(SQLiteError) in
             try ForwardTables.ordinal(ofSignal: signal, receivedAtOrAfter: time, connection)
+        }
+    }
+
+    /// Ranges of ordinals that are stored, from one on and before another, ascending.
+    package func storedOrdinals(of signal: ForwardSignal, _ range: Range<Int64>) throws(StoreError) -> [Range<Int64>] {
+        try asking { () throws(SQLiteError) in
+            let table = signal == .traces ? "segment" : "log_segment"
+            let count = signal == .traces ? "span_count" : "record_count"
+            let statement = try connection.prepare(
+                "SELECT first_ordinal, \(count) FROM main.\(table) WHERE first_ordinal + \(count) > ?1 AND first_ordinal < ?2 ORDER BY first_ordinal"
+            )
+            try statement.bind(1, range.lowerBound)
+            try statement.bind(2, range.upperBound)
+            var found: [Range<Int64>] = []
+            while try statement.step() {
+                let first = statement.integer(0)
+                let own = first..<max(first, first.addingSaturated(statement.integer(1)))
+                found.append(own.clamped(to: range))
+            }
+            return found
         }
     }
 }

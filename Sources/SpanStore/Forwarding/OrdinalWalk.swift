@@ -12,6 +12,8 @@ package struct OrdinalRun<Batch: Sendable>: Sendable {
     package var places: [Int64]
     /// For each its time of receipt, nanoseconds since 1970.
     package var receivedTimesUnixNano: [Int64]
+    /// Of each derived column that was asked for, in that order, a value for each span.
+    package var derived: [[DerivedValue]] = []
 }
 
 /// How much a run takes at most; one span or record it takes whatever its size.
@@ -56,15 +58,22 @@ package final class OrdinalWalk {
 
     /// The spans of a range of ordinals, as many of the first as the limits let; without any the run's batch is empty. All that is
     /// committed is at hand: a range that ends later ends with it.
-    package func spans(_ range: Range<Int64>, _ limits: OrdinalRunLimits) throws(StoreError) -> OrdinalRun<SpanBatch> {
+    ///
+    /// - Parameter derived: names of derived columns that are wanted too.
+    package func spans(
+        _ range: Range<Int64>, _ limits: OrdinalRunLimits, derived: [String] = []
+    ) throws(StoreError) -> OrdinalRun<SpanBatch> {
         try reading(
             { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, Int64($0.spanCount)) }) }
         ) { next, segments throws in
             var collector = RunCollector<SpanBatch>(range.clamped(to: 0..<max(next, range.lowerBound)), limits)
+            var values = [[DerivedValue]](repeating: [], count: derived.count)
             for (segment, places) in collector.wanted(segments) where !collector.isFull {
                 try check(segment.id, "segment", "span_count", segment.first, segment.count)
                 let (reader, rows) = try spans(of: segment)
-                guard rows.count >= Int(places.upperBound) else { throw SegmentError.damaged("a segment shorter than its row says") }
+                guard rows.count >= Int(places.upperBound) else {
+                    throw SegmentError.damaged("a segment shorter than its row says")
+                }
                 let most = min(Int(places.upperBound), Int(places.lowerBound) + collector.countLeft)
                 var stored = try StoredBatch(reader, rows: Array(rows[Int(places.lowerBound)..<most]))
                 let taken = collector.take(
@@ -73,8 +82,29 @@ package final class OrdinalWalk {
                 ) { stored.batch.encodedCost(stored.batch.spans[$0]) }
                 stored.truncate(to: taken)
                 collector.parts.append(stored.batch)
+                for (index, name) in derived.enumerated() {
+                    try Self.append(reader, name, rows[Int(places.lowerBound)...].prefix(taken), to: &values[index])
+                }
             }
-            return collector.run { SpanBatch.combining($0) }
+            var run = collector.run { SpanBatch.combining($0) }
+            run.derived = values
+            return run
+        }
+    }
+
+    private static func append(
+        _ reader: SegmentReader, _ name: String, _ rows: some Collection<Int>, to values: inout [DerivedValue]
+    ) throws {
+        guard let column = try reader.column(.derived, name) else {
+            values.append(contentsOf: repeatElement(.none, count: rows.count))
+            return
+        }
+        for row in rows {
+            switch column.value(row) {
+            case .integer(let integer): values.append(.integer(integer))
+            case .text(let range): values.append(.text(column.bytes[range]))
+            default: values.append(.none)
+            }
         }
     }
 
@@ -262,7 +292,8 @@ private struct RunCollector<Part> {
     func run<Batch>(_ combine: ([Part]) throws -> Batch) rethrows -> OrdinalRun<Batch> {
         let end = isFull ? next : range.upperBound
         return OrdinalRun(
-            ordinals: range.lowerBound..<max(end, range.lowerBound), missing: missing + max(0, end - next), batch: try combine(parts),
+            ordinals: range.lowerBound..<max(end, range.lowerBound), missing: missing + max(0, end - next),
+            batch: try combine(parts),
             places: places, receivedTimesUnixNano: received)
     }
 }

@@ -1,0 +1,80 @@
+
+-- What SQL shows on a node, by the same names, over the rows of all nodes. Each span is there once (FINAL); say which time is asked for, by
+-- `Timestamp`, or all of it is read. A span's ending and its tokens are as the span itself says them: what a node leaves out because another span
+-- tells of the same call is counted here. Percentiles are estimates (t-digest).
+CREATE DATABASE IF NOT EXISTS {views}{on_cluster};
+
+CREATE FUNCTION IF NOT EXISTS attr{on_cluster} AS (attributes, key) -> nullIf(attributes[key], '');
+
+CREATE FUNCTION IF NOT EXISTS iso{on_cluster} AS (unix_nano) -> formatDateTime(fromUnixTimestamp64Nano(unix_nano), '%FT%T.%fZ', 'UTC');
+
+CREATE OR REPLACE VIEW {views}.spans{on_cluster} AS
+SELECT Timestamp, TraceId AS trace_id, SpanId AS span_id, nullIf(ParentSpanId, '') AS parent_span_id,
+    toUnixTimestamp64Nano(Timestamp) AS start_time_unix_nano, toUnixTimestamp64Nano(Timestamp) + toInt64(Duration) AS end_time_unix_nano,
+    toInt64(Duration) AS duration_ns, ServiceName AS service_name, SpanName AS name,
+    transform(SpanKind, ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], [1, 2, 3, 4, 5], 0) AS kind,
+    transform(StatusCode, ['Ok', 'Error'], [1, 2], 0) AS status_code, StatusMessage AS status_message,
+    ScopeName AS scope_name, ScopeVersion AS scope_version,
+{view_columns}
+    coalesce(nullIf(s.tool_name, ''), nullIf(s.stage, '')) AS call_name,
+    toUInt8((s.tokens IS NOT NULL OR s.input_tokens IS NOT NULL OR s.output_tokens IS NOT NULL) AND s.operation NOT IN ({wrappers}))
+        AS counts_tokens,
+    toUnixTimestamp64Nano(FuseboxReceived) AS received_time_unix_nano, TraceState AS trace_state,
+    SpanAttributes AS attributes, ResourceAttributes AS resource_attributes,
+    `Events.Timestamp`, `Events.Name`, `Events.Attributes`, `Links.TraceId`, `Links.SpanId`, `Links.Attributes`,
+    FuseboxNode AS node, FuseboxOrdinal AS ordinal
+FROM {database}.{table} AS s FINAL
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+CREATE OR REPLACE VIEW {views}.logs{on_cluster} AS
+SELECT Timestamp, toUnixTimestamp64Nano(Timestamp) AS time_unix_nano, nullIf(TraceId, '') AS trace_id, nullIf(SpanId, '') AS span_id,
+    SeverityNumber AS severity_number, nullIf(SeverityText, '') AS severity_text, nullIf(EventName, '') AS event_name, Body AS body,
+    ServiceName AS service_name, ScopeName AS scope_name, LogAttributes AS attributes, ResourceAttributes AS resource_attributes,
+    toUnixTimestamp64Nano(FuseboxReceived) AS received_time_unix_nano, FuseboxNode AS node, FuseboxOrdinal AS ordinal
+FROM {database}.{logs_table} FINAL
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+CREATE OR REPLACE VIEW {views}.token_spans{on_cluster} AS
+SELECT Timestamp, trace_id, span_id, parent_span_id, service_name, workflow_name, model, provider, session_id, user_id, end_time_unix_nano,
+    tokens, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cache_write_tokens
+FROM {views}.spans
+WHERE counts_tokens = 1;
+
+CREATE OR REPLACE VIEW {views}.traces{on_cluster} AS
+SELECT trace_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time_unix_nano) AS end_time_unix_nano,
+    greatest(0, max(s.end_time_unix_nano) - min(s.start_time_unix_nano)) AS duration_ns,
+    argMin(service_name, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id)) AS service_name,
+    argMinIf(s.workflow_name, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id), s.workflow_name IS NOT NULL)
+        AS workflow_name,
+    maxIf(name, parent_span_id IS NULL) AS root_name, maxIf(status_code, parent_span_id IS NULL) AS root_status_code,
+    count() AS span_count, countIf(status_code = 2) AS error_count, countIf(outcome = 'timeout') AS timeout_count,
+    sumIf(s.tokens, counts_tokens = 1) AS tokens,
+    argMinIf(s.session_id, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id), s.session_id IS NOT NULL)
+        AS session_id,
+    argMinIf(s.user_id, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id), s.user_id IS NOT NULL)
+        AS user_id
+FROM {views}.spans AS s
+GROUP BY trace_id;
+
+CREATE OR REPLACE VIEW {views}.sessions{on_cluster} AS
+SELECT session_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time_unix_nano) AS end_time_unix_nano,
+    count() AS trace_count, sum(span_count) AS span_count, sum(error_count) AS error_count, sum(timeout_count) AS timeout_count,
+    sum(tokens) AS tokens
+FROM {views}.traces
+WHERE session_id IS NOT NULL
+GROUP BY session_id;
+
+CREATE OR REPLACE VIEW {views}.timeouts{on_cluster} AS
+SELECT Timestamp, end_time_unix_nano AS time_unix_nano, service_name, workflow_name, step_id, tool_name, stage, model,
+    timeout_reason AS reason, timeout_phase AS phase, duration_ns, error_type, breaker_state, trace_id, span_id
+FROM {views}.spans
+WHERE outcome = 'timeout';
+
+CREATE OR REPLACE VIEW {views}.tools{on_cluster} AS
+SELECT service_name, call_name AS tool_name, stage, count() AS calls, countIf(outcome = 'ok') AS ok, countIf(outcome = 'error') AS errors,
+    countIf(outcome = 'timeout') AS timeouts, countIf(outcome = 'rejected') AS rejected,
+    quantileTDigestIf(0.5)(duration_ns, outcome != 'rejected') / 1e6 AS p50_ms,
+    quantileTDigestIf(0.95)(duration_ns, outcome != 'rejected') / 1e6 AS p95_ms, max(end_time_unix_nano) AS last_time_unix_nano
+FROM {views}.spans
+WHERE outcome IS NOT NULL
+GROUP BY service_name, call_name, stage;
