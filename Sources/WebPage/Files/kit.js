@@ -137,6 +137,8 @@ export function duration(ns) {
 export const counted = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;
 export const minutes = (ns) => (ns >= 600e9 ? Math.round(ns / 60e9) : Number((ns / 60e9).toFixed(2)));
 export const percent = (part, whole) => (whole ? `${trim((100 * part) / whole)} %` : "–");
+// A share of the critical path, in whole percent as the terminal has it.
+export const share = (part, whole) => (part * 100 < whole ? "<1 %" : `${Math.round((100 * part) / whole)} %`);
 export const dollars = (value) => (value === null || value === undefined ? "–" : value !== 0 && value < 0.01 ? `$${value.toPrecision(2)}` : `$${value.toFixed(2)}`);
 
 // What was spent, as the API sums it up: at least so much where a model has no price, and no price where none has.
