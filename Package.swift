@@ -71,7 +71,7 @@ let package = Package(
             name: "Forwarding",
             dependencies: ["TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix]),
 
-        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "SpanStore", "SQLite", "CSQLite"]),
+        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SpanStore", "SQLite", "CSQLite"]),
 
         // Row 4: what agents ask; configuration; the made-up workload.
         .target(
@@ -112,7 +112,8 @@ let package = Package(
         .target(
             name: "FuseboxConfiguration",
             dependencies: [
-                "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore", "TelemetryModel", yams,
+                "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore", "TelemetryModel",
+                yams,
             ]),
 
         // Row 7: the composition root.
@@ -120,9 +121,11 @@ let package = Package(
             name: "fusebox",
             dependencies: [
                 "AgentProtocol",
-                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
+                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite",
+                "Ingest", "Queries",
                 "Reports",
-                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo", "PrometheusText",
+                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
+                "PrometheusText",
                 "CSQLite", "CEditline",
                 argumentParser, logging, nioCore, nioPosix, nioHTTP1,
             ],
@@ -132,7 +135,8 @@ let package = Package(
         .executableTarget(
             name: "instructions",
             dependencies: [
-                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore", "TelemetryModel", nioCore,
+                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore",
+                "TelemetryModel", nioCore,
                 nioEmbedded,
             ],
             path: "Tests/Instructions"),
@@ -159,14 +163,21 @@ let package = Package(
             ]),
         .testTarget(
             name: "FuseboxHTTPTests",
-            dependencies: ["FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix]),
+            dependencies: [
+                "FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix,
+            ]),
         .testTarget(
             name: "FuseboxGRPCTests", dependencies: ["FuseboxGRPC", "FuseboxHTTP", nioCore]),
         .testTarget(
             name: "ForwardingTests",
-            dependencies: ["Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
+            dependencies: [
+                "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite",
+                "TelemetryModel", "TelemetryTesting",
+            ]),
         .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
-        .testTarget(name: "QueriesTests", dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(
+            name: "QueriesTests",
+            dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(
             name: "AgentProtocolTests",
             dependencies: [

@@ -74,7 +74,7 @@ function update(old, node) {
 export class Problem extends Error {}
 
 // What is about the whole server, whatever project is chosen.
-const ofAll = new Set(["/api/status", "/api/projects", "/api/gateway", "/api/gates", "/api/stalls", "/api/schema", "/api/evals POST"]);
+const ofAll = new Set(["/api/status", "/api/projects", "/api/gateway", "/api/gates", "/api/stalls", "/api/schema", "/api/evals POST", "/api/evals/runs", "/api/evals/compare"]);
 // The chosen project; every view and every question keeps it.
 export const project = () => place().parameters.get("project") || undefined;
 
@@ -250,15 +250,15 @@ function ownRange(own, to) {
   return h("details", { class: "own", onkeydown: (event) => { if (event.key === "Escape") event.currentTarget.open = false; } }, h("summary", { class: own ? "chosen" : "", "aria-label": own ? `Chosen time range: ${label}` : "A time range of your own" }, label), form);
 }
 
-export function rangePicker() {
+export function rangePicker(usual = usualRange) {
   const { parameters } = place();
   const own = parameters.get("from");
-  const chosen = own ? null : parameters.get("range") || usualRange;
+  const chosen = own ? null : parameters.get("range") || usual;
   const box = h("div", { class: "segments", role: "group", "aria-label": "Time range" });
   for (const [range, label] of Object.entries(ranges)) {
     box.append(h("button", { type: "button", "aria-pressed": String(range === chosen), onclick: () => go({ range, from: null, to: null, cursor: null }) }, label));
   }
-  return h("div", { class: "range" }, box, ownRange(own, parameters.get("to")), own ? h("button", { type: "button", class: "quiet", "aria-label": "Back to the last hour", onclick: () => go({ from: null, to: null }) }, "✕") : null);
+  return h("div", { class: "range" }, box, ownRange(own, parameters.get("to")), own ? h("button", { type: "button", class: "quiet", "aria-label": "Back to the usual time range", onclick: () => go({ from: null, to: null }) }, "✕") : null);
 }
 
 // Links keep the time range that is being looked at.

@@ -77,8 +77,8 @@ export function steps(tree, fall) {
   });
   const wide = matchMedia("(min-width: 1900px)").matches;
   const kept = localStorage.getItem("steps");
-  const box = h("details", { class: "card steps", open: kept ? kept === "open" : wide, ontoggle: () => localStorage.setItem("steps", box.open ? "open" : "closed") },
-    h("summary", {}, "Steps ", h("span", { class: "soft" }, count(found.length + left))),
+  const box = h("details", { class: "card steps", open: kept ? kept === "open" : wide },
+    h("summary", { onclick: () => localStorage.setItem("steps", box.open ? "closed" : "open") }, "Steps ", h("span", { class: "soft" }, count(found.length + left))),
     h("div", { class: "step-graph" }, forward, h("div", { class: "step-rows", role: "group", "aria-label": "Steps in the order in which they first began" }, rows), back),
     left ? h("p", { class: "soft small" }, `and ${counted(left, "shorter step", "shorter steps")}`) : null);
   return box;
