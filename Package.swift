@@ -72,7 +72,7 @@ let package = Package(
             name: "Forwarding",
             dependencies: ["ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix]),
 
-        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "SpanStore", "SQLite", "CSQLite"]),
+        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SpanStore", "SQLite", "CSQLite"]),
 
         // Row 4: what agents ask; configuration; the made-up workload.
         .target(
@@ -123,7 +123,8 @@ let package = Package(
                 "AgentProtocol", "ClickHouse",
                 "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
                 "Reports",
-                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo", "PrometheusText",
+                "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
+                "PrometheusText",
                 "CSQLite", "CEditline",
                 argumentParser, logging, nioCore, nioPosix, nioHTTP1,
             ],
@@ -133,7 +134,8 @@ let package = Package(
         .executableTarget(
             name: "instructions",
             dependencies: [
-                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore", "TelemetryModel", nioCore,
+                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore",
+                "TelemetryModel", nioCore,
                 nioEmbedded,
             ],
             path: "Tests/Instructions"),
@@ -160,7 +162,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "FuseboxHTTPTests",
-            dependencies: ["FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix]),
+            dependencies: [
+                "FuseboxHTTP", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes, nioCore, nioEmbedded, nioPosix,
+            ]),
         .testTarget(
             name: "FuseboxGRPCTests", dependencies: ["FuseboxGRPC", "FuseboxHTTP", nioCore]),
         .testTarget(name: "ClickHouseTests", dependencies: ["ClickHouse", "TelemetryModel"]),
@@ -168,7 +172,9 @@ let package = Package(
             name: "ForwardingTests",
             dependencies: ["ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
-        .testTarget(name: "QueriesTests", dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(
+            name: "QueriesTests",
+            dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(
             name: "AgentProtocolTests",
             dependencies: [

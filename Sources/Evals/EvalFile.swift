@@ -134,10 +134,13 @@ package struct EvalFile: Sendable {
                     if EvalSynonyms.standard.children.contains(folded) && hasIdentity(members) { continue }
                     switch member.value {
                     case .array: inner += records(of: member.value, depth: depth + 1)
-                    case .object(let nested) where holdsEvals(nested) || holdsLists(nested): inner += records(of: member.value, depth: depth + 1)
+                    case .object(let nested) where holdsEvals(nested) || holdsLists(nested):
+                        inner += records(of: member.value, depth: depth + 1)
                     default: continue
                     }
-                } else if EvalSynonyms.standard.fields[folded]?.contains(where: { $0.field == .score || $0.field == .label }) == true {
+                } else if EvalSynonyms.standard.fields[folded]?.contains(where: { $0.field == .score || $0.field == .label })
+                    == true
+                {
                     isEval = true
                 }
             }
@@ -169,6 +172,7 @@ package struct EvalFile: Sendable {
             recordCount += 1
             return problem("this is neither JSON nor a table with a header line", 1)
         }
+        let isOwn = header.fields == EvalForm.columns
         while let record = table.next() {
             if record.fields.allSatisfy({ EvalFields.trimmed($0).isEmpty }) { continue }
             guard record.fields.count == header.fields.count else {
@@ -176,7 +180,9 @@ package struct EvalFile: Sendable {
                 problem("it has \(record.fields.count) fields, the header has \(header.fields.count)", record.line)
                 continue
             }
-            add(.object(zip(header.fields, record.fields).map { .init($0, Self.cell($1)) }), line: record.line)
+            add(
+                .object(zip(header.fields, record.fields).map { .init($0, isOwn ? .string($1) : Self.cell($1)) }),
+                line: record.line)
         }
     }
 

@@ -49,6 +49,10 @@ package struct EvalReader: Sendable {
     /// The rows of an object; one, or one for each metric of a wide one and for each eval of a list inside.
     package func read(_ value: JSONValue) throws(Refusal) -> Reading {
         guard case .object(let members) = value else { throw Refusal(message: "an eval is a JSON object, and this is none") }
+        if let own = try EvalForm.row(members) {
+            try check(own)
+            return Reading(rows: [own])
+        }
         var flat = EvalFields(synonyms)
         flat.add(members, prefix: "", depth: 0)
         let nested = childLists(members)
@@ -127,7 +131,9 @@ package struct EvalReader: Sendable {
     private func wideRow(_ name: String, _ metric: JSONValue, _ shared: EvalFields) throws(Refusal) -> EvalRow {
         var fields = shared.inherited()
         var value = metric
-        if case .string(let text) = metric, text.utf8.first == UInt8(ascii: "{"), let parsed = try? JSONValue.parse(Array(text.utf8)[...]) {
+        if case .string(let text) = metric, text.utf8.first == UInt8(ascii: "{"),
+            let parsed = try? JSONValue.parse(Array(text.utf8)[...])
+        {
             value = parsed
         }
         if case .object(let members) = value {
@@ -220,7 +226,8 @@ package struct EvalReader: Sendable {
             throw Refusal(message: "it has neither score, label, explanation nor error")
         }
         guard row.hasTarget else {
-            throw Refusal(message: "it does not say what it is about: no eval_id, span_id, trace_id, example_id, session_id or response_id")
+            throw Refusal(
+                message: "it does not say what it is about: no eval_id, span_id, trace_id, example_id, session_id or response_id")
         }
         for text in [row.name, row.label, row.evalID, row.runID, row.exampleID, row.sessionID, row.responseID, row.annotator] {
             guard (text?.utf8.count ?? 0) <= Limits.idBytesMax else {

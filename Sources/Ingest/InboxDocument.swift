@@ -19,7 +19,8 @@ package enum InboxDocument: Equatable, Sendable {
         switch self {
         case .evals(let rows): lines = [["fusebox": "evals"]] + rows.map(Self.json)
         case .prices(let table):
-            lines = [["fusebox": "prices"]] + table.models.map(Self.json) + table.hosts.map(Self.json) + table.links.map(Self.json)
+            lines =
+                [["fusebox": "prices"]] + table.models.map(Self.json) + table.hosts.map(Self.json) + table.links.map(Self.json)
         case .forward(let orders): lines = [["fusebox": "forward"]] + orders.map(Self.json)
         }
         return Array((lines.map(\.line).joined(separator: "\n") + "\n").utf8)
@@ -34,7 +35,7 @@ package enum InboxDocument: Equatable, Sendable {
             "span_id": .optional(row.spanID?.hexadecimal), "session_id": .optional(row.sessionID),
             "response_id": .optional(row.responseID), "error": .optional(row.error), "dataset": .optional(row.dataset),
             "git_revision": .optional(row.gitRevision), "metadata": .optional(row.metadata),
-            "time_unix_nano": .optional(row.timeUnixNano),
+            "time_unix_nano": .optional(row.timeUnixNano), "source": .string(row.source.rawValue),
         ]
     }
 
@@ -141,6 +142,7 @@ package enum InboxDocument: Equatable, Sendable {
         row.gitRevision = value["git_revision"]?.text
         row.metadata = value["metadata"]?.text
         row.timeUnixNano = integer(value, "time_unix_nano")
+        row.source = value["source"]?.text.flatMap(EvalRow.Source.init(rawValue:)) ?? .file
         return row
     }
 

@@ -115,11 +115,18 @@ package enum Boards {
         json.raw("}")
     }
 
-    /// Offline evals beside the spans that they judge, with the tokens and dollars of their traces.
-    package static func writeEvals(name: String?, _ reader: QueryReader, into json: inout JSONWriter) throws {
+    /// Evals beside the spans that they judge, with the tokens and dollars of their traces.
+    ///
+    /// - Parameter window: of the spans' starts.
+    package static func writeEvals(
+        name: String?, run: String?, _ window: TimeWindow, _ reader: QueryReader, into json: inout JSONWriter
+    ) throws {
         try reader.write(
             """
-            WITH judged AS MATERIALIZED (SELECT * FROM span_evals WHERE ?1 IS NULL OR name = ?1 LIMIT \(evalsMax + 1)),
+            WITH judged AS MATERIALIZED (
+                SELECT * FROM span_evals
+                WHERE (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR run_id = ?2) AND start_time_unix_nano >= ?3 AND start_time_unix_nano <= ?4
+                LIMIT \(evalsMax + 1)),
             counted AS MATERIALIZED (
                 SELECT trace_id, \(SpendingSQL.sums) FROM (
                     SELECT trace_id, \(SpendingSQL.ofRow("spans")) FROM spans
@@ -127,7 +134,7 @@ package enum Boards {
                 GROUP BY trace_id)
             SELECT judged.*, counted.tokens, counted.dollars, counted.unpriced_tokens
             FROM judged LEFT JOIN counted ON counted.trace_id = judged.trace_id
-            """, [name.map(QueryValue.text) ?? .null], rowsMax: evalsMax, of: "evals", into: &json)
+            """, [.optional(name), .optional(run)] + window.values, rowsMax: evalsMax, of: "evals", into: &json)
     }
 
     /// Tokens and dollars by model, as in the view `costs`.

@@ -8,6 +8,8 @@ package enum QueryValue: Equatable, Sendable {
     case text(String)
     case blob([UInt8])
 
+    package static func optional(_ text: String?) -> QueryValue { text.map(QueryValue.text) ?? .null }
+
     package var integer: Int64? {
         if case .integer(let value) = self { return value }
         return nil
@@ -79,7 +81,9 @@ extension JSONWriter {
             switch bytes[index] {
             case UInt8(ascii: "\""):
                 index += 1
-                while index < bytes.count, bytes[index] != UInt8(ascii: "\"") { index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1 }
+                while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+                    index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
+                }
                 index += 1
             case UInt8(ascii: "-"), 0x30...0x39:
                 let start = index

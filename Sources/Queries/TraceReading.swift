@@ -15,7 +15,7 @@ package enum TraceReading {
         timeout_reason, timeout_phase, session_id, user_id, eval_id, scope_name
         """
 
-    /// Writes `{"trace_id":…,"spans":[…],"evals":[…],"truncated":…}`, spans by start.
+    /// Writes `{"trace_id":…,"spans":[…],"evals":[…],"critical_path":{…},"truncated":…}`, spans by start.
     package static func write(_ id: TraceID, attributes: Bool, _ reader: QueryReader, into json: inout JSONWriter) throws {
         let text = QueryValue.text(id.hexadecimal)
         json.raw("{\"trace_id\":")
@@ -41,6 +41,8 @@ package enum TraceReading {
             """
             SELECT eval_id, name, score, label, explanation, annotator, run_id, trace_id, span_id FROM \(judged) LIMIT \(evalsMax + 1)
             """, [text], rowsMax: evalsMax, of: "evals", into: &json)
+        json.raw(",\"critical_path\":")
+        write(try criticalPath(id, reader), into: &json)
         json.raw(",\"truncated\":")
         let total = try self.count(id, reader)
         json.bool(total > Int64(count))

@@ -68,13 +68,15 @@ package struct EvalReport: Sendable {
     /// Scores by name, and the newest evals.
     ///
     /// - Parameter name: only evals of this name.
-    package func list(window: ReportWindow, name: String?, unmatchedOnly: Bool, limit: Int) throws(ReportReader.Failure) -> ReportDocument {
+    package func list(window: ReportWindow, name: String?, unmatchedOnly: Bool, limit: Int) throws(ReportReader.Failure)
+        -> ReportDocument
+    {
         var document = ReportDocument(name: "evals", window: window)
         document.sections = [try names(name), try newest(name, unmatchedOnly: unmatchedOnly, limit: limit)]
         return document
     }
 
-    private static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
+    static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
 
     /// Whether the row of `evaluation` says by its label that the case failed, in SQL: 0 or 1.
     package static let hasFailed = "lower(coalesce(evaluation.label, '')) IN ('fail', 'false', 'incorrect')"
@@ -101,7 +103,7 @@ package struct EvalReport: Sendable {
         return section
     }
 
-    private static func score(_ row: Statement, _ column: Int32) -> ReportValue {
+    static func score(_ row: Statement, _ column: Int32) -> ReportValue {
         row.isNull(column) ? .none : .number(row.double(column), digits: 4)
     }
 

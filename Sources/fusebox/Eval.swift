@@ -10,8 +10,8 @@ import TelemetryModel
 /// `fusebox eval`: evals from files, and what is known of them.
 struct Eval: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Import evals and list them beside the spans that they judge.",
-        subcommands: [Import.self, List.self])
+        abstract: "Import, list and export evals, and compare two runs of them.",
+        subcommands: [Import.self, List.self, Export.self, Runs.self, Compare.self])
 
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -60,15 +60,21 @@ struct Eval: ParsableCommand {
                 throw CommandFailure(.failed, "\(problems) lines are no evals, so with --strict nothing was imported")
             }
             guard !rows.isEmpty else {
-                throw CommandFailure(.failed, "no eval was found in \(files.joined(separator: ", ")), so nothing was imported; docs/evals.md lists the forms")
+                throw CommandFailure(
+                    .failed,
+                    "no eval was found in \(files.joined(separator: ", ")), so nothing was imported; docs/evals.md lists the forms"
+                )
             }
             guard folder.databaseExists else {
                 throw CommandFailure(
-                    .failed, "there is no data file in \(folder.path); start `fusebox serve` once, or name its folder with --data-dir")
+                    .failed,
+                    "there is no data file in \(folder.path); start `fusebox serve` once, or name its folder with --data-dir")
             }
             // The last row of a key counts, as it does in the table.
             let last = Dictionary(rows.map { ($0.key, $0) }, uniquingKeysWith: { $1 })
-            let changes = try Self.read(folder) { report throws(ReportReader.Failure) in try report.changes(of: Array(last.values)) }
+            let changes = try Self.read(folder) { report throws(ReportReader.Failure) in
+                try report.changes(of: Array(last.values))
+            }
             try send(rows, folder)
             let joining = try Self.read(folder) { report throws(ReportReader.Failure) in try report.joining(of: Set(last.keys)) }
             let repeated = rows.count - last.count

@@ -7,7 +7,10 @@ import TelemetryModel
 struct Trace: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show one trace as a waterfall.",
-        discussion: "The drawing is as wide as the terminal; colours come only on one, and never with NO_COLOR set.")
+        discussion: """
+            The drawing is as wide as the terminal; colours come only on one, and never with NO_COLOR set. The figures in percent say how
+            much of the trace's duration each span is responsible for: its own time on the critical path.
+            """)
 
     @OptionGroup var common: CommonOptions
 
@@ -43,19 +46,19 @@ struct Trace: AsyncParsableCommand {
             let text = String(decoding: bytes, as: UTF8.self)
             return Terminal.write((Terminal.isTerminal(.standardOutput) ? Terminal.escapedJSON(text) : text) + "\n")
         }
-        let (rows, count) = try questions.ask { reader in
+        let (rows, count, path) = try questions.ask { reader in
             let rows = try reader.rows(
                 """
                 SELECT span_id, parent_span_id, name, start_time_unix_nano, end_time_unix_nano, duration_ns, stage, outcome,
                     status_code, tokens, service_name, tool_name, kind
                 FROM spans WHERE trace_id = ?1 ORDER BY start_time_unix_nano, rowid LIMIT \(TraceReading.spansMax)
                 """, [.text(trace.hexadecimal)])
-            return (rows, try TraceReading.count(trace, reader))
+            return (rows, try TraceReading.count(trace, reader), try TraceReading.criticalPath(trace, reader))
         }
         guard !rows.isEmpty else { throw CommandFailure(.failed, TraceReading.notFound(trace).message) }
         let hasColours = Terminal.isTerminal(.standardOutput) && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
         let drawing = WaterfallText(
-            rows.map(WaterfallText.Span.init), of: count, width: width ?? Terminal.columns ?? 100, hasColours: hasColours)
+            rows.map(WaterfallText.Span.init), of: count, path: path, width: width ?? Terminal.columns ?? 100, hasColours: hasColours)
         Terminal.write(drawing.text(traceID: trace.hexadecimal))
     }
 

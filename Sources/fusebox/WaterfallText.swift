@@ -35,6 +35,8 @@ struct WaterfallText {
             if let tool = row[11].text, stage == "other", !tool.isEmpty { stage = "http_tool" }
         }
 
+        var key: TraceReading.Path.Key { TraceReading.Path.Key(spanID: id, kind: kind) }
+
         var node: TraceTree.Node { TraceTree.Node(spanID: id, parentSpanID: parent, service: service, kind: kind) }
 
         var mark: String {
@@ -54,13 +56,19 @@ struct WaterfallText {
     private let length: Int64
     private let width: Int
     private let hasColours: Bool
+    private let path: TraceReading.Path
+    private let shares: [TraceReading.Path.Key: Int64]
 
     /// Levels that are drawn indented; deeper spans stand at the last.
     private static let levelsMax = 20
 
-    /// - Parameter spanCount: spans of the whole trace.
-    init(_ spans: [Span], of spanCount: Int64, width: Int, hasColours: Bool) {
+    /// - Parameters:
+    ///   - spanCount: spans of the whole trace.
+    ///   - path: the critical path, whose shares stand behind the bars.
+    init(_ spans: [Span], of spanCount: Int64, path: TraceReading.Path, width: Int, hasColours: Bool) {
         self.width = width
+        self.path = path
+        shares = path.shares
         self.spanCount = spanCount
         self.hasColours = hasColours
         start = spans.map(\.start).min() ?? 0
@@ -89,18 +97,31 @@ struct WaterfallText {
     }
 
     func text(traceID: String) -> String {
-        let marks = lines.map { ($0.span.duration.map(DurationText.short) ?? "not ended") + ($0.span.mark.isEmpty ? "" : " " + $0.span.mark) }
+        let marks = lines.map {
+            ($0.span.duration.map(DurationText.short) ?? "not ended") + ($0.span.mark.isEmpty ? "" : " " + $0.span.mark)
+        }
         let right = min(20, marks.map(\.count).max() ?? 0)
         let longest = lines.map { $0.prefix.count + Terminal.escaped($0.span.name).count }.max() ?? 0
         let left = min(longest, max(8, (width - right - 4) * 2 / 5))
-        let bars = max(8, width - left - right - 4)
+        let bars = max(8, width - left - right - 4 - shareColumns)
         var text = header(traceID) + "\n"
         for (line, mark) in zip(lines, marks) {
             let name = Self.fitted(line.prefix + Terminal.escaped(line.span.name), left)
             let bar = coloured(bar(line.span, bars), line.span)
-            text += "\(name)  \(bar)  \(coloured(Self.padded(mark, right), line.span, onlyMarks: true))".trimmedEnd + "\n"
+            let share = Self.leading(share(line.span), shareColumns)
+            text += "\(name)  \(bar)\(share)  \(coloured(Self.padded(mark, right), line.span, onlyMarks: true))".trimmedEnd + "\n"
         }
         return text
+    }
+
+    /// A blank and `100%`, the longest share; none where there is little room.
+    private var shareColumns: Int { width < 60 || shares.isEmpty ? 0 : 5 }
+
+    /// How much of the trace's duration is the span's own, on the critical path; empty when it is not on it.
+    private func share(_ span: Span) -> String {
+        guard shareColumns > 0, let own = shares[span.key], path.whole.nanoseconds > 0 else { return "" }
+        let percent = 100 * Double(own) / Double(path.whole.nanoseconds)
+        return percent < 1 ? "<1%" : "\(Int(percent.rounded()))%"
     }
 
     private var spansText: String {
@@ -115,6 +136,7 @@ struct WaterfallText {
         if timeouts > 0 { parts.append("\(timeouts) timeout\(timeouts == 1 ? "" : "s")") }
         if errors > 0 { parts.append("\(errors) error\(errors == 1 ? "" : "s")") }
         parts.append(services)
+        if shareColumns > 0 { parts.append("%: critical path") }
         return parts.joined(separator: "  ")
     }
 
@@ -156,6 +178,10 @@ struct WaterfallText {
 
     private static func fitted(_ text: String, _ count: Int) -> String {
         text.count > count ? text.prefix(max(0, count - 1)) + "…" : padded(text, count)
+    }
+
+    private static func leading(_ text: String, _ count: Int) -> String {
+        String(repeating: " ", count: max(0, count - text.count)) + text
     }
 
     private static func padded(_ text: String, _ count: Int) -> String {

@@ -41,7 +41,7 @@ def post_sql(server, query, path="/api/sql", **headers):
 
 
 @pytest.mark.parametrize("path", ["/api/status", "/api/overview", "/api/services", "/api/values?column=tool_name", "/api/tools", "/api/breakers", "/api/gateway", "/api/traces",
-                                  "/api/sessions", "/api/session?id=s-1", "/api/users", "/api/workflows", "/api/evals", "/api/costs", "/api/compare", "/api/gates", "/api/stalls", "/api/schema"])
+                                  "/api/sessions", "/api/session?id=s-1", "/api/users", "/api/workflows", "/api/evals", "/api/evals?run=x&from=-1h", "/api/evals/runs", "/api/evals/compare?a=x&b=y", "/api/judging?name=quality", "/api/judging?name=quality&of=span&min_ms=5&q=a", "/api/judging?name=quality&of=session&service=x", "/api/costs", "/api/compare", "/api/gates", "/api/stalls", "/api/schema"])
 def test_every_path_answers(agents, path):
     answer = agents.get(path)
     assert answer.status == 200, answer
@@ -51,7 +51,7 @@ def test_every_path_answers(agents, path):
 @pytest.mark.parametrize("path, status", [
     ("/api/nothing", 404), ("/api/traces?status=x", 400), ("/api/traces?from=yesterday", 400), ("/api/traces?from=-1h&to=-2h", 400), ("/api/traces?limit=0", 400),
     ("/api/traces?cursor=x", 400), ("/api/traces?attribute=x", 400), ("/api/traces/xyz", 400), ("/api/traces/bad", 404), ("/api/traces/bad/spans/x", 400),
-    ("/api/values?column=attributes", 400), ("/api/gates?from=-1h&to=-2h", 400), ("/api/stalls?limit=0", 400), ("/api/session", 400), ("/api/session?id=nobody", 404), ("/api/sql", 405),
+    ("/api/values?column=attributes", 400), ("/api/gates?from=-1h&to=-2h", 400), ("/api/stalls?limit=0", 400), ("/api/session", 400), ("/api/session?id=nobody", 404), ("/api/evals?format=xml", 400), ("/api/evals?format=csv&project=x", 400), ("/api/evals/compare?a=x", 400), ("/api/judging", 400), ("/api/judging?name=x&of=tool", 400), ("/api/judging?name=x&limit=501", 400), ("/api/sql", 405),
 ])
 def test_a_wrong_question_is_told_what_is_wrong(agents, path, status):
     refused(agents.get(path), status)

@@ -84,7 +84,7 @@ def doors(server):
     """Every question that the server answers, about both projects where ids or names can be given: method, path, body, header fields."""
     ids = [*server.traces.values()]
     names = {"id": [f"{mark}-{kind}" for mark in ("mine", SECRET) for kind in ("session", "user")], "q": [SECRET, "mine"], "column": ["service_name", "workflow_name", "tool_name", "model", "name"],
-             "service": [SECRET, "own", "one-service"], "key": [f"{SECRET}-key", "mine-key"], "session": [f"{SECRET}-session"], "user": [f"{SECRET}-user"], "attribute": [f"{SECRET}-key={SECRET} value"], "trace_id": [one for one, _ in ids]}
+             "service": [SECRET, "own", "one-service"], "key": [f"{SECRET}-key", "mine-key"], "session": [f"{SECRET}-session"], "user": [f"{SECRET}-user"], "name": [f"{SECRET}-quality", "mine-quality"], "of": ["span", "session"], "format": ["csv"], "a": [f"{SECRET}-run"], "attribute": [f"{SECRET}-key={SECRET} value"], "trace_id": [one for one, _ in ids]}
     found = []
     for path, methods in PATHS.items():
         if path in ("/api/sign-in", "/api/sign-out", "/api/tail"):
@@ -117,6 +117,7 @@ def doors(server):
         "/jaeger/api/v3/operations?service=one-service", f"/jaeger/api/v3/traces?query.service_name={SECRET}&query.start_time_min=1970-01-01T00:00:00Z&query.start_time_max=2090-01-01T00:00:00Z", "/jaeger/api/v3/dependencies",
         f"/loki/api/v1/query_range?query={q('{service_name=~' + chr(34) + '.+' + chr(34) + '}')}&start=0&end=4000000000000000000&limit=100", "/loki/api/v1/labels?start=0&end=4000000000000000000", "/loki/api/v1/label/service_name/values?start=0&end=4000000000000000000",
         f"/loki/api/v1/index/volume?query={q('{service_name=~' + chr(34) + '.+' + chr(34) + '}')}&start=0&end=4000000000000000000", "/api/nothing"]]
+    found += [("GET", f"/api/judging?of={of}&name={name}", None, {}) for of in ("trace", "span", "session") for name in (f"{SECRET}-quality", "mine-quality", "none")]
     calls = ["search_traces", "run_sql", "list_breakers", "costs", "stalls"]
     found += [("POST", "/mcp", json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {}}}), {**JSON, "Accept": "application/json"}) for name in calls]
     return found
@@ -143,7 +144,7 @@ def test_a_limited_token_reads_nothing_of_others_at_any_door(shared):
             told.add(re.sub(r"[0-9a-f]{16,32}", "ID", path.split("?")[0]))
     assert {"/metrics", "/mcp", "/api/sql", "/api/gates", "/api/stalls", "/api/gateway", "/api/evals"} <= refused | {"/api/evals"}
     # Its own project it reads, at every door that tells of one.
-    assert {"/api/traces", "/api/traces/ID", "/api/traces/ID/spans/ID", "/api/traces/ID/messages", "/api/sessions", "/api/users", "/api/workflows", "/api/tools", "/api/values", "/api/costs", "/api/evals", "/api/logs", "/api/attributes",
+    assert {"/api/traces", "/api/traces/ID", "/api/traces/ID/spans/ID", "/api/traces/ID/messages", "/api/sessions", "/api/users", "/api/workflows", "/api/tools", "/api/values", "/api/costs", "/api/evals", "/api/judging", "/api/logs", "/api/attributes",
             "/api/session", "/tempo/api/search", "/tempo/api/traces/ID", "/jaeger/api/traces", "/jaeger/api/traces/ID", "/loki/api/v1/query_range"} <= told, told
 
 

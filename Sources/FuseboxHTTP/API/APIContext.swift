@@ -60,14 +60,15 @@ package struct APIContext: Sendable {
 
     /// Runs `body` on a reading thread and answers with the JSON that it writes.
     func json(
-        limit: Duration = TimeLimit.list, _ body: @escaping @Sendable (QueryReader, inout JSONWriter) throws -> Void
+        limit: Duration = TimeLimit.list, contentType: String = "application/json",
+        _ body: @escaping @Sendable (QueryReader, inout JSONWriter) throws -> Void
     ) async throws(QueryError) -> Response {
         let (bytes, truncations) = try await pool.run(limit: limit) { reader in
             var json = JSONWriter()
             try body(reader, &json)
             return (json.bytes, reader.truncations)
         }
-        return Self.response(bytes, truncations: truncations)
+        return Self.response(bytes, contentType: contentType, truncations: truncations)
     }
 
     /// - Parameter truncations: what the answer leaves out; told in the header field `Fusebox-Truncated`.

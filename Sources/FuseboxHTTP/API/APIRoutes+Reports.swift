@@ -24,15 +24,17 @@ extension APIRoutes {
         }
     }
 
-    /// A report over the window of the question; the last 24 hours without one.
-    private func report(
-        _ query: QueryString,
+    /// A report over the window of the question; without one, the last 24 hours.
+    ///
+    /// - Parameter fallback: how far back the window goes that was not asked for.
+    func report(
+        _ query: QueryString, fallbackNanoseconds fallback: Int64 = 24 * 3_600_000_000_000,
         _ make: @escaping @Sendable (ReportReader, ReportWindow) throws(ReportReader.Failure) -> ReportDocument
     ) async throws -> Response {
         let now = context.clock()
         let asked = try timeWindow(query)
         let until = asked.to == .max ? now : asked.to
-        let from = asked.from == .min ? until.subtractingSaturated(24 * 3_600_000_000_000) : asked.from
+        let from = asked.from == .min ? max(0, until.subtractingSaturated(fallback)) : asked.from
         guard from < until else { throw QueryError.invalid("from must be before to") }
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
             do throws(ReportReader.Failure) {

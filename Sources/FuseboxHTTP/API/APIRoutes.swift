@@ -39,6 +39,9 @@ struct APIRoutes: Sendable {
         Route(.get, "/api/session/messages") { try await $0.messages(ofSession: $1.query) },
         Route(.get, "/api/users") { try await $0.totals(by: .user, $1.query) },
         Route(.get, "/api/evals") { try await $0.evals($1.query) },
+        Route(.get, "/api/evals/runs", of: .everything) { try await $0.evalRuns($1.query) },
+        Route(.get, "/api/evals/compare", of: .everything) { try await $0.compareEvalRuns($1.query) },
+        Route(.get, "/api/judging") { try await $0.judging($1.query) },
         Route(.post, "/api/evals", for: .judge, of: .everything, bodyBytesMax: APIRoutes.evalBytesMax) { try await $0.judge($1) },
         Route(.post, "/api/sign-in", for: nil, of: .nothing, bodyBytesMax: APIRoutes.signInBytesMax) { try await $0.signIn($1) },
         Route(.post, "/api/sign-out", for: nil, of: .nothing) { try $0.signOut($1) },
@@ -47,7 +50,9 @@ struct APIRoutes: Sendable {
         Route(.get, "/api/gates", of: .everything) { try await $0.gates($1.query) },
         Route(.get, "/api/stalls", of: .everything) { try await $0.stalls($1.query) },
         Route(.get, "/api/tail") { try await TailRoute(context: $0.context).respond($1.query) },
-        Route(.post, "/api/sql", of: .everything, bodyBytesMax: SQLAnswer.queryBytesMax) { try await $0.sql($1.request, $1.query) },
+        Route(.post, "/api/sql", of: .everything, bodyBytesMax: SQLAnswer.queryBytesMax) {
+            try await $0.sql($1.request, $1.query)
+        },
         Route(.get, "/api/schema", of: .nothing) { api, _ in try await api.context.json(Self.writeSchema) },
     ])
 
@@ -91,13 +96,6 @@ struct APIRoutes: Sendable {
         let attribute = context.projectAttribute
         return try await window(query) { window, reader, json in
             try ProjectBoard.write(by: attribute, window, reader, into: &json)
-        }
-    }
-
-    private func evals(_ query: QueryString) async throws -> Response {
-        let name = query["name"]
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-            try Boards.writeEvals(name: name, reader, into: &json)
         }
     }
 

@@ -8,6 +8,7 @@ import { trace } from "./trace.js";
 import { session, sessions } from "./sessions.js";
 import { user, users } from "./users.js";
 import { evals } from "./evals.js";
+import { judging } from "./queue.js";
 import { compare } from "./compare.js";
 import { gates } from "./gates.js";
 import { sql } from "./sql.js";
@@ -22,6 +23,7 @@ const pages = [
   { name: "sessions", title: "Sessions", key: "s", show: sessions },
   { name: "users", title: "Users", key: "u", show: users },
   { name: "evals", title: "Evals", key: "e", show: evals },
+  { name: "judge", title: "Judge", key: "j", show: judging },
   { name: "compare", title: "Compare", key: "c", show: compare },
   { name: "gates", title: "Gates", key: "a", show: gates },
   { name: "sql", title: "SQL", key: "q", show: sql },

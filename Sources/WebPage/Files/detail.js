@@ -1,5 +1,5 @@
 // The chosen span: its messages, its figures, and everything that it came with.
-import { address, ask, cost, count, duration, h, problem, replace, stateOf, tokenParts, traceLink, when } from "./kit.js";
+import { address, ask, cost, count, duration, h, problem, replace, share, stateOf, tokenParts, traceLink, when } from "./kit.js";
 import { below } from "./spans.js";
 import { callMessages } from "./messages.js";
 import { judge } from "./judge.js";
@@ -44,7 +44,7 @@ function badges(node) {
 function brief(node, tree) {
   const span = node.span;
   const sums = below(node);
-  const pairs = [["Duration", node.runs ? "not ended" : duration(span.duration_ns)], ["Start", when(span.start_time_unix_nano, true) + (node.offset > 0 ? `, after ${duration(node.offset)}` : "")], span.model && ["Model", span.model],
+  const pairs = [["Duration", node.runs ? "not ended" : duration(span.duration_ns)], ["Start", when(span.start_time_unix_nano, true) + (node.offset > 0 ? `, after ${duration(node.offset)}` : "")], node.onPath && ["Critical path", `${duration(node.onPath.duration)}, ${share(node.onPath.duration, tree.path.duration)} of the trace`], span.model && ["Model", span.model],
     span.tokens !== null && ["Tokens", `${count(span.tokens)}${span.input_tokens !== null ? ` (${count(span.input_tokens)} in, ${count(span.output_tokens)} out${tokenParts(span) ? `, ${tokenParts(span)}` : ""})` : ""}`],
     node.children.length && sums.tokens && ["Tokens below", `${count(sums.tokens)}${tokenParts(sums) ? ` (${tokenParts(sums)})` : ""}`], sums.tokens && ["Cost", cost(sums)], span.retrieval_batch !== null && ["Retrieved", count(span.retrieval_batch)], span.queue_depth !== null && ["Queue depth", count(span.queue_depth)], ["Span id", [h("span", { class: "mono" }, span.span_id), " ", copyButton(span.span_id)]]].filter(Boolean);
   return h("dl", { class: "pairs brief" }, pairs.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));

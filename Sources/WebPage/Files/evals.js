@@ -1,6 +1,7 @@
 // Offline evals against what the judged spans took and cost.
-import { ask, choice, count, dollars, duration, field, go, h, head, nothing, stat, table, traceLink } from "./kit.js";
+import { address, ask, choice, count, dollars, duration, field, go, h, head, nothing, nothingInRange, rangePicker, ranges, stat, table, times, traceLink } from "./kit.js";
 import { scatter } from "./charts.js";
+import { runs } from "./runs.js";
 import { plain } from "./values.js";
 
 const axes = {
@@ -9,9 +10,24 @@ const axes = {
   cost: { name: "Cost of its trace", pick: (one) => one.dollars, show: dollars },
 };
 
+const views = { scores: "Scores", runs: "Runs" };
+
+// Evals are looked at over all time until a range is chosen: offline ones come long after their spans.
+const window = (place) => (place.parameters.get("from") || ranges[place.parameters.get("range")] ? times() : {});
+
+// The evals themselves, of the chosen name, as an import takes them again.
+function downloads(place) {
+  const link = (format, label) => { const query = new URLSearchParams({ format }); if (place.parameters.get("name")) query.set("name", place.parameters.get("name")); return h("a", { href: `/api/evals?${query}`, download: `evals.${format}` }, label); };
+  return h("span", { class: "downloads" }, h("span", { class: "soft" }, "Export"), link("jsonl", "JSONL"), link("csv", "CSV"));
+}
+
 export async function evals({ place, signal }) {
-  const all = await ask("/api/evals", {}, { signal });
-  const top = (...controls) => head("Evals", "Scores from offline evaluations beside the spans that they judge.", ...controls);
+  const view = views[place.parameters.get("view")] ? place.parameters.get("view") : "scores";
+  const switches = h("div", { class: "segments", role: "group", "aria-label": "View" }, Object.entries(views).map(([name, label]) => h("button", { type: "button", "aria-pressed": String(name === view), onclick: () => go({ view: name === "scores" ? null : name, name: null }) }, label)));
+  if (view === "runs") return runs({ place, signal, window: window(place), controls: [switches, h("a", { href: address("judge", {}) }, "Judge")] });
+  const all = await ask("/api/evals", window(place), { signal });
+  const top = (...controls) => head("Evals", "Scores beside the spans that they judge.", switches, ...controls, downloads(place), rangePicker("all"));
+  if (!all.length && window(place).from) return [top(), nothingInRange("evals")];
   if (!all.length) return [top(), nothing("No evals joined yet", "Import the results of an offline evaluation; each is joined to a span, a trace, a session or an eval id.", h("pre", { tabindex: "0", role: "group", "aria-label": "What to type" }, "fusebox eval import results.jsonl"))];
   const names = [...new Set(all.map((one) => one.name))].sort();
   const chosen = place.parameters.get("name") || names[0];

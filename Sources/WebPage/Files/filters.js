@@ -16,8 +16,8 @@ export function filters(parameters) {
 export const clearAll = () => Object.fromEntries(names.map((name) => [name, null]));
 
 // Filters that have no control of their own, each with what removes it.
-export function chips(asked) {
-  const extra = Object.entries(asked).filter(([name]) => !inForm.has(name)).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+export function chips(asked, controls = inForm) {
+  const extra = Object.entries(asked).filter(([name]) => !controls.has(name)).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
   if (!Object.keys(asked).length) return null;
   return h("div", { class: "chips" }, extra.map(([name, value]) => h("button", { type: "button", onclick: () => remove(name, value), "aria-label": `Remove the filter ${name} ${value}` }, name === "attribute" ? value : `${name}: ${value}`, " ✕")),
     h("button", { type: "button", class: "quiet", onclick: () => go(clearAll()) }, "Clear filters"));

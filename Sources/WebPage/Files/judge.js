@@ -1,6 +1,11 @@
 // People judge what they look at: a score, a label, a comment, into the same table as offline evals.
 import { ask, field, h, problem, replace } from "./kit.js";
 
+// Stores an eval of a person; rejects with what the server says.
+export async function storeEval(one) {
+  await ask("/api/evals", {}, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify([{ annotator_kind: "HUMAN", ...one }]) });
+}
+
 // A form for a span; `done` is called with the eval that was stored.
 export function judge(traceID, spanID, done) {
   const kept = (name) => localStorage.getItem(`judge-${name}`) || "";
@@ -17,7 +22,7 @@ export function judge(traceID, spanID, done) {
     button.disabled = true;
     const one = { name: name.value.trim(), trace_id: traceID, span_id: spanID, score: score.value ? Number(score.value) : null, label: label.value.trim() || null, explanation: comment.value.trim() || null, annotator: who.value.trim() || null, annotator_kind: "HUMAN" };
     try {
-      await ask("/api/evals", {}, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify([one]) });
+      await storeEval(one);
       localStorage.setItem("judge-name", one.name);
       localStorage.setItem("judge-annotator", one.annotator || "");
       replace(said, h("p", { class: "good small" }, "Saved."));

@@ -74,7 +74,7 @@ function update(old, node) {
 export class Problem extends Error {}
 
 // What is about the whole server, whatever project is chosen.
-const ofAll = new Set(["/api/status", "/api/projects", "/api/gateway", "/api/gates", "/api/stalls", "/api/schema", "/api/evals POST"]);
+const ofAll = new Set(["/api/status", "/api/projects", "/api/gateway", "/api/gates", "/api/stalls", "/api/schema", "/api/evals POST", "/api/evals/runs", "/api/evals/compare"]);
 // The chosen project; every view and every question keeps it.
 export const project = () => place().parameters.get("project") || undefined;
 
@@ -137,6 +137,8 @@ export function duration(ns) {
 export const counted = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;
 export const minutes = (ns) => (ns >= 600e9 ? Math.round(ns / 60e9) : Number((ns / 60e9).toFixed(2)));
 export const percent = (part, whole) => (whole ? `${trim((100 * part) / whole)} %` : "–");
+// A share of the critical path, in whole percent as the terminal has it.
+export const share = (part, whole) => (part * 100 < whole ? "<1 %" : `${Math.round((100 * part) / whole)} %`);
 export const dollars = (value) => (value === null || value === undefined ? "–" : value !== 0 && value < 0.01 ? `$${value.toPrecision(2)}` : `$${value.toFixed(2)}`);
 
 // What was spent, as the API sums it up: at least so much where a model has no price, and no price where none has.
@@ -248,15 +250,15 @@ function ownRange(own, to) {
   return h("details", { class: "own", onkeydown: (event) => { if (event.key === "Escape") event.currentTarget.open = false; } }, h("summary", { class: own ? "chosen" : "", "aria-label": own ? `Chosen time range: ${label}` : "A time range of your own" }, label), form);
 }
 
-export function rangePicker() {
+export function rangePicker(usual = usualRange) {
   const { parameters } = place();
   const own = parameters.get("from");
-  const chosen = own ? null : parameters.get("range") || usualRange;
+  const chosen = own ? null : parameters.get("range") || usual;
   const box = h("div", { class: "segments", role: "group", "aria-label": "Time range" });
   for (const [range, label] of Object.entries(ranges)) {
     box.append(h("button", { type: "button", "aria-pressed": String(range === chosen), onclick: () => go({ range, from: null, to: null, cursor: null }) }, label));
   }
-  return h("div", { class: "range" }, box, ownRange(own, parameters.get("to")), own ? h("button", { type: "button", class: "quiet", "aria-label": "Back to the last hour", onclick: () => go({ from: null, to: null }) }, "✕") : null);
+  return h("div", { class: "range" }, box, ownRange(own, parameters.get("to")), own ? h("button", { type: "button", class: "quiet", "aria-label": "Back to the usual time range", onclick: () => go({ from: null, to: null }) }, "✕") : null);
 }
 
 // Links keep the time range that is being looked at.

@@ -66,7 +66,17 @@ export function grow(data) {
   const hasRoot = roots.some((node) => node.span.parent_span_id === null);
   const running = nodes.filter((node) => node.runs).length;
   roots.sort((a, b) => Number(a.span.parent_span_id !== null) - Number(b.span.parent_span_id !== null));
-  return { byID, nodes, roots, start, length: Math.max(1, Number(end - start)), hasRoot, running };
+  return { byID, nodes, roots, start, length: Math.max(1, Number(end - start)), hasRoot, running, path: criticalPath(nodes, data.critical_path) };
+}
+
+// The critical path, as the server found it: each span's own part of it at its node.
+function criticalPath(nodes, path) {
+  const length = Number(path?.duration_ns || 0);
+  if (!length) return null;
+  const key = (one) => `${one.span_id} ${one.kind === 2}`;
+  const parts = new Map(path.spans.map((one) => [key(one), { duration: Number(one.duration_ns), segments: one.segments.map((segment) => segment.map(Number)) }]));
+  for (const node of nodes) node.onPath = parts.get(key(node.span)) || null;
+  return { duration: length, uncovered: Number(path.uncovered_ns) };
 }
 
 function addSpan(sums, span) {

@@ -2,6 +2,7 @@
 import { address, ask, clock, cost, count, counted, day, duration, go, h, milliseconds, tokenParts } from "./kit.js";
 import { grow, spending } from "./spans.js";
 import { waterfall } from "./waterfall.js";
+import { steps } from "./steps.js";
 import { logs } from "./logs.js";
 import { finder } from "./find.js";
 import { traceConversation } from "./messages.js";
@@ -29,11 +30,12 @@ export async function trace({ place, signal, title }) {
     return [head(root, tree, data, switches, copyButton(data.trace_id, "Copy id")), notices, talk];
   }
   const fall = waterfall(tree, panel, data, signal);
+  const graph = steps(tree, fall);
   const chosen = place.parameters.get("span");
   fall.choose(tree.byID.get(chosen) || root, Boolean(chosen));
   const said = h("div", { "data-logs": "" });
   logs(said, tree, data, fall, signal);
-  return [head(root, tree, data, switches, finder(data, tree, fall, signal), copyButton(data.trace_id, "Copy id")), notices, h("div", { class: "trace-page" }, fall.element, panel), said];
+  return [head(root, tree, data, switches, finder(data, tree, fall, signal), copyButton(data.trace_id, "Copy id")), notices, h("div", { class: `trace-page ${graph ? "with-steps" : ""}` }, fall.element, h("div", { class: "aside" }, graph, panel)), said];
 }
 
 const head = (root, tree, data, ...controls) => h("div", { class: "head" }, h("div", {}, h("h1", { class: "cut", title: root.span.name }, root.span.name || "no name"), facts(tree, data)), h("div", { class: "bar" }, controls));

@@ -1,5 +1,5 @@
 // Traces by filters, newest first, and spans as they come in.
-import { address, ask, choice, cost, count, counted, duration, field, firstSpans, go, h, head, nothing, problem, rangePicker, replace, spendingText, times, traceLink, when } from "./kit.js";
+import { address, ask, choice, cost, count, counted, duration, field, firstSpans, go, h, head, nothing, problem, rangePicker, replace, spendingText, times, traceLink, when, withRange } from "./kit.js";
 import { attributeField, clearAll, names, filters, chips } from "./filters.js";
 import { histogram } from "./histogram.js";
 import { tail } from "./tail.js";
@@ -13,7 +13,7 @@ export async function traces({ place, signal }) {
   const list = h("div");
   const isLive = place.parameters.get("live") === "1";
   const live = h("button", { type: "button", "aria-pressed": String(isLive), onclick: () => go({ live: isLive ? null : "1" }) }, "Live tail");
-  const page = [head("Traces", null, views(), live, rangePicker()), form(asked, { services, workflows, tools, models }, signal), list];
+  const page = [head("Traces", null, h("a", { href: address("judge", withRange(asked)) }, "Judge these"), views(), live, rangePicker()), form(asked, { services, workflows, tools, models }, signal), list];
   if (isLive) tail(list, asked, signal);
   else if (status.span_count === 0) replace(list, firstSpans());
   else await first(list, asked, signal);

@@ -1,18 +1,24 @@
 // Spans over time. Only the rows in view are in the document, so thousands of spans stay light.
-import { count, dollars, duration, go, h, replace, stageClass, stateOf } from "./kit.js";
-import { durationTicks } from "./charts.js";
+import { count, dollars, duration, go, h, place, share, stageClass, stateOf } from "./kit.js";
 import { detail } from "./detail.js";
+import { minimap, ruler, zoom } from "./zoom.js";
 
 const rowsBeyondView = 8;
 
 export function waterfall(tree, panel, data, signal) {
   const space = h("div", { class: "fall-space", role: "presentation" });
   const box = h("div", { class: "fall-rows", role: "tree", tabindex: "0", "data-keys": "", "aria-label": "Spans of the trace, as a tree" }, space);
-  const ruler = h("div", { class: "ruler", "aria-hidden": "true" });
+  const part = zoom(tree.length, signal, () => { draw(); shown(); });
+  const [map, axis] = [minimap(tree, part), ruler(part)];
+  const whole = h("button", { type: "button", class: "tiny", "data-whole": "", onclick: () => { part.whole(); map.element.focus(); } }, "Whole trace");
+  let hasPath = place().parameters.get("path") !== "off";
+  const path = h("button", { type: "button", class: "tiny", "aria-pressed": String(hasPath), "data-path": "", title: "What the duration is made of: for every moment, the span that the trace was waiting for", onclick: () => { hasPath = !hasPath; path.setAttribute("aria-pressed", String(hasPath)); go({ path: hasPath ? null : "off" }, true); draw(); } }, "Critical path");
+  const watchers = [];
   const divider = h("div", { class: "divider", role: "separator", tabindex: "0", "aria-orientation": "vertical", "aria-label": "Width of the names", "aria-valuemin": "15", "aria-valuemax": "75" });
   const stages = [["llm", "model"], ["tool", "tool"], ["vector", "retrieval"], ["subprocess", "program"], ["other", "other"]];
   const element = h("section", { class: "card fall", "data-length-ns": tree.length },
-    h("div", { class: "fall-head" }, h("div", { class: "keys" }, stages.map(([stage, name]) => h("span", { class: `key stage-${stage}` }, h("i"), name))), ruler), h("div", { class: "fall-body" }, box, divider));
+    h("div", { class: "fall-top" }, h("div", { class: "fall-tools" }, tree.path ? path : null, whole), map.element),
+    h("div", { class: "fall-head" }, h("div", { class: "keys" }, stages.map(([stage, name]) => h("span", { class: `key stage-${stage}` }, h("i"), name))), axis.element), h("div", { class: "fall-body" }, box, divider));
   resizable(element, divider);
   // However deep a trace is, half of the column is left for names.
   const deepest = tree.nodes.reduce((most, node) => Math.max(most, node.depth), 0);
@@ -55,28 +61,48 @@ export function waterfall(tree, panel, data, signal) {
   function row(node, tall) {
     const span = node.span;
     const state = stateOf(span);
-    const left = (node.offset / tree.length) * 100;
-    const wide = node.runs ? 100 - left : ((span.duration_ns || 0) / tree.length) * 100;
+    const end = node.runs ? tree.length : node.offset + (span.duration_ns || 0);
+    // Just outside of what is shown is enough: a bar need not be a million times as wide as the page.
+    const [left, right] = [node.offset, end].map((time) => Math.max(-2, Math.min(102, part.at(time))));
+    const isBeyond = right < 0 || left > 100;
     const labels = [node.runs ? "not ended" : duration(span.duration_ns)];
     if (node.counts && span.tokens) labels.push(`${count(span.tokens)} tok`);
     if (node.counts && span.dollars !== null) labels.push(dollars(span.dollars));
     if (state !== "ok") labels.push(state);
     for (const one of node.evals) labels.push(`${one.name} ${one.score ?? one.label ?? ""}`);
     // Beside the bar where there is room, else before it, else on it.
-    const place = left + wide <= 62 ? { left: `${left + wide}%` } : left >= 40 ? { right: `${100 - left}%` } : { right: `${Math.max(0, 100 - left - wide)}%` };
-    const after = h("span", { class: `after ${left + wide > 62 && left < 40 ? "inside" : ""}`, style: place }, labels[0], labels.length > 1 ? h("span", { class: "more" }, ` · ${labels.slice(1).join(" · ")}`) : null);
-    const bar = h("div", { class: `span-bar ${node.runs ? "runs" : ""}`, "data-span": span.span_id, "data-start-ns": node.offset, "data-duration-ns": span.duration_ns || 0, style: { left: `${left}%`, width: `${wide}%` } });
+    const where = isBeyond ? (left > 100 ? { right: "0" } : { left: "0" }) : right <= 62 ? { left: `${right}%` } : left >= 40 ? { right: `${100 - left}%` } : { right: `${Math.max(0, 100 - right)}%` };
+    const after = h("span", { class: `after ${right > 62 && left < 40 && !isBeyond ? "inside" : ""}`, style: where }, isBeyond && left < 0 ? "‹ " : null, labels[0], labels.length > 1 ? h("span", { class: "more" }, ` · ${labels.slice(1).join(" · ")}`) : null, isBeyond && left > 100 ? " ›" : null);
+    const bar = h("div", { class: `span-bar ${node.runs ? "runs" : ""}`, "data-span": span.span_id, "data-start-ns": node.offset, "data-duration-ns": span.duration_ns || 0, hidden: isBeyond, style: { left: `${left}%`, width: `${right - left}%` } });
     return h("div", {
       class: `fall-row ${stageClass(span)} ${state === "error" || state === "timeout" ? "failed" : state} ${node === chosen ? "selected" : ""} ${found && !found.has(node) ? "faint" : ""}`,
       role: "treeitem", id: `span-${node.key}`, "aria-level": node.depth + 1, "aria-selected": String(node === chosen), "aria-expanded": node.children.length ? String(node.isOpen) : null,
       "aria-posinset": node.row + 1, "aria-setsize": rows.length,
-      "aria-label": `${span.name}, ${labels.join(", ")}`, style: { top: `${node.row * tall}px`, "--depth": Math.min(node.depth, 200) },
+      "aria-label": `${span.name}, ${labels.join(", ")}${hasPath && node.onPath ? `, ${share(node.onPath.duration, tree.path.duration)} of the critical path` : ""}`, style: { top: `${node.row * tall}px`, "--depth": Math.min(node.depth, 200) },
       onclick: () => choose(node, true),
     },
     h("div", { class: "label" },
       h("span", { class: "twist", "aria-hidden": "true", onclick: (event) => { event.stopPropagation(); fold(node, !node.isOpen); } }, node.children.length ? (node.isOpen ? "▾" : "▸") : ""),
       h("i", { class: "mark" }), h("span", { class: "text" }, span.name || "no name", " ", h("small", {}, span.tool_name && span.tool_name !== span.name ? span.tool_name : span.model || ""))),
-    h("div", { class: "lanebox" }, bar, after));
+    h("div", { class: "lanebox" }, bar, hasPath && node.onPath ? onPath(node) : null, after));
+  }
+
+  // The parts of a span that the trace was waiting for, a line under its bar. What lies closer together than can be seen is one.
+  function onPath(node) {
+    const marks = [];
+    for (const [offset, length] of node.onPath.segments) {
+      const [left, right] = [offset, offset + length].map((time) => Math.max(-1, Math.min(101, part.at(time))));
+      if (right < 0 || left > 100) continue;
+      const last = marks.at(-1);
+      if (last && left - last.right < 0.1) last.right = right; else marks.push({ left, right });
+    }
+    return marks.map(({ left, right }) => h("i", { class: "on-path", style: { left: `${left}%`, width: `${right - left}%` } }));
+  }
+
+  function shown() {
+    axis.draw();
+    map.draw();
+    whole.hidden = part.isWhole();
   }
 
   function fold(node, isOpen) {
@@ -90,7 +116,9 @@ export function waterfall(tree, panel, data, signal) {
     for (let parent = node.parent; parent; parent = parent.parent) parent.isOpen = true;
     if (rows[node.row] !== node) flatten();
     reveal();
+    if (isAsked) part.show(node.offset, node.runs ? tree.length : node.offset + (node.span.duration_ns || 0));
     draw();
+    watchers.forEach((watch) => watch(node));
     detail(panel, node, tree, data, signal, choose);
     if (isAsked) go({ span: node.span.span_id }, true);
   }
@@ -114,6 +142,9 @@ export function waterfall(tree, panel, data, signal) {
   box.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter") { panel.focus(); event.preventDefault(); return; }
+    if (event.shiftKey && (event.key === "ArrowLeft" || event.key === "ArrowRight")) { part.pan(event.key === "ArrowLeft" ? -0.25 : 0.25); event.preventDefault(); return; }
+    if (event.key === "z") { part.fit(chosen.offset, chosen.runs ? tree.length : chosen.offset + (chosen.span.duration_ns || 0)); event.preventDefault(); return; }
+    if (part.key(event)) { event.preventDefault(); return; }
     const target = keys[event.key];
     if (!target) return;
     event.preventDefault();
@@ -122,12 +153,7 @@ export function waterfall(tree, panel, data, signal) {
   });
   panel.addEventListener("keydown", (event) => { if (event.key === "Escape") box.focus(); });
   box.addEventListener("scroll", () => requestAnimationFrame(() => draw(false)));
-  new ResizeObserver(() => { space.style.setProperty("height", `${rows.length * rowHeight()}px`); draw(); marks(); }).observe(box);
-
-  function marks() {
-    const wanted = Math.max(2, Math.min(8, Math.floor(ruler.clientWidth / 90)));
-    replace(ruler, durationTicks(tree.length, wanted).filter((tick) => tick < tree.length * 0.97).map((tick) => h("span", { style: { left: `${(tick / tree.length) * 100}%` } }, duration(tick))));
-  }
+  new ResizeObserver(() => { space.style.setProperty("height", `${rows.length * rowHeight()}px`); draw(); axis.draw(); }).observe(box);
 
   // Those that a search found; with `hideOthers`, only they and what leads to them.
   function mark(ids) {
@@ -150,7 +176,8 @@ export function waterfall(tree, panel, data, signal) {
     choose(next, true);
   }
   flatten();
-  return { element, choose, found: mark, hideOthers, nextFound };
+  shown();
+  return { element, choose, found: mark, hideOthers, nextFound, onChoose: (watch) => watchers.push(watch), chosen: () => chosen };
 }
 
 // The column of names is as wide as somebody drags it; arrows do it too.
