@@ -44,36 +44,44 @@ struct GatheredColumn {
 
     // MARK: Gathering
 
-    /// Takes a segment's column, whose first span is row `base`.
-    mutating func gather(_ column: DecodedColumn, base: Int, spanCount: Int) {
+    /// Takes a segment's column, whose first row that is taken is row `base`.
+    mutating func gather(_ column: DecodedColumn, base: Int, of rows: TakenRows) {
         switch column.values {
         case .integers(let values):
-            forEach(column, spanCount) { $0.set(base + $1, .int, UInt64(bitPattern: values[$2])) }
-        case .fixed(let values): forEach(column, spanCount) { $0.set(base + $1, .int, values[$2]) }
-        case .doubles(let values): forEach(column, spanCount) { $0.set(base + $1, .double, values[$2]) }
-        case .bools(let values): forEach(column, spanCount) { $0.set(base + $1, .bool, values[$2] != 0 ? 1 : 0) }
+            forEach(column, rows) { $0.set(base + $1, .int, UInt64(bitPattern: values[$2])) }
+        case .fixed(let values): forEach(column, rows) { $0.set(base + $1, .int, values[$2]) }
+        case .doubles(let values): forEach(column, rows) { $0.set(base + $1, .double, values[$2]) }
+        case .bools(let values): forEach(column, rows) { $0.set(base + $1, .bool, values[$2] != 0 ? 1 : 0) }
         case .dictionary(let entries, let packed):
-            let numbers = entries.map { number($0, column.bytes) }
-            forEach(column, spanCount) { $0.set(base + $1, .string, numbers[packed[$2]]) }
+            if rows.takesAll {
+                let numbers = entries.map { number($0, column.bytes) }
+                forEach(column, rows) { $0.set(base + $1, .string, numbers[packed[$2]]) }
+            } else {
+                forEach(column, rows) { $0.set(base + $1, .string, $0.number(entries[Int(packed[$2])], column.bytes)) }
+            }
         case .texts(let ranges):
-            forEach(column, spanCount) { $0.set(base + $1, .string, $0.number(ranges[$2], column.bytes)) }
+            forEach(column, rows) { $0.set(base + $1, .string, $0.number(ranges[$2], column.bytes)) }
         case .encoded(let kind, let ranges):
-            forEach(column, spanCount) { $0.setBlob(base + $1, kind, column.bytes[ranges[$2]]) }
+            forEach(column, rows) { $0.setBlob(base + $1, kind, column.bytes[ranges[$2]]) }
         case .mixed(let values):
-            forEach(column, spanCount) { $0.set(base + $1, mixed: values[$2], column.bytes) }
-        case .empties: forEach(column, spanCount) { column, row, _ in column.set(base + row, .empty, 0) }
+            forEach(column, rows) { $0.set(base + $1, mixed: values[$2], column.bytes) }
+        case .empties: forEach(column, rows) { column, row, _ in column.set(base + row, .empty, 0) }
         case .references: break
         }
     }
 
-    /// Calls `body` with each row that has a value and the value's position.
+    /// Calls `body` with each row that is taken and has a value, by its number, and the value's position.
     @inline(__always)
-    private mutating func forEach(_ column: DecodedColumn, _ spanCount: Int, _ body: (inout Self, Int, Int) -> Void) {
+    private mutating func forEach(_ column: DecodedColumn, _ rows: TakenRows, _ body: (inout Self, Int, Int) -> Void) {
         guard let presence = column.presence else {
-            for row in 0..<spanCount { body(&self, row, row) }
+            for row in 0..<rows.rowCount {
+                if let number = rows.number(row) { body(&self, number, row) }
+            }
             return
         }
-        presence.forEach { body(&self, $0, $1) }
+        presence.forEach { row, position in
+            if let number = rows.number(row) { body(&self, number, position) }
+        }
     }
 
     private mutating func set(_ row: Int, mixed value: DecodedValue, _ bytes: [UInt8]) {

@@ -1,6 +1,6 @@
 import TelemetryModel
 
-/// Makes one segment of several, column by column: no span is ever put together. The spans are sorted by service, trace and start, so
+/// Makes one segment of several, or of some rows of one, column by column: no span is ever put together. The spans are sorted by service, trace and start, so
 /// that a trace and a service lie together and neighbours look alike.
 ///
 /// Memory: the inflated streams of the segments that commits wrote (bounded by `MergeLimits.inflatedBytesMax`, merged ones give
@@ -9,7 +9,8 @@ struct SegmentMerge {
     /// Inflated columns below this many bytes share a stream: a row of their own would cost more than they.
     private static let sharedColumnBytesMax = 1024
 
-    private let inputs: [SegmentReader]
+    private let inputs: [MergeInput]
+    private let segments: [SegmentReader]
     /// The first row of each input.
     private let bases: [Int]
     private let rowCount: Int
@@ -21,15 +22,16 @@ struct SegmentMerge {
     private var entries: [ColumnEntry] = []
 
     /// - Parameter inputs: in the order of arrival of their spans.
-    init(_ inputs: [SegmentReader], streamSet: Int64, compressor: ZstandardCompressor) {
+    init(_ inputs: [MergeInput], streamSet: Int64, compressor: ZstandardCompressor) {
         self.inputs = inputs
+        segments = inputs.map(\.segment)
         self.streamSet = streamSet
         self.compressor = compressor
         var bases: [Int] = []
         var count = 0
         for input in inputs {
             bases.append(count)
-            count += input.spanCount
+            count += input.count
         }
         self.bases = bases
         rowCount = count
@@ -49,7 +51,7 @@ struct SegmentMerge {
             try $0.resources().map(\.encodedEntry)
         }
         try addTable(FixedColumn.scopes, column: FixedColumn.scope, encoder, emit) { try $0.scopes().map(\.encodedEntry) }
-        let attributes = MergedAttributes(inputs)
+        let attributes = MergedAttributes(segments)
         try addFixedColumns(encoder, attributes, emit)
         try addAttributes(encoder, attributes, emit)
         try addDerivedColumns(encoder, attributes, emit)
@@ -66,18 +68,22 @@ struct SegmentMerge {
     private func gather(_ space: ColumnSpace, _ name: String) throws -> GatheredColumn {
         var gathered = GatheredColumn(rowCount: rowCount)
         for (input, base) in zip(inputs, bases) {
-            guard let column = try input.transientColumn(space, name) else { continue }
-            gathered.gather(column, base: base, spanCount: input.spanCount)
+            guard let column = try input.segment.transientColumn(space, name) else { continue }
+            gathered.gather(column, base: base, of: input.rows)
         }
         return gathered
     }
 
-    /// For each new row its place in the order of arrival: the inputs one after the other, each in its own order.
+    /// For each new row its place in the order of arrival: how many ordinals of the new segment come before its own.
     private func arrivals(_ order: [UInt32]) throws -> [Int64] {
-        var places = (0..<Int64(rowCount)).map { $0 }
+        var places = [Int64](repeating: 0, count: rowCount)
         for (input, base) in zip(inputs, bases) {
-            guard let column = try input.transientColumn(.fixed, FixedColumn.arrival) else { continue }
-            for row in 0..<input.spanCount { places[base + row] = Int64(base) + (column.integer(row) ?? Int64(row)) }
+            let first = input.firstOrdinal &- (inputs.first?.firstOrdinal ?? 0)
+            let column = try input.segment.transientColumn(.fixed, FixedColumn.arrival)
+            for row in 0..<input.segment.spanCount {
+                guard let number = input.number(row) else { continue }
+                places[base + number] = first &+ (column?.integer(row) ?? Int64(row))
+            }
         }
         return order.map { places[Int($0)] }
     }
@@ -138,23 +144,36 @@ struct SegmentMerge {
         var bytes: [UInt8] = []
         var values = [Int64](repeating: 0, count: rowCount)
         for (input, base) in zip(inputs, bases) {
-            let mapped = try entries(input).map { entry -> Int64 in
+            guard let column = try input.segment.transientColumn(.fixed, name) else { throw SegmentError.damaged("no column of \(name)") }
+            let used = input.takesAll ? nil : Self.values(column, of: input)
+            let mapped = try entries(input.segment).enumerated().map { index, entry -> Int64 in
+                // What only rows that are left out refer to must not be written again.
+                if let used, !used.contains(Int64(index)) { return -1 }
                 if let known = numbers[entry] { return known }
                 let number = Int64(numbers.count)
                 numbers[entry] = number
                 bytes.append(contentsOf: entry)
                 return number
             }
-            guard let column = try input.transientColumn(.fixed, name) else { throw SegmentError.damaged("no column of \(name)") }
-            for row in 0..<input.spanCount {
+            for row in 0..<input.segment.spanCount {
+                guard let number = input.number(row) else { continue }
                 guard let index = column.integer(row), mapped.indices.contains(Int(index)) else {
                     throw SegmentError.damaged("a span that refers past a table")
                 }
-                values[base + row] = mapped[Int(index)]
+                values[base + number] = mapped[Int(index)]
             }
         }
         try add(MergedColumnEncoder.table(table, bytes, count: numbers.count), emit)
         try add(encoder.encode(integers: encoder.order.map { values[Int($0)] }, name), emit)
+    }
+
+    /// The values of a column in the rows that are taken.
+    private static func values(_ column: DecodedColumn, of input: MergeInput) -> Set<Int64> {
+        var values: Set<Int64> = []
+        for row in 0..<input.segment.spanCount where input.number(row) != nil {
+            if let value = column.integer(row) { values.insert(value) }
+        }
+        return values
     }
 
     /// Columns that are written in a way of their own.
@@ -167,7 +186,7 @@ struct SegmentMerge {
     private mutating func addFixedColumns(
         _ encoder: MergedColumnEncoder, _ attributes: MergedAttributes, _ emit: (Int, [UInt8]) throws -> Void
     ) throws {
-        for name in MergedAttributes.names(inputs, .fixed) where !Self.specialColumns.contains(name) {
+        for name in MergedAttributes.names(segments, .fixed) where !Self.specialColumns.contains(name) {
             try add(encoder.encode(try gather(.fixed, name), .fixed, name), emit)
         }
         let overflow = try overflow(attributes)
@@ -204,9 +223,14 @@ struct SegmentMerge {
     private mutating func addDerivedColumns(
         _ encoder: MergedColumnEncoder, _ attributes: MergedAttributes, _ emit: (Int, [UInt8]) throws -> Void
     ) throws {
-        for name in MergedAttributes.names(inputs, .derived) {
-            if let source = attributes.alias(of: name, inputs) {
-                let count = inputs.reduce(0) { $0 + ($1.directory.column(.derived, name)?.valueCount ?? 0) }
+        for name in MergedAttributes.names(segments, .derived) {
+            if let source = attributes.alias(of: name, segments) {
+                let count =
+                    inputs.allSatisfy(\.takesAll)
+                    ? segments.reduce(0) { $0 + ($1.directory.column(.derived, name)?.valueCount ?? 0) }
+                    : try gather(.attribute, source).valueCount
+                // No row that is left has one: there is no column to stand for either.
+                if count == 0 { continue }
                 entries.append(
                     ColumnEntry(
                         space: .derived, name: name, encoding: .alias, stream: 0, offset: 0, length: 0, valueCount: count,
