@@ -49,7 +49,7 @@ package struct DerivationRestorer {
             let derivations = try stored()
             guard let watermark = derivations.olderWatermarkUnixNano else { return derivations.unsettledSpans }
             return try history.segmentsNewestFirst().prefix { $0.receivedMaximumUnixNano > watermark }
-                .reduce(0) { $0 + Int64($1.spanCount) }
+                .reduce(0) { $0 + $1.ordinalCount }
         }
     }
 
@@ -75,7 +75,7 @@ package struct DerivationRestorer {
         for segment in try history.segmentsNewestFirst() {
             let isSettled = end <= derivations.firstUnsettled
             if end <= derivations.firstWanted || isSettled && attemptsLeft == 0 { break }
-            let first = end - Int64(segment.spanCount)
+            let first = end - segment.ordinalCount
             recent.append(RecentSegment(id: segment.id, first: first, attemptsMax: attemptsLeft))
             if isSettled { attemptsLeft = max(0, attemptsLeft - (try history.attemptCount(ofSegment: segment.id))) }
             end = first

@@ -1,11 +1,13 @@
 package import SpanStore
 package import TelemetryModel
 
-/// What a file in the inbox says: evals, a whole price table, or what an operator wants of targets of forwarding. JSON lines; the first line tells which.
+/// What a file in the inbox says: evals, a whole price table, or what an operator wants of targets of forwarding or wants
+/// forgotten. JSON lines; the first line tells which.
 package enum InboxDocument: Equatable, Sendable {
     case evals([EvalRow])
     case prices(PriceTable)
     case forward([ForwardOrder])
+    case forget(ForgetOrder)
 
     package enum Limits {
         /// Evals in one file: what the writer takes between two commits of spans, a few tens of milliseconds of work.
@@ -22,6 +24,7 @@ package enum InboxDocument: Equatable, Sendable {
             lines =
                 [["fusebox": "prices"]] + table.models.map(Self.json) + table.hosts.map(Self.json) + table.links.map(Self.json)
         case .forward(let orders): lines = [["fusebox": "forward"]] + orders.map(Self.json)
+        case .forget(let order): lines = [["fusebox": "forget"], ["request": .string(order.request), "selection": order.selection.json]]
         }
         return Array((lines.map(\.line).joined(separator: "\n") + "\n").utf8)
     }
@@ -105,6 +108,11 @@ package enum InboxDocument: Equatable, Sendable {
             let orders = rest.compactMap(Self.forwardOrder)
             guard orders.count == rest.count else { return nil }
             self = .forward(orders)
+        case "forget":
+            guard rest.count == 1, let request = rest.first?["request"]?.text,
+                let selection = rest.first?["selection"].flatMap({ ForgetSelection($0) })
+            else { return nil }
+            self = .forget(ForgetOrder(request: request, selection: selection))
         default: return nil
         }
     }

@@ -45,6 +45,7 @@ extension InboxDocument {
         case .evals(let evals): rows.evals = evals
         case .prices(let table): rows.prices = table
         case .forward(let orders): rows.forwardOrders = orders
+        case .forget(let order): rows.forgetOrders = [order]
         }
         return rows
     }

@@ -59,12 +59,15 @@ package final class IngestWriter: Sendable {
         let board = SnapshotBoard(restored)
         let committer = GroupCommitter(store: store, board: board, metrics: metrics, clock: clock, onOutcome: storage.note)
         let commits = CommitLoop(committer, wake: queue.wake)
+        let forgotten = ForgottenTraces()
         do {
             let state = try WriterState(
                 presence: presence, lane: commits, restorer: restorer, restored: restored, board: board, table: .standard)
             let merging = try MaintenanceLoop(
                 maintenance,
-                .init(retention: retention, clock: clock, noteHold: { held in storage.note(held: held) }),
+                .init(
+                    retention: retention, clock: clock, forgotten: forgotten, turns: turns,
+                    noteHold: { held in storage.note(held: held) }),
                 metrics: MaintenanceMetrics(registry: metrics.registry))
             self.queue = queue
             self.storage = storage
@@ -82,7 +85,7 @@ package final class IngestWriter: Sendable {
             moments = Moments(clock)
             metrics.queueCapacity.set(limits.queueSpansMax)
             stalls = StallLoop(
-                folder: folder, turns: turns, gapNanoseconds: stallGapNanoseconds, clock: clock,
+                folder: folder, turns: turns, gapNanoseconds: stallGapNanoseconds, clock: clock, forgotten: forgotten,
                 commit: { [moments] rows in
                     Self.perform(through: queue) { state throws(StoreError) in try state.store(rows, now: moments.now) } != nil
                 })

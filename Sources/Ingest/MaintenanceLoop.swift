@@ -9,6 +9,8 @@ final class MaintenanceLoop: Sendable {
     /// merged behind it. With twice as many it takes half of one, and past that all that it needs.
     private static let segmentsUnhurried = 4_096
     private static let unhurriedPause = 9
+    /// After an order to forget could not be carried out.
+    private static let forgettingPause = Duration.seconds(2)
     private static let retentionPause = Duration.seconds(60)
     /// While spans are refused for the sake of a target, its progress is looked for more often.
     private static let heldPause = Duration.seconds(2)
@@ -17,6 +19,9 @@ final class MaintenanceLoop: Sendable {
         var retention: RetentionLimits
         /// Nanoseconds since 1970.
         var clock: @Sendable () -> Int64
+        /// What was forgotten of late, for those who hold spans in memory.
+        var forgotten = ForgottenTraces()
+        var turns = ReadingTurns()
         /// Takes the targets of forwarding that keep retention from making the room that it should; none when it could.
         var noteHold: @Sendable ([String]) -> Void = { _ in }
     }
@@ -28,14 +33,19 @@ final class MaintenanceLoop: Sendable {
     init(_ maintenance: StoreMaintenance, _ settings: Settings, metrics: MaintenanceMetrics) throws(StoreError) {
         let owned = Owned(
             merger: try SegmentMerger(maintenance), logMerger: LogMerger(maintenance),
-            retention: try SegmentRetention(maintenance), ledger: maintenance.ledger,
-            metrics: metrics)
+            retention: try SegmentRetention(maintenance),
+            forgetter: try Forgetter(maintenance, keys: .standard, turns: settings.turns, willForget: settings.forgotten.add),
+            ledger: maintenance.ledger, metrics: metrics)
         DispatchQueue(label: "fusebox.maintenance", qos: .utility).async { [self] in
             var nextRetention = ContinuousClock.now
+            var nextForgetting = ContinuousClock.now
             while !isStopping.load(ordering: .acquiring) {
                 if ContinuousClock.now >= nextRetention {
                     let isHeld = owned.retain(settings)
                     nextRetention = ContinuousClock.now + (isHeld ? Self.heldPause : Self.retentionPause)
+                }
+                if ContinuousClock.now >= nextForgetting, !owned.forget(settings, isStopping: { [self] in isStopping.load(ordering: .acquiring) }) {
+                    nextForgetting = ContinuousClock.now + Self.forgettingPause
                 }
                 _ = wake.wait(timeout: .now() + owned.merge { isStopping.load(ordering: .acquiring) })
             }
@@ -48,6 +58,7 @@ final class MaintenanceLoop: Sendable {
         let merger: SegmentMerger
         let logMerger: LogMerger
         let retention: SegmentRetention
+        let forgetter: Forgetter
         let ledger: SegmentLedger
         let metrics: MaintenanceMetrics
 
@@ -80,6 +91,17 @@ final class MaintenanceLoop: Sendable {
             if count >= 2 * MaintenanceLoop.segmentsUnhurried { return 0 }
             let isQuiet = ledger.storedSpans == stored
             return count < MaintenanceLoop.segmentsUnhurried && !isQuiet ? MaintenanceLoop.unhurriedPause : 1
+        }
+
+        /// Carries an order to forget out, if there is one; `false` when that failed, and is to be tried again.
+        func forget(_ settings: Settings, isStopping: @escaping () -> Bool) -> Bool {
+            do {
+                _ = try forgetter.runOnce(nowUnixNano: settings.clock(), isStopping: isStopping)
+                return true
+            } catch {
+                // The order says what was wrong, for the command that waits for it.
+                return false
+            }
         }
 
         /// Lets old segments go; `true` when it could not make the room that it should.

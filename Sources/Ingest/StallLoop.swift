@@ -32,6 +32,7 @@ final class StallLoop: Sendable {
     private let isStopping = Atomic(false)
     private let wake = DispatchSemaphore(value: 0)
     private let finished = DispatchSemaphore(value: 0)
+    private let forgotten: ForgottenTraces
     private let active = Mutex<[StallWatch.Active: Int]>([:])
 
     /// What the loop has seen of the store.
@@ -46,12 +47,13 @@ final class StallLoop: Sendable {
 
     init(
         folder: StoreFolder, turns: ReadingTurns, gapNanoseconds: Int64, clock: @escaping @Sendable () -> Int64,
-        commit: @escaping @Sendable (AnnexRows) -> Bool
+        forgotten: ForgottenTraces = ForgottenTraces(), commit: @escaping @Sendable (AnnexRows) -> Bool
     ) {
         self.folder = folder
         self.turns = turns
         self.gapNanoseconds = gapNanoseconds
         self.clock = clock
+        self.forgotten = forgotten
         self.commit = commit
         DispatchQueue(label: "fusebox.stalls", qos: .background).async { [self] in
             run()
@@ -141,7 +143,7 @@ final class StallLoop: Sendable {
         let unsaved = until - (watermark ?? 0)
         guard !stalls.isEmpty || unsaved > 60_000_000_000 && until > from || unsaved < 0 else { return isBehind }
         var rows = AnnexRows()
-        rows.stalls = stalls.map { StallRow($0) }
+        rows.stalls = stalls.filter { !forgotten.contains($0.suspect.traceID) }.map { StallRow($0) }
         rows.stallWatermarkUnixNano = until
         guard commit(rows) else { throw IngestError.stopping }
         return isBehind

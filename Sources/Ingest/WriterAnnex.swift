@@ -46,6 +46,7 @@ struct WriterAnnex {
         rows.evals += more.evals
         rows.stalls += more.stalls
         rows.forwardOrders += more.forwardOrders
+        rows.forgetOrders += more.forgetOrders
         if let prices = more.prices { rows.prices = prices }
         if let watermark = more.stallWatermarkUnixNano { rows.stallWatermarkUnixNano = watermark }
         if let heartbeat = more.heartbeat { rows.heartbeat = heartbeat }

@@ -59,6 +59,12 @@ package struct ColumnTable: Sendable {
 
     private init() {}
 
+    /// The attributes that fill a column whatever else is said, in no order.
+    package func directKeys(of column: Column) -> [String] {
+        (0..<keys.count).filter { key in direct.indices(key).contains { direct.elements[$0].column == column.rawValue } }
+            .map { String(decoding: keys.bytes[keys.ranges[$0].range.offset..<keys.ranges[$0].range.end], as: UTF8.self) }
+    }
+
     /// A line of the table that cannot be understood.
     package struct ParseError: Error, Equatable {
         package var line: Int

@@ -19,7 +19,7 @@ struct FuseboxCommand: AsyncParsableCommand {
             Gate.self, Sweep.self, Compare.self, Soak.self, Stalls.self, AgentCommand.self, GatewayCommand.self, ConfigurationCommand.self,
             TokenCommand.self,
             DemoCommand.self,
-            ForwardCommand.self, Verify.self, Backup.self, Export.self, Import.self, Prune.self, DDL.self,
+            ForwardCommand.self, Verify.self, Backup.self, Export.self, Import.self, Prune.self, Forget.self, DDL.self,
         ])
 
     static func main() async {

@@ -78,7 +78,7 @@ import Testing
                 ranges.append(bytes.count..<bytes.count + key.count)
                 bytes += key
             }
-            column.gather(DecodedColumn(bytes: bytes, presence: nil, values: .texts(ranges)), base: 0, spanCount: keys.count)
+            column.gather(DecodedColumn(bytes: bytes, presence: nil, values: .texts(ranges)), base: 0, of: TakenRows(all: keys.count))
             return column.texts.probeCount
         }
         #expect(probes(Self.keys(60_000, colliding: true)) <= 2 * probes(Self.keys(60_000, colliding: false)))

@@ -162,7 +162,7 @@ extension StoreFixture {
     @Test func aRunIsMergedWhenItsLikesComeToMoreThanEach() {
         func entry(_ id: Int64, _ bytes: Int64) -> LogLedger.Entry {
             .init(
-                id: id, firstOrdinal: id * 10, recordCount: 10, contentBytes: bytes, storedBytes: bytes, timeMaximum: 0,
+                id: id, firstOrdinal: id * 10, ordinalCount: 10, recordCount: 10, contentBytes: bytes, storedBytes: bytes, timeMaximum: 0,
                 receivedMaximum: 0)
         }
         let tiny = (1...7).map { entry(Int64($0), 1000) }
@@ -289,12 +289,14 @@ extension StoreFixture {
 
     @Test func forWantOfRoomWhateverCameFirstGoes() {
         func log(_ id: Int64, _ received: Int64) -> LogLedger.Entry {
-            .init(id: id, firstOrdinal: id, recordCount: 1, contentBytes: 10, storedBytes: 10, timeMaximum: 0, receivedMaximum: received)
+            .init(
+                id: id, firstOrdinal: id, ordinalCount: 1, recordCount: 1, contentBytes: 10, storedBytes: 10, timeMaximum: 0,
+                receivedMaximum: received)
         }
         func spans(_ id: Int64, _ received: Int64) -> SegmentLedger.Entry {
             .init(
-                id: id, streamSet: id, firstOrdinal: id, spanCount: 1, storedBytes: 100, endMaximum: 0, receivedMaximum: received,
-                filter: TraceFilter([]))
+                id: id, streamSet: id, firstOrdinal: id, ordinalCount: 1, spanCount: 1, storedBytes: 100, endMaximum: 0,
+                receivedMaximum: received, filter: TraceFilter([]))
         }
         let logs = [log(1, 10), log(2, 30), log(3, 50)]
         let segments = [spans(1, 20), spans(2, 40)]

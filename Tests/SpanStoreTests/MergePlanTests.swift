@@ -7,7 +7,8 @@ import Testing
         var next: Int64 = 0
         return counts.enumerated().map { id, count in
             defer { next += Int64(count) }
-            return MergePlan.Candidate(id: Int64(id), firstOrdinal: next, spanCount: count, storedBytes: count * 40)
+            return MergePlan.Candidate(
+                id: Int64(id), firstOrdinal: next, ordinalCount: Int64(count), spanCount: count, storedBytes: count * 40)
         }
     }
 
@@ -56,7 +57,9 @@ import Testing
             let count = Int.random(in: 1...(Int.random(in: 0..<20, using: &random) == 0 ? 5_000 : 400), using: &random)
             came += count
             held.append(
-                MergePlan.Candidate(id: Int64(id), firstOrdinal: Int64(came - count), spanCount: count, storedBytes: count * 40))
+                MergePlan.Candidate(
+                    id: Int64(id), firstOrdinal: Int64(came - count), ordinalCount: Int64(count), spanCount: count,
+                    storedBytes: count * 40))
             while let chosen = MergePlan.choose(held) {
                 let total = held[chosen].reduce(0) { $0 + $1.spanCount }
                 #expect(total <= MergeLimits.spansMax && chosen.count > 1)
@@ -66,7 +69,7 @@ import Testing
                     with: [
                         MergePlan.Candidate(
                             id: held[chosen.upperBound - 1].id, firstOrdinal: held[chosen.lowerBound].firstOrdinal,
-                            spanCount: total, storedBytes: total * 40)
+                            ordinalCount: Int64(total), spanCount: total, storedBytes: total * 40)
                     ])
             }
         }

@@ -116,6 +116,7 @@ import Testing
         unlink(fixture.folder.markPath)
         try fixture.crash(
             leaving: """
+                ALTER TABLE segment DROP COLUMN ordinal_count; ALTER TABLE log_segment DROP COLUMN ordinal_count;
                 ALTER TABLE segment DROP COLUMN first_ordinal; ALTER TABLE log_segment DROP COLUMN first_ordinal;
                 DELETE FROM segment WHERE id = 1; DELETE FROM segment_stream WHERE id / 4096 = 1; PRAGMA user_version = 4
                 """)

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS meta (
 
 -- One row a segment, in the order of commits. Statistics let a query skip a segment unread; times are nanoseconds since 1970. first_ordinal
 -- is how many spans were committed before its first one, those included that are gone: its spans have the ordinals from there on, in the
--- order of arrival.
+-- order of arrival. ordinal_count is how many of them it stands for, those included that were forgotten; NULL: as many as it has spans.
 CREATE TABLE IF NOT EXISTS segment (
     id INTEGER PRIMARY KEY,
     span_count INTEGER NOT NULL,
@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS segment (
     -- Sorted 32-bit hashes of the trace ids, little-endian.
     trace_filter BLOB NOT NULL,
     directory BLOB NOT NULL,
-    first_ordinal INTEGER NOT NULL DEFAULT 0
+    first_ordinal INTEGER NOT NULL DEFAULT 0,
+    ordinal_count INTEGER
 ) STRICT;
 
 -- id = stream set * 4096 + number of the stream. The stream set is the segment's id; a merged segment's directory tells its own.
@@ -64,7 +65,8 @@ CREATE TABLE IF NOT EXISTS log_segment (
     content_bytes INTEGER NOT NULL,
     stored_bytes INTEGER NOT NULL,
     trace_filter BLOB NOT NULL,
-    first_ordinal INTEGER NOT NULL DEFAULT 0
+    first_ordinal INTEGER NOT NULL DEFAULT 0,
+    ordinal_count INTEGER
 ) STRICT;
 
 -- id = log segment * 2, of its facts; one more, of its contents.
@@ -247,6 +249,32 @@ CREATE TABLE IF NOT EXISTS heartbeat (
     rejected INTEGER NOT NULL,
     dropped INTEGER NOT NULL
 ) STRICT;
+
+-- What `fusebox forget` was asked to delete, and what went; the latest 1,000 orders. selection names what is meant, and is kept only until it is gone.
+CREATE TABLE IF NOT EXISTS forget (
+    id INTEGER PRIMARY KEY,
+    request TEXT NOT NULL UNIQUE,
+    selection TEXT,
+    phase TEXT NOT NULL CHECK (phase IN ('searching', 'deleting', 'erasing', 'done')),
+    problem TEXT NOT NULL DEFAULT '',
+    spans INTEGER NOT NULL DEFAULT 0,
+    segments INTEGER NOT NULL DEFAULT 0,
+    log_records INTEGER NOT NULL DEFAULT 0,
+    log_segments INTEGER NOT NULL DEFAULT 0,
+    evals INTEGER NOT NULL DEFAULT 0,
+    stalls INTEGER NOT NULL DEFAULT 0,
+    -- Of free and unused places of the file.
+    overwritten_bytes INTEGER NOT NULL DEFAULT 0,
+    asked_unix_nano INTEGER NOT NULL,
+    done_unix_nano INTEGER
+) STRICT;
+
+-- The traces that an order is about, while it is carried out.
+CREATE TABLE IF NOT EXISTS forget_trace (
+    forget_id INTEGER NOT NULL,
+    trace_id TEXT NOT NULL,
+    PRIMARY KEY (forget_id, trace_id)
+) STRICT, WITHOUT ROWID;
 
 -- How far each target of `forward:` has what is stored, signal by signal (docs/fleet.md). Everything before next_ordinal was accepted there,
 -- refused there, or is lost; what a target was not sent yet lies in the segments from there on.

@@ -12,6 +12,8 @@ package struct AnnexRows: Sendable {
     package var heartbeat: HeartbeatRow?
     /// What an operator wants of targets.
     package var forwardOrders: [ForwardOrder] = []
+    /// What is to be forgotten; maintenance carries it out.
+    package var forgetOrders: [ForgetOrder] = []
 
     package init(evals: [EvalRow] = [], heartbeat: HeartbeatRow? = nil) {
         self.evals = evals
@@ -20,7 +22,7 @@ package struct AnnexRows: Sendable {
 
     package var isEmpty: Bool {
         evals.isEmpty && prices == nil && evalCalls.isEmpty && stalls.isEmpty && stallWatermarkUnixNano == nil && heartbeat == nil
-            && forwardOrders.isEmpty
+            && forwardOrders.isEmpty && forgetOrders.isEmpty
     }
 }
 

@@ -42,6 +42,7 @@ final class AnnexTables {
         }
         if let heartbeat = rows.heartbeat { try write(heartbeat) }
         for order in rows.forwardOrders { try ForwardTables.apply(order, connection) }
+        for order in rows.forgetOrders { try ForgetTables.insert(order, nowUnixNano: nowUnixNano, connection) }
     }
 
     private func write(_ row: EvalRow, _ now: Int64) throws(SQLiteError) {

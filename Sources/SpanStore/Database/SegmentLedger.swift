@@ -10,11 +10,16 @@ package final class SegmentLedger: Sendable {
         var streamSet: Int64
         /// The ordinal of its first span (`StoredOrdinals`).
         var firstOrdinal: Int64
+        /// How many ordinals it stands for: those of its spans, and of spans of it that were forgotten.
+        var ordinalCount: Int64
         var spanCount: Int
         var storedBytes: Int
         var endMaximum: Int64
         var receivedMaximum: Int64
         var filter: TraceFilter
+
+        /// The ordinal behind its last one.
+        var endOrdinal: Int64 { firstOrdinal.addingSaturated(ordinalCount) }
     }
 
     private struct State {
@@ -41,7 +46,7 @@ package final class SegmentLedger: Sendable {
             var end = state.entries.count
             while end > 0, later < state.unsettledSpans {
                 end -= 1
-                later += Int64(state.entries[end].spanCount)
+                later += state.entries[end].ordinalCount
             }
             return Array(state.entries[..<end])
         }
@@ -92,7 +97,7 @@ package final class SegmentLedger: Sendable {
     func append(_ entry: Entry) {
         state.withLock { state in
             state.entries.append(entry)
-            state.nextOrdinal = max(state.nextOrdinal, entry.firstOrdinal.addingSaturated(Int64(entry.spanCount)))
+            state.nextOrdinal = max(state.nextOrdinal, entry.endOrdinal)
             state.storedSpans += Int64(entry.spanCount)
         }
     }
@@ -103,6 +108,19 @@ package final class SegmentLedger: Sendable {
             guard let first = state.entries.firstIndex(where: { $0.id >= ids.lowerBound }) else { return }
             let end = state.entries[first...].firstIndex { $0.id > ids.upperBound } ?? state.entries.count
             state.entries.replaceSubrange(first..<end, with: [entry])
+            state.storedSpans = state.entries.reduce(0) { $0 + Int64($1.spanCount) }
+        }
+    }
+
+    /// Forgets a segment of which nothing is left.
+    ///
+    /// - Parameter heir: the one before it, when that stands for its ordinals from then on.
+    func remove(_ id: Int64, heir: Int64?) {
+        state.withLock { state in
+            guard let index = state.entries.firstIndex(where: { $0.id == id }) else { return }
+            let entry = state.entries.remove(at: index)
+            if index > 0, state.entries[index - 1].id == heir { state.entries[index - 1].ordinalCount += entry.ordinalCount }
+            state.storedSpans -= Int64(entry.spanCount)
         }
     }
 
@@ -119,7 +137,8 @@ extension SegmentLedger.Entry {
     /// A segment as a commit wrote it.
     init(_ segment: EncodedSegment, id: Int64, firstOrdinal: Int64) {
         self.init(
-            id: id, streamSet: id, firstOrdinal: firstOrdinal, spanCount: segment.spanCount, storedBytes: segment.storedBytes,
+            id: id, streamSet: id, firstOrdinal: firstOrdinal, ordinalCount: Int64(segment.spanCount), spanCount: segment.spanCount,
+            storedBytes: segment.storedBytes,
             endMaximum: segment.statistics.endMaximum, receivedMaximum: segment.statistics.receivedMaximum,
             filter: segment.traceFilter)
     }

@@ -4,14 +4,17 @@ import SQLite
 enum SegmentRow {
     static let insertion = """
         INSERT INTO segment (id, span_count, start_min, start_max, end_min, end_max, received_min, received_max,
-            stored_bytes, trace_filter, directory, first_ordinal) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            stored_bytes, trace_filter, directory, first_ordinal, ordinal_count)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
         """
 
     /// Inserts the row with a statement that was prepared from `insertion`.
     ///
-    /// - Parameter firstOrdinal: how many spans were committed before its first one.
+    /// - Parameters:
+    ///   - firstOrdinal: how many spans were committed before its first one.
+    ///   - ordinalCount: how many ordinals it stands for; `nil` for as many as it has spans.
     static func insert(
-        _ segment: EncodedSegment, id: Int64, firstOrdinal: Int64, with statement: Statement
+        _ segment: EncodedSegment, id: Int64, firstOrdinal: Int64, ordinalCount: Int64? = nil, with statement: Statement
     ) throws(SQLiteError) {
         let statistics = segment.statistics
         try statement.bind(1, id)
@@ -26,6 +29,7 @@ enum SegmentRow {
         try statement.bind(10, segment.traceFilter.bytes)
         try statement.bind(11, segment.directory)
         try statement.bind(12, firstOrdinal)
+        try statement.bind(13, optional: ordinalCount == Int64(segment.spanCount) ? nil : ordinalCount)
         try statement.run()
     }
 }

@@ -49,14 +49,14 @@ package struct SpanHistory {
         try translated { () throws(SQLiteError) in try DerivationTables.read(connection) }
     }
 
-    /// Ids of the segments, newest first, with the latest time at which one of their spans was received.
-    package func segmentsNewestFirst() throws(StoreError) -> [(id: Int64, spanCount: Int, receivedMaximumUnixNano: Int64)] {
+    /// Ids of the segments, newest first, with how many ordinals each stands for (that of its spans, and of spans that were forgotten) and
+    /// the latest time at which one of its spans was received.
+    package func segmentsNewestFirst() throws(StoreError) -> [(id: Int64, ordinalCount: Int64, receivedMaximumUnixNano: Int64)] {
         try translated { () throws(SQLiteError) in
-            let statement = try connection.prepare("SELECT id, span_count, received_max FROM segment ORDER BY id DESC")
-            var segments: [(Int64, Int, Int64)] = []
-            while try statement.step() {
-                segments.append((statement.integer(0), Int(statement.integer(1)), statement.integer(2)))
-            }
+            let count = try StoredOrdinals.count(of: "segment", connection)
+            let statement = try connection.prepare("SELECT id, \(count), received_max FROM segment ORDER BY id DESC")
+            var segments: [(Int64, Int64, Int64)] = []
+            while try statement.step() { segments.append((statement.integer(0), statement.integer(1), statement.integer(2))) }
             return segments
         }
     }
@@ -79,11 +79,11 @@ package struct SpanHistory {
             let telling = try Self.tellingColumns.compactMap { try segment.column(.derived, $0) }
             let workflow = try segment.column(.derived, "workflow_name")
             let parent = try segment.column(.fixed, FixedColumn.parentSpanID)
-            let arrivals = try StoredBatch.rowsByArrival(segment)
-            var places: [Int] = []
-            for place in arrivals.indices.reversed() where place >= first {
+            let arrivals = try StoredBatch.arrivals(segment)
+            var wanted: [(row: Int, place: Int)] = []
+            for (row, place) in arrivals.reversed() {
+                if place < first { break }
                 if place < unsettled {
-                    let row = arrivals[place]
                     if attemptsLeft > 0, let outcome, outcome.position(row) >= 0 {
                         attemptsLeft -= 1
                     } else if !telling.contains(where: { $0.position(row) >= 0 }) {
@@ -91,10 +91,10 @@ package struct SpanHistory {
                         guard let workflow, workflow.position(row) >= 0, parent?.integer(row) == nil else { continue }
                     }
                 }
-                places.append(place)
+                wanted.append((row, place))
             }
-            places.reverse()
-            return (try StoredBatch(segment, rows: places.map { arrivals[$0] }), places)
+            wanted.reverse()
+            return (try StoredBatch(segment, rows: wanted.map(\.row)), wanted.map(\.place))
         } catch {
             throw SpanStore.storeError(error)
         }
@@ -147,7 +147,8 @@ package struct SpanHistory {
         endingAtOrBefore bound: Int64, unsettledSpans: Int64
     ) throws(StoreError) -> (segments: Int64, spans: Int64) {
         try translated { () throws(SQLiteError) in
-            let statement = try connection.prepare("SELECT end_max, span_count FROM segment ORDER BY id DESC")
+            let ordinals = try StoredOrdinals.count(of: "segment", connection)
+            let statement = try connection.prepare("SELECT end_max, span_count, \(ordinals) FROM segment ORDER BY id DESC")
             var later: Int64 = 0
             var found: (segments: Int64, spans: Int64) = (0, 0)
             while try statement.step() {
@@ -155,7 +156,7 @@ package struct SpanHistory {
                     found.segments += 1
                     found.spans += statement.integer(1)
                 }
-                later += statement.integer(1)
+                later += statement.integer(2)
             }
             return found
         }

@@ -69,13 +69,17 @@ package final class SpanStore {
 
     private func loadLedger() throws {
         let statement = try connection.prepare(
-            "SELECT id, span_count, stored_bytes, end_max, received_max, trace_filter, directory, first_ordinal FROM segment ORDER BY id")
+            """
+            SELECT id, span_count, stored_bytes, end_max, received_max, trace_filter, directory, first_ordinal, ordinal_count
+            FROM segment ORDER BY id
+            """)
         while try statement.step() {
             let id = statement.integer(0)
             ledger.append(
                 SegmentLedger.Entry(
                     id: id, streamSet: try SegmentDirectory.streamSet(ofFrame: statement.blob(6)) ?? id,
-                    firstOrdinal: statement.integer(7), spanCount: Int(statement.integer(1)), storedBytes: Int(statement.integer(2)),
+                    firstOrdinal: statement.integer(7), ordinalCount: statement.integer(statement.isNull(8) ? 1 : 8),
+                    spanCount: Int(statement.integer(1)), storedBytes: Int(statement.integer(2)),
                     endMaximum: statement.integer(3), receivedMaximum: statement.integer(4),
                     filter: TraceFilter(bytes: statement.blob(5))))
         }

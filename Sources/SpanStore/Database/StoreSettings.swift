@@ -4,7 +4,7 @@ import SQLite
 /// What the store asks of SQLite, and reads back. docs/adr/0004-sqlite-settings.md has the reasons and the measurements.
 enum StoreSettings {
     /// Raised when an older program would misread the tables.
-    static let schemaVersion: Int64 = 5
+    static let schemaVersion: Int64 = 6
     /// The version that brought the tables of log records.
     static let logsVersion: Int64 = 3
 
@@ -42,6 +42,7 @@ enum StoreSettings {
             try connection.transaction { () throws(SQLiteError) in
                 if found > 0 && found < OpeningRows.version { try connection.execute(OpeningRows.takeover) }
                 if found > 0 && found < StoredOrdinals.version { try StoredOrdinals.upgrade(connection) }
+                if found > 0 && found < StoredOrdinals.gapsVersion { try StoredOrdinals.addCounts(connection) }
                 try connection.execute("PRAGMA user_version = \(schemaVersion)")
             }
         } catch let error as SQLiteError {

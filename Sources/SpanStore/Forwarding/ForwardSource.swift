@@ -25,8 +25,8 @@ package struct ForwardSource: Sendable {
     package func storedBytes(from ordinal: Int64, of signal: ForwardSignal) -> Int64 {
         switch signal {
         case .traces:
-            ledger.entries.reduce(0) { $0 + ($1.firstOrdinal &+ Int64($1.spanCount) > ordinal ? Int64($1.storedBytes) : 0) }
-        case .logs: logs.entries.reduce(0) { $0 + ($1.firstOrdinal &+ $1.recordCount > ordinal ? $1.storedBytes : 0) }
+            ledger.entries.reduce(0) { $0 + ($1.endOrdinal > ordinal ? Int64($1.storedBytes) : 0) }
+        case .logs: logs.entries.reduce(0) { $0 + ($1.endOrdinal > ordinal ? $1.storedBytes : 0) }
         }
     }
 }

@@ -133,8 +133,8 @@ package enum ForwardTables {
             """
             SELECT DISTINCT target FROM forward_target
             WHERE holds = 1 AND configured = 1 AND next_ordinal < CASE signal
-                WHEN 'traces' THEN (SELECT max(first_ordinal + span_count) FROM segment)
-                ELSE (SELECT max(first_ordinal + record_count) FROM log_segment) END
+                WHEN 'traces' THEN (SELECT max(first_ordinal + coalesce(ordinal_count, span_count)) FROM segment)
+                ELSE (SELECT max(first_ordinal + coalesce(ordinal_count, record_count)) FROM log_segment) END
             ORDER BY target
             """)
         var targets: [String] = []
@@ -147,7 +147,7 @@ package enum ForwardTables {
         ofSignal signal: ForwardSignal, receivedAtOrAfter time: Int64, _ connection: Connection
     ) throws(SQLiteError) -> Int64 {
         let table = signal == .traces ? "segment" : "log_segment"
-        let count = signal == .traces ? "span_count" : "record_count"
+        let count = try StoredOrdinals.count(of: table, connection)
         return try connection.integer(
             """
             SELECT coalesce((SELECT min(first_ordinal) FROM \(table) WHERE received_max >= \(time)),
@@ -155,15 +155,17 @@ package enum ForwardTables {
             """) ?? 0
     }
 
-    /// How many spans or records are stored from an ordinal on, and when the first segment of them was received.
+    /// How many spans or records are stored from an ordinal on, and when the first segment of them was received. Of a segment in which the
+    /// ordinal lies and of which some were forgotten, it may be a few more than there are.
     package static func backlog(
         from ordinal: Int64, of signal: ForwardSignal, _ connection: Connection
     ) throws(SQLiteError) -> (count: Int64, receivedUnixNano: Int64?) {
         let table = signal == .traces ? "segment" : "log_segment"
-        let count = signal == .traces ? "span_count" : "record_count"
+        let rows = signal == .traces ? "span_count" : "record_count"
+        let count = try StoredOrdinals.count(of: table, connection)
         let statement = try connection.prepare(
             """
-            SELECT coalesce(sum(min(\(count), first_ordinal + \(count) - ?1)), 0), min(received_min) FROM \(table)
+            SELECT coalesce(sum(min(\(rows), first_ordinal + \(count) - ?1)), 0), min(received_min) FROM \(table)
             WHERE first_ordinal + \(count) > ?1
             """)
         try statement.bind(1, ordinal)

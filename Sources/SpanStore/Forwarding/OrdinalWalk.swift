@@ -5,7 +5,8 @@ package import TelemetryModel
 package struct OrdinalRun<Batch: Sendable>: Sendable {
     /// The first ordinal, and the one behind the last.
     package var ordinals: Range<Int64>
-    /// How many of them are gone: retention, `prune` or an accident of the file took them.
+    /// How many of them are gone: retention, `prune` or an accident of the file took them. What `fusebox forget` took is not among them, but
+    /// for what stood at the very beginning of all that is stored.
     package var missing: Int64
     package var batch: Batch
     /// For each span or record of the batch its ordinal.
@@ -39,11 +40,11 @@ package final class OrdinalWalk {
 
     private struct Changed: Error {}
 
-    private typealias Listed = (id: Int64, first: Int64, count: Int64)
+    private typealias Listed = (id: Int64, first: Int64, count: Int64, rows: Int64)
 
     private let source: ForwardSource
     private let connection: Connection
-    private var lastSpans: (segment: Listed, reader: SegmentReader, rows: [Int])?
+    private var lastSpans: (segment: Listed, reader: SegmentReader, arrivals: [(row: Int, place: Int)])?
     private var lastLogs: (segment: Listed, logs: StoredLogs)?
 
     package init(_ source: ForwardSource) throws(StoreError) {
@@ -64,26 +65,22 @@ package final class OrdinalWalk {
         _ range: Range<Int64>, _ limits: OrdinalRunLimits, derived: [String] = []
     ) throws(StoreError) -> OrdinalRun<SpanBatch> {
         try reading(
-            { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, Int64($0.spanCount)) }) }
+            { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, $0.ordinalCount, Int64($0.spanCount)) }) }
         ) { next, segments throws in
             var collector = RunCollector<SpanBatch>(range.clamped(to: 0..<max(next, range.lowerBound)), limits)
             var values = [[DerivedValue]](repeating: [], count: derived.count)
             for (segment, places) in collector.wanted(segments) where !collector.isFull {
-                try check(segment.id, "segment", "span_count", segment.first, segment.count)
-                let (reader, rows) = try spans(of: segment)
-                guard rows.count >= Int(places.upperBound) else {
-                    throw SegmentError.damaged("a segment shorter than its row says")
-                }
-                let most = min(Int(places.upperBound), Int(places.lowerBound) + collector.countLeft)
-                var stored = try StoredBatch(reader, rows: Array(rows[Int(places.lowerBound)..<most]))
+                try check(segment, "segment", "span_count")
+                let (reader, arrivals) = try spans(of: segment)
+                let wanted = arrivals[Self.within(places, arrivals.count) { Int64(arrivals[$0].place) }]
+                var stored = try StoredBatch(reader, rows: wanted.prefix(collector.countLeft).map(\.row))
                 let taken = collector.take(
-                    from: segment.first + places.lowerBound, stored.batch.spans.count, of: Int(places.count),
-                    received: stored.receivedTimesUnixNano
+                    places, of: segment.first, wanted.map { Int64($0.place) }, received: stored.receivedTimesUnixNano
                 ) { stored.batch.encodedCost(stored.batch.spans[$0]) }
                 stored.truncate(to: taken)
                 collector.parts.append(stored.batch)
                 for (index, name) in derived.enumerated() {
-                    try Self.append(reader, name, rows[Int(places.lowerBound)...].prefix(taken), to: &values[index])
+                    try Self.append(reader, name, wanted.prefix(taken).map(\.row), to: &values[index])
                 }
             }
             var run = collector.run { SpanBatch.combining($0) }
@@ -111,21 +108,17 @@ package final class OrdinalWalk {
     /// The same of log records.
     package func logs(_ range: Range<Int64>, _ limits: OrdinalRunLimits) throws(StoreError) -> OrdinalRun<LogBatch> {
         try reading(
-            { (source.logs.nextOrdinal, source.logs.entries.map { ($0.id, $0.firstOrdinal, $0.recordCount) }) }
+            { (source.logs.nextOrdinal, source.logs.entries.map { ($0.id, $0.firstOrdinal, $0.ordinalCount, $0.recordCount) }) }
         ) { next, segments throws in
             var collector = RunCollector<StoredLogs>(range.clamped(to: 0..<max(next, range.lowerBound)), limits)
             for (segment, places) in collector.wanted(segments) where !collector.isFull {
-                try check(segment.id, "log_segment", "record_count", segment.first, segment.count)
+                try check(segment, "log_segment", "record_count")
                 var logs = try logs(of: segment)
                 let facts = logs.facts
-                guard facts.rows.count >= Int(places.upperBound) else {
-                    throw SegmentError.damaged("a log segment shorter than its row says")
-                }
-                let most = min(Int(places.upperBound), Int(places.lowerBound) + collector.countLeft)
-                let rows = Int(places.lowerBound)..<most
+                let wanted = Self.within(places, facts.rows.count) { facts.rows[$0].place }
+                let rows = wanted.prefix(collector.countLeft)
                 let taken = collector.take(
-                    from: segment.first + places.lowerBound, rows.count, of: Int(places.count),
-                    received: facts.rows[rows].map(\.receivedTimeUnixNano)
+                    places, of: segment.first, facts.rows[wanted].map(\.place), received: facts.rows[rows].map(\.receivedTimeUnixNano)
                 ) { 96 + facts.offsets[rows.lowerBound + $0 + 1] - facts.offsets[rows.lowerBound + $0] }
                 logs.rows = rows.lowerBound..<rows.lowerBound + taken
                 collector.parts.append(logs)
@@ -136,38 +129,50 @@ package final class OrdinalWalk {
 
     /// Calls `body` with the segments that hold spans of a range, in the order of arrival, as many as are needed for so many spans: for each
     /// span's row its ordinal. Gives the ordinal up to which all was told.
-    func segments(_ range: Range<Int64>, countMax: Int, _ body: (SegmentReader, [(row: Int, ordinal: Int64)]) throws -> Void) throws(StoreError) -> Int64 {
+    func segments(
+        _ range: Range<Int64>, countMax: Int, _ body: (SegmentReader, [(row: Int, ordinal: Int64)]) throws -> Void
+    ) throws(StoreError) -> Int64 {
         try reading(
-            { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, Int64($0.spanCount)) }) }
+            { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, $0.ordinalCount, Int64($0.spanCount)) }) }
         ) { next, segments throws in
-            let wanted = range.clamped(to: 0..<max(next, range.lowerBound))
+            let range = range.clamped(to: 0..<max(next, range.lowerBound))
             var parts: [(reader: SegmentReader, rows: [(row: Int, ordinal: Int64)])] = []
             var count = 0
             var end: Int64?
-            for segment in segments {
-                let own = (segment.first..<max(segment.first, segment.first.addingSaturated(segment.count))).clamped(to: wanted)
+            for segment in segments where end == nil {
+                let own = (segment.first..<max(segment.first, segment.first.addingSaturated(segment.count))).clamped(to: range)
                 if own.isEmpty { continue }
                 guard count < countMax else {
                     end = own.lowerBound
                     break
                 }
-                try check(segment.id, "segment", "span_count", segment.first, segment.count)
-                let (reader, rows) = try spans(of: segment)
-                guard Int64(rows.count) >= own.upperBound - segment.first else {
-                    throw SegmentError.damaged("a segment shorter than its row says")
-                }
-                let last = min(own.upperBound, own.lowerBound.addingSaturated(Int64(countMax - count)))
-                parts.append((reader, (own.lowerBound..<last).map { (rows[Int($0 - segment.first)], $0) }))
-                count += Int(last - own.lowerBound)
-                if last < own.upperBound {
-                    end = last
-                    break
-                }
+                try check(segment, "segment", "span_count")
+                let (reader, arrivals) = try spans(of: segment)
+                let places = own.lowerBound - segment.first..<own.upperBound - segment.first
+                let wanted = arrivals[Self.within(places, arrivals.count) { Int64(arrivals[$0].place) }]
+                let taken = wanted.prefix(countMax - count)
+                parts.append((reader, taken.map { ($0.row, segment.first + Int64($0.place)) }))
+                count += taken.count
+                if let next = wanted.dropFirst(taken.count).first { end = segment.first + Int64(next.place) }
             }
             // Only when no merge came between is anything told: nothing is told twice.
             for part in parts { try body(part.reader, part.rows) }
-            return end ?? wanted.upperBound
+            return end ?? range.upperBound
         }
+    }
+
+    /// Where in a list that is sorted by places those of a range stand.
+    private static func within(_ places: Range<Int64>, _ count: Int, _ place: (Int) -> Int64) -> Range<Int> {
+        func first(atOrBehind bound: Int64) -> Int {
+            var (low, high) = (0, count)
+            while low < high {
+                let middle = (low + high) >> 1
+                if place(middle) < bound { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+        let start = first(atOrBehind: places.lowerBound)
+        return start..<max(start, first(atOrBehind: places.upperBound))
     }
 
     /// Lets go of what is decoded of a signal: nothing more is to be read of it for a while.
@@ -179,13 +184,13 @@ package final class OrdinalWalk {
     }
 
     /// A segment, of which `check` said that it is still that one, and its rows in the order of arrival.
-    private func spans(of segment: Listed) throws -> (SegmentReader, rows: [Int]) {
-        if let lastSpans, lastSpans.segment == segment { return (lastSpans.reader, lastSpans.rows) }
+    private func spans(of segment: Listed) throws -> (SegmentReader, arrivals: [(row: Int, place: Int)]) {
+        if let lastSpans, lastSpans.segment == segment { return (lastSpans.reader, lastSpans.arrivals) }
         lastSpans = nil
         guard let reader = try SegmentCatalog(connection).open(segment.id) else { throw Changed() }
-        let rows = try StoredBatch.rowsByArrival(reader)
-        lastSpans = (segment, reader, rows)
-        return (reader, rows)
+        let arrivals = try StoredBatch.arrivals(reader)
+        lastSpans = (segment, reader, arrivals)
+        return (reader, arrivals)
     }
 
     private func logs(of segment: Listed) throws -> StoredLogs {
@@ -197,11 +202,13 @@ package final class OrdinalWalk {
         return logs
     }
 
-    /// A segment that was merged since the list was taken has another row, or none.
-    private func check(_ id: Int64, _ table: String, _ count: String, _ first: Int64, _ counted: Int64) throws {
-        let statement = try connection.prepare("SELECT first_ordinal, \(count) FROM \(table) WHERE id = ?1")
-        try statement.bind(1, id)
-        guard try statement.step(), statement.integer(0) == first, statement.integer(1) == counted else { throw Changed() }
+    /// A segment that was merged, or of which something was forgotten, since the list was taken has another row, or none.
+    private func check(_ segment: Listed, _ table: String, _ rows: String) throws {
+        let statement = try connection.prepare("SELECT first_ordinal, coalesce(ordinal_count, \(rows)), \(rows) FROM \(table) WHERE id = ?1")
+        try statement.bind(1, segment.id)
+        guard try statement.step(), statement.integer(0) == segment.first, statement.integer(1) == segment.count,
+            statement.integer(2) == segment.rows
+        else { throw Changed() }
     }
 
     /// - Parameter list: gives the next ordinal, and then the segments: what came in between is not missed.
@@ -255,8 +262,8 @@ private struct RunCollector<Part> {
 
     /// The segments that have some of the range, each with the places in it that are wanted.
     func wanted(
-        _ segments: [(id: Int64, first: Int64, count: Int64)]
-    ) -> [(segment: (id: Int64, first: Int64, count: Int64), places: Range<Int64>)] {
+        _ segments: [(id: Int64, first: Int64, count: Int64, rows: Int64)]
+    ) -> [(segment: (id: Int64, first: Int64, count: Int64, rows: Int64), places: Range<Int64>)] {
         segments.compactMap { segment in
             let own = segment.first..<max(segment.first, segment.first.addingSaturated(segment.count))
             guard own.overlaps(range) else { return nil }
@@ -265,26 +272,30 @@ private struct RunCollector<Part> {
         }
     }
 
-    /// Takes the first of a segment's places, as many as fit, and says how many.
+    /// Takes the first of what a segment has of the range, as many as fit, and says how many.
     ///
     /// - Parameters:
-    ///   - count: how many were read.
-    ///   - wanted: how many the segment has of the range.
-    mutating func take(from first: Int64, _ count: Int, of wanted: Int, received times: [Int64], cost: (Int) -> Int) -> Int {
+    ///   - stretch: the places of the segment that lie in the range; those that it has no span or record for were forgotten.
+    ///   - first: the segment's first ordinal.
+    ///   - wanted: the places in the stretch that it has a span or record for.
+    ///   - times: the times of receipt of the first of them, that were read.
+    mutating func take(
+        _ stretch: Range<Int64>, of first: Int64, _ wanted: [Int64], received times: [Int64], cost: (Int) -> Int
+    ) -> Int {
         var taken = 0
-        while taken < count {
+        while taken < times.count {
             let own = cost(taken)
             if places.count + taken > 0, taken + places.count >= limits.count || bytes + own > limits.bytes { break }
             bytes += own
             taken += 1
         }
-        if taken > 0 {
-            missing += first - next
-            places.append(contentsOf: (0..<taken).map { first + Int64($0) })
+        isFull = taken < wanted.count
+        if taken > 0 || !isFull {
+            missing += max(0, first + stretch.lowerBound - next)
+            places.append(contentsOf: wanted.prefix(taken).map { first + $0 })
             received.append(contentsOf: times.prefix(taken))
-            next = first + Int64(taken)
+            next = first + (isFull ? wanted[taken - 1] + 1 : stretch.upperBound)
         }
-        isFull = taken < wanted
         return taken
     }
 

@@ -2,6 +2,8 @@ import TelemetryModel
 
 /// What a log segment keeps of a record beside its body and attributes. Numbers point into the tables of `LogFacts`.
 struct LogRow: Equatable {
+    /// How many ordinals of its segment come before its own.
+    var place: Int64 = 0
     /// As it came; 0 when the client gave none.
     var timeUnixNano: Int64 = 0
     var observedTimeUnixNano: Int64 = 0
@@ -55,7 +57,8 @@ struct LogFacts: Equatable {
     // MARK: Encoding
 
     var encoded: [UInt8] {
-        var bytes: [UInt8] = [LogSegmentFormat.version]
+        let hasGaps = zip(0..., rows).contains { $1.place != $0 }
+        var bytes: [UInt8] = [hasGaps ? LogSegmentFormat.gapsVersion : LogSegmentFormat.version]
         bytes.reserveCapacity(64 + rows.count * 48)
         bytes.appendVarint(rows.count)
         bytes.appendVarint(texts.count)
@@ -76,6 +79,7 @@ struct LogFacts: Equatable {
             bytes.appendLittleEndian(trace.low.byteSwapped)
         }
         appendColumns(to: &bytes)
+        if hasGaps { appendPlaces(to: &bytes) }
         return bytes
     }
 
@@ -95,6 +99,14 @@ struct LogFacts: Equatable {
         for index in rows.indices { bytes.appendVarint(offsets[index + 1] - offsets[index]) }
     }
 
+    private func appendPlaces(to bytes: inout [UInt8]) {
+        var next: Int64 = 0
+        for row in rows {
+            bytes.appendVarint(Int(row.place - next))
+            next = row.place + 1
+        }
+    }
+
     private func appendDifferences(_ field: KeyPath<LogRow, Int64>, to bytes: inout [UInt8]) {
         var last: Int64 = 0
         for row in rows {
@@ -109,7 +121,7 @@ struct LogFacts: Equatable {
     init(decoding bytes: [UInt8]) throws(SegmentError) {
         var cursor = try ByteCursor(bytes)
         let version = try cursor.byte()
-        guard version == LogSegmentFormat.version else { throw .unknownVersion(version) }
+        guard version == LogSegmentFormat.version || version == LogSegmentFormat.gapsVersion else { throw .unknownVersion(version) }
         let count = try cursor.count()
         // Every record takes more than a byte of the facts, every entry of a table one at least.
         guard count <= LogSegmentFormat.recordsMax, count <= bytes.count else { throw .damaged("too many log records") }
@@ -125,6 +137,7 @@ struct LogFacts: Equatable {
         }
         rows = Array(repeating: LogRow(), count: count)
         try readColumns(&cursor)
+        try readPlaces(&cursor, hasGaps: version == LogSegmentFormat.gapsVersion)
         guard cursor.position == cursor.end else { throw .damaged("log facts with a rest") }
     }
 
@@ -164,6 +177,16 @@ struct LogFacts: Equatable {
             guard !overflow else { throw .damaged("a content of absurd length") }
             end = sum
             offsets.append(end)
+        }
+    }
+
+    private mutating func readPlaces(_ cursor: inout ByteCursor, hasGaps: Bool) throws(SegmentError) {
+        var next: Int64 = 0
+        for index in rows.indices {
+            let (place, overflow) = next.addingReportingOverflow(hasGaps ? Int64(try cursor.count()) : 0)
+            guard !overflow, place < .max else { throw .damaged("a log record of an absurd place") }
+            rows[index].place = place
+            next = place + 1
         }
     }
 

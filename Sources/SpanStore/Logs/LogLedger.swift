@@ -8,12 +8,17 @@ package final class LogLedger: Sendable {
         var id: Int64
         /// The ordinal of its first record (`StoredOrdinals`).
         var firstOrdinal: Int64
+        /// How many ordinals it stands for: those of its records, and of records of it that were forgotten.
+        var ordinalCount: Int64
         var recordCount: Int64
         /// Of the inflated contents.
         var contentBytes: Int64
         var storedBytes: Int64
         var timeMaximum: Int64
         var receivedMaximum: Int64
+
+        /// The ordinal behind its last one.
+        var endOrdinal: Int64 { firstOrdinal.addingSaturated(ordinalCount) }
     }
 
     private struct State {
@@ -62,7 +67,7 @@ package final class LogLedger: Sendable {
     func append(_ entry: Entry) {
         state.withLock { state in
             state.entries.append(entry)
-            state.nextOrdinal = max(state.nextOrdinal, entry.firstOrdinal.addingSaturated(entry.recordCount))
+            state.nextOrdinal = max(state.nextOrdinal, entry.endOrdinal)
         }
     }
 
@@ -75,6 +80,17 @@ package final class LogLedger: Sendable {
         }
     }
 
+    /// Forgets a segment of which nothing is left.
+    ///
+    /// - Parameter heir: the one before it, when that stands for its ordinals from then on.
+    func remove(_ id: Int64, heir: Int64?) {
+        state.withLock { state in
+            guard let index = state.entries.firstIndex(where: { $0.id == id }) else { return }
+            let entry = state.entries.remove(at: index)
+            if index > 0, state.entries[index - 1].id == heir { state.entries[index - 1].ordinalCount += entry.ordinalCount }
+        }
+    }
+
     /// Forgets segments that were deleted.
     func remove(_ ids: Set<Int64>) {
         state.withLock { $0.entries.removeAll { ids.contains($0.id) } }
@@ -82,9 +98,11 @@ package final class LogLedger: Sendable {
 }
 
 extension LogLedger.Entry {
-    init(_ segment: EncodedLogSegment, id: Int64, firstOrdinal: Int64) {
+    /// - Parameter ordinalCount: `nil` for as many as it has records.
+    init(_ segment: EncodedLogSegment, id: Int64, firstOrdinal: Int64, ordinalCount: Int64? = nil) {
         self.init(
-            id: id, firstOrdinal: firstOrdinal, recordCount: Int64(segment.statistics.recordCount), contentBytes: Int64(segment.contentBytes),
+            id: id, firstOrdinal: firstOrdinal, ordinalCount: ordinalCount ?? Int64(segment.statistics.recordCount),
+            recordCount: Int64(segment.statistics.recordCount), contentBytes: Int64(segment.contentBytes),
             storedBytes: Int64(segment.storedBytes), timeMaximum: segment.statistics.timeMaximum,
             receivedMaximum: segment.statistics.receivedMaximum)
     }

@@ -30,12 +30,14 @@ enum LogMergePlan {
             var end = start
             var bytes: Int64 = 0
             var records: Int64 = 0
+            var ordinals: Int64 = 0
             while end < entries.count, end - start < runMax, entries[end].contentBytes <= limit,
                 bytes + entries[end].contentBytes <= targetBytes, records + entries[end].recordCount <= recordsMax,
-                end == start || entries[end].firstOrdinal == entries[start].firstOrdinal &+ records
+                end == start || entries[end].firstOrdinal == entries[start].firstOrdinal &+ ordinals
             {
                 bytes += entries[end].contentBytes
                 records += entries[end].recordCount
+                ordinals += entries[end].ordinalCount
                 end += 1
             }
             if end - start >= runMin && bytes >= sumMin { return start..<end }
@@ -70,13 +72,15 @@ package final class LogMerger {
         do {
             let segment = try merged(run)
             let ids = Set(run.map(\.id))
+            let ordinals = run.reduce(0) { $0 + $1.ordinalCount }
             try maintenance.commit(
                 { () throws(SQLiteError) in
                     for id in ids { try tables.delete(id) }
-                    try tables.insert(segment, id: first.id, firstOrdinal: first.firstOrdinal)
+                    try tables.insert(segment, id: first.id, firstOrdinal: first.firstOrdinal, ordinalCount: ordinals)
                 },
                 then: {
-                    maintenance.logs.replace(ids, with: LogLedger.Entry(segment, id: first.id, firstOrdinal: first.firstOrdinal))
+                    maintenance.logs.replace(
+                        ids, with: LogLedger.Entry(segment, id: first.id, firstOrdinal: first.firstOrdinal, ordinalCount: ordinals))
                 })
             return true
         } catch {
@@ -88,7 +92,9 @@ package final class LogMerger {
         var builder = LogSegmentBuilder()
         for entry in run {
             let facts = try LogTables.facts(of: entry.id, maintenance.connection)
-            try builder.append(facts, contents: LogTables.contents(of: entry.id, maintenance.connection))
+            try builder.append(
+                facts, contents: LogTables.contents(of: entry.id, maintenance.connection),
+                firstPlace: entry.firstOrdinal - (run.first?.firstOrdinal ?? 0))
         }
         let compressor = compressor ?? ZstandardCompressor(level: 3)
         self.compressor = compressor

@@ -67,6 +67,7 @@ struct LogSegmentBuilder {
         }
         for record in batch.records {
             var row = LogRow()
+            row.place = Int64(facts.rows.count)
             row.timeUnixNano = record.timeUnixNano
             row.observedTimeUnixNano = record.observedTimeUnixNano
             row.receivedTimeUnixNano = receivedTimeUnixNano
@@ -84,19 +85,27 @@ struct LogSegmentBuilder {
         }
     }
 
-    /// Appends the records of another segment, in their order.
-    mutating func append(_ other: LogFacts, contents otherContents: [UInt8]) throws(SegmentError) {
+    /// Appends records of another segment, in their order.
+    ///
+    /// - Parameters:
+    ///   - firstPlace: the place here of what has the first place there.
+    ///   - isKept: says of a record, by its number there, whether it is taken.
+    mutating func append(
+        _ other: LogFacts, contents otherContents: [UInt8], firstPlace: Int64, isKept: (Int) -> Bool = { _ in true }
+    ) throws(SegmentError) {
         guard other.offsets.last == otherContents.count else { throw .damaged("log contents of another length") }
-        let texts = other.texts.map { text($0[...]) }
-        let traces = other.traces.map { trace($0) }
-        let resources = other.resources.map { resource($0.encoded[...]) }
-        let scopes = other.scopes.map { scope($0) }
-        for (index, var row) in other.rows.enumerated() {
-            row.trace = row.trace == 0 ? 0 : traces[row.trace - 1]
-            row.severityText = row.severityText == 0 ? 0 : texts[row.severityText - 1]
-            row.eventName = row.eventName == 0 ? 0 : texts[row.eventName - 1]
-            row.resource = resources[row.resource]
-            row.scope = scopes[row.scope]
+        // Only what a record that is taken refers to comes along, looked up once.
+        var texts = Renumbering(other.texts.count)
+        var traces = Renumbering(other.traces.count)
+        var resources = Renumbering(other.resources.count)
+        var scopes = Renumbering(other.scopes.count)
+        for (index, var row) in other.rows.enumerated() where isKept(index) {
+            row.place += firstPlace
+            if row.trace > 0 { row.trace = traces.number(row.trace - 1) { trace(other.traces[$0]) } }
+            if row.severityText > 0 { row.severityText = texts.number(row.severityText - 1) { text(other.texts[$0][...]) } }
+            if row.eventName > 0 { row.eventName = texts.number(row.eventName - 1) { text(other.texts[$0][...]) } }
+            row.resource = resources.number(row.resource) { resource(other.resources[$0].encoded[...]) }
+            row.scope = scopes.number(row.scope) { scope(other.scopes[$0]) }
             contents.append(contentsOf: otherContents[other.offsets[index]..<other.offsets[index + 1]])
             close(row)
         }
@@ -113,6 +122,22 @@ struct LogSegmentBuilder {
         EncodedLogSegment(
             statistics: facts.statistics, traceFilter: TraceFilter(facts.traces), contentBytes: contents.count,
             facts: try store(facts.encoded), contents: try store(contents))
+    }
+}
+
+/// New numbers of a table's entries, each asked for once.
+private struct Renumbering {
+    private var numbers: [Int?]
+
+    init(_ count: Int) {
+        numbers = Array(repeating: nil, count: count)
+    }
+
+    mutating func number(_ old: Int, _ make: (Int) -> Int) -> Int {
+        if let known = numbers[old] { return known }
+        let number = make(old)
+        numbers[old] = number
+        return number
     }
 }
 

@@ -6,7 +6,7 @@
 //
 // Facts:
 //
-//     version          1 byte: 1
+//     version          1 byte: 1; 2 when records were forgotten
 //     record count     varint
 //     texts            count (varint), then each: varint length, bytes. Severity texts and event names
 //     resources        count, then each: service name, encoded `Resource` (varint length, bytes)
@@ -23,6 +23,7 @@
 //       flags, dropped attributes   varint
 //       resource, scope             varint: number
 //       content length varint: bytes of the record in the contents
+//       place          varint, version 2 only: how many ordinals lie between this record and the one before
 //
 // Contents, for each record:
 //
@@ -36,6 +37,8 @@
 enum LogSegmentFormat {
     /// Changes when an older reader would misread a newer segment.
     static let version: UInt8 = 1
+    /// Of one with gaps.
+    static let gapsVersion: UInt8 = 2
     /// A segment's number of records must fit the low bits of a row id.
     static let recordsMax = 1 << 24
     /// Streams of a segment: facts and contents.

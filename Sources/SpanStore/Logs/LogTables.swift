@@ -27,15 +27,17 @@ final class LogTables {
 
     /// Inserts a segment inside the caller's transaction.
     ///
-    /// - Parameter firstOrdinal: how many log records were committed before its first one.
-    func insert(_ segment: EncodedLogSegment, id: Int64, firstOrdinal: Int64) throws(SQLiteError) {
+    /// - Parameters:
+    ///   - firstOrdinal: how many log records were committed before its first one.
+    ///   - ordinalCount: how many ordinals it stands for; `nil` for as many as it has records.
+    func insert(_ segment: EncodedLogSegment, id: Int64, firstOrdinal: Int64, ordinalCount: Int64? = nil) throws(SQLiteError) {
         let statistics = segment.statistics
         let row = try statement(
             &insertSegment,
             """
             INSERT INTO log_segment (id, record_count, time_min, time_max, received_min, received_max, severity_min, severity_max,
-                content_bytes, stored_bytes, trace_filter, first_ordinal)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                content_bytes, stored_bytes, trace_filter, first_ordinal, ordinal_count)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
             """)
         let numbers = [
             id, Int64(statistics.recordCount), statistics.timeMinimum, statistics.timeMaximum, statistics.receivedMinimum,
@@ -45,6 +47,7 @@ final class LogTables {
         for (index, number) in numbers.enumerated() { try row.bind(Int32(index + 1), number) }
         try row.bind(11, segment.traceFilter.bytes)
         try row.bind(12, firstOrdinal)
+        try row.bind(13, optional: ordinalCount == Int64(statistics.recordCount) ? nil : ordinalCount)
         try row.run()
         let stream = try statement(&insertStream, "INSERT INTO log_stream (id, data) VALUES (?1, ?2)")
         for (streamID, bytes) in [
@@ -69,13 +72,17 @@ final class LogTables {
     /// The segments that are stored, in the order of ids.
     func entries() throws(SQLiteError) -> [LogLedger.Entry] {
         let statement = try connection.prepare(
-            "SELECT id, record_count, content_bytes, stored_bytes, time_max, received_max, first_ordinal FROM log_segment ORDER BY id")
+            """
+            SELECT id, record_count, content_bytes, stored_bytes, time_max, received_max, first_ordinal, ordinal_count
+            FROM log_segment ORDER BY id
+            """)
         var entries: [LogLedger.Entry] = []
         while try statement.step() {
             entries.append(
                 LogLedger.Entry(
-                    id: statement.integer(0), firstOrdinal: statement.integer(6), recordCount: statement.integer(1), contentBytes: statement.integer(2),
-                    storedBytes: statement.integer(3), timeMaximum: statement.integer(4), receivedMaximum: statement.integer(5)))
+                    id: statement.integer(0), firstOrdinal: statement.integer(6),
+                    ordinalCount: statement.integer(statement.isNull(7) ? 1 : 7), recordCount: statement.integer(1),
+                    contentBytes: statement.integer(2), storedBytes: statement.integer(3), timeMaximum: statement.integer(4), receivedMaximum: statement.integer(5)))
         }
         return entries
     }

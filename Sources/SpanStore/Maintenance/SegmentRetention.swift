@@ -38,11 +38,8 @@ package final class SegmentRetention {
     private var receipts: BelievedReceipts
     private var logReceipts: BelievedReceipts
     private var savedClock: Int64?
-    /// The latest receipt among the spans that were ever deleted: that they are gone is no loss (`AcknowledgedMark`).
-    private var droppedReceived: Int64
     private let logTables: LogTables
     private let deleteSegment: Statement
-    private let setMeta: Statement
     package private(set) var removed = Removed()
     /// The targets of forwarding that hold what should have gone for want of room; none when enough could go.
     package private(set) var holdingTargets: [String] = []
@@ -52,9 +49,6 @@ package final class SegmentRetention {
         logTables = LogTables(maintenance.connection)
         do {
             deleteSegment = try maintenance.connection.prepare("DELETE FROM segment WHERE id = ?1", persistent: true)
-            setMeta = try maintenance.connection.prepare(
-                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                persistent: true)
             let connection = maintenance.connection
             savedClock = try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'retention_clock_unix_nano'")
                 .flatMap { $0 >= BelievedReceipts.earliestUnixNano ? $0 : nil }
@@ -63,9 +57,6 @@ package final class SegmentRetention {
             }
             self.receipts = try receipts(Self.receiptsKey)
             logReceipts = try receipts(Self.logReceiptsKey)
-            droppedReceived =
-                try maintenance.connection.integer(
-                    "SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(AcknowledgedMark.droppedKey)'") ?? 0
         } catch {
             throw .database(error)
         }
@@ -128,12 +119,12 @@ package final class SegmentRetention {
     /// Those of the segments that no target of forwarding holds. An operator's `prune` does not ask.
     private func free(_ entries: [SegmentLedger.Entry]) throws(SQLiteError) -> [SegmentLedger.Entry] {
         guard let held = try ForwardTables.held(.traces, maintenance.connection) else { return entries }
-        return entries.filter { $0.firstOrdinal.addingSaturated(Int64($0.spanCount)) <= held }
+        return entries.filter { $0.endOrdinal <= held }
     }
 
     private func free(_ entries: [LogLedger.Entry]) throws(SQLiteError) -> [LogLedger.Entry] {
         guard let held = try ForwardTables.held(.logs, maintenance.connection) else { return entries }
-        return entries.filter { $0.firstOrdinal.addingSaturated($0.recordCount) <= held }
+        return entries.filter { $0.endOrdinal <= held }
     }
 
     private func logEntries(_ nowUnixNano: Int64) -> [LogLedger.Entry] {
@@ -149,8 +140,8 @@ package final class SegmentRetention {
         _ = logEntries(nowUnixNano)
         guard receipts != before.0 || logReceipts != before.1 else { return }
         try maintenance.prepare { () throws(SQLiteError) in
-            try set(Self.receiptsKey, receipts.text)
-            try set(Self.logReceiptsKey, logReceipts.text)
+            try maintenance.set(Self.receiptsKey, receipts.text)
+            try maintenance.set(Self.logReceiptsKey, logReceipts.text)
         }
     }
 
@@ -159,18 +150,10 @@ package final class SegmentRetention {
         current.advance(to: nowUnixNano)
         clock = current
         if savedClock.map({ abs($0 - current.unixNano) >= Self.clockSaveNanoseconds }) ?? true {
-            try maintenance.prepare { () throws(SQLiteError) in try set("retention_clock_unix_nano", current.unixNano) }
+            try maintenance.prepare { () throws(SQLiteError) in try maintenance.set("retention_clock_unix_nano", current.unixNano) }
             savedClock = current.unixNano
         }
         return current.unixNano
-    }
-
-    private func set(_ key: String, _ value: Int64) throws(SQLiteError) { try set(key, "\(value)") }
-
-    private func set(_ key: String, _ value: String) throws(SQLiteError) {
-        try setMeta.bind(1, key)
-        try setMeta.bind(2, value)
-        try setMeta.run()
     }
 
     private func drop(_ choice: RetentionPlan.Choice) throws(SQLiteError) {
@@ -185,15 +168,14 @@ package final class SegmentRetention {
             let batch = doomed[start..<min(start + Self.segmentsPerTransaction, doomed.count)]
             try maintenance.commit(
                 { () throws(SQLiteError) in
-                    try set("retention_floor_unix_nano", floor)
-                    try set(StoredOrdinals.spansKey, ledger.nextOrdinal)
-                    try set(AcknowledgedMark.droppedKey, batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) })
+                    try maintenance.set(StoreMaintenance.floorKey, floor)
+                    try maintenance.set(StoredOrdinals.spansKey, ledger.nextOrdinal)
+                    try maintenance.noteDropped(received: batch.reduce(.min) { max($0, $1.receivedMaximum) })
                     for entry in batch {
                         try deleteSegment.run(binding: entry.id)
                         try maintenance.leave(entry.streamSet)
                     }
                 }, then: { ledger.remove(Set(batch.map(\.id))) })
-            droppedReceived = batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) }
             removed.segments += batch.count
             removed.spans += batch.reduce(0) { $0 + Int64($1.spanCount) }
             removed.bytes += batch.reduce(0) { $0 + Int64($1.storedBytes) }
@@ -205,14 +187,12 @@ package final class SegmentRetention {
     private func drop(_ doomed: [LogLedger.Entry]) throws(SQLiteError) {
         for start in stride(from: 0, to: doomed.count, by: Self.logSegmentsPerTransaction) {
             let batch = doomed[start..<min(start + Self.logSegmentsPerTransaction, doomed.count)]
-            let received = batch.reduce(droppedReceived) { max($0, $1.receivedMaximum) }
             try maintenance.commit(
                 { () throws(SQLiteError) in
-                    try set(AcknowledgedMark.droppedKey, received)
-                    try set(StoredOrdinals.logsKey, maintenance.logs.nextOrdinal)
+                    try maintenance.noteDropped(received: batch.reduce(.min) { max($0, $1.receivedMaximum) })
+                    try maintenance.set(StoredOrdinals.logsKey, maintenance.logs.nextOrdinal)
                     for entry in batch { try logTables.delete(entry.id) }
                 }, then: { maintenance.logs.remove(Set(batch.map(\.id))) })
-            droppedReceived = received
             removed.segments += batch.count
             removed.logRecords += batch.reduce(0) { $0 + $1.recordCount }
             removed.bytes += batch.reduce(0) { $0 + $1.storedBytes }

@@ -5,21 +5,27 @@ package final class StoreMaintenance {
     let connection: Connection
     package let ledger: SegmentLedger
     package let logs: LogLedger
-    private let gate: CommitGate
+    let folder: StoreFolder
+    let gate: CommitGate
     /// The longest that commits had to wait for a transaction of this connection.
     private(set) var longestHold: Duration = .zero
 
+    private let setMeta: Statement
     private let insertLeftover: Statement
     private let deleteLeftover: Statement
     private let deleteStreams: Statement
 
     package init(folder: StoreFolder, gate: CommitGate, ledger: SegmentLedger, logs: LogLedger) throws(StoreError) {
+        self.folder = folder
         self.gate = gate
         self.ledger = ledger
         self.logs = logs
         do {
             connection = try Connection(path: folder.databasePath, access: .readWrite)
             try StoreSettings.prepareMaintenance(connection)
+            setMeta = try connection.prepare(
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                persistent: true)
             insertLeftover = try connection.prepare("INSERT INTO segment_leftover (stream_set) VALUES (?1)", persistent: true)
             deleteLeftover = try connection.prepare("DELETE FROM segment_leftover WHERE stream_set = ?1", persistent: true)
             deleteStreams = try connection.prepare("DELETE FROM segment_stream WHERE id BETWEEN ?1 AND ?2", persistent: true)
@@ -48,6 +54,33 @@ package final class StoreMaintenance {
             then()
         }
     }
+
+    // MARK: Notes
+
+    /// Sets a key of `meta` inside a transaction.
+    func set(_ key: String, _ value: String) throws(SQLiteError) {
+        try setMeta.bind(1, key)
+        try setMeta.bind(2, value)
+        try setMeta.run()
+    }
+
+    func set(_ key: String, _ value: Int64) throws(SQLiteError) { try set(key, "\(value)") }
+
+    /// Says inside a transaction that spans or log records received until then are gone on purpose (`AcknowledgedMark`).
+    func noteDropped(received: Int64) throws(SQLiteError) {
+        let known = try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(AcknowledgedMark.droppedKey)'") ?? 0
+        if received > known { try set(AcknowledgedMark.droppedKey, received) }
+    }
+
+    /// Moves the retention floor up: spans that ended at or before it are refused from then on.
+    func refuse(endedAtOrBefore bound: Int64) throws(SQLiteError) {
+        guard bound > ledger.retentionFloorUnixNano ?? .min else { return }
+        ledger.setRetentionFloor(bound)
+        try commit({ () throws(SQLiteError) in try set(Self.floorKey, bound) }, then: {})
+    }
+
+    /// The key in `meta` of the retention floor.
+    static let floorKey = "retention_floor_unix_nano"
 
     // MARK: Leftovers
 

@@ -113,10 +113,15 @@ package struct StoreVerification {
             if version < StoreSettings.logsVersion, found[name] == nil, name.hasPrefix("log_") { continue }
             if version < OpeningRows.version, found[name] == nil, name.hasPrefix("breaker_opening") { continue }
             if version < StoredOrdinals.version, found[name] == nil, name.hasPrefix("forward_") { continue }
+            if version < StoredOrdinals.gapsVersion, found[name] == nil, name.hasPrefix("forget") { continue }
             var declarations = [Self.declaration(expected.text(1))]
-            let ordinals = "," + Self.declaration(StoredOrdinals.declaration) + ")STRICT"
-            if version < StoredOrdinals.version, declarations[0].hasSuffix(ordinals) {
-                declarations.append(declarations[0].dropLast(ordinals.count) + ")STRICT")
+            for (since, column) in [
+                (StoredOrdinals.gapsVersion, StoredOrdinals.countDeclaration), (StoredOrdinals.version, StoredOrdinals.declaration),
+            ] {
+                let end = "," + Self.declaration(column) + ")STRICT"
+                if version < since, let last = declarations.last, last.hasSuffix(end) {
+                    declarations.append(last.dropLast(end.count) + ")STRICT")
+                }
             }
             if !declarations.contains(Self.declaration(found[name])) {
                 report.add("the declaration of the table \(name) is not as it was made")
@@ -162,16 +167,17 @@ package struct StoreVerification {
             progress(report.segments, max(total, report.segments))
         }
         try checkLeftovers(sets)
-        try checkOrdinals("segment", "span_count")
-        if try LogTables.exist(connection) { try checkOrdinals("log_segment", "record_count") }
+        try checkOrdinals("segment")
+        if try LogTables.exist(connection) { try checkOrdinals("log_segment") }
         if report.segments != total {
             report.add("the table segment has \(report.segments) rows, not the \(total) that it counts")
         }
     }
 
     /// Ordinals grow in the order of arrival, and none is given twice.
-    private mutating func checkOrdinals(_ table: String, _ count: String) throws {
+    private mutating func checkOrdinals(_ table: String) throws {
         guard try connection.integer("PRAGMA user_version") ?? 0 >= StoredOrdinals.version else { return }
+        let count = try StoredOrdinals.count(of: table, connection)
         let rows = try connection.prepare("SELECT id, first_ordinal, \(count) FROM \(table) ORDER BY id")
         var next: Int64 = 0
         while try rows.step() {

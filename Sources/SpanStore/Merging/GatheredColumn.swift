@@ -44,48 +44,54 @@ struct GatheredColumn {
 
     // MARK: Gathering
 
-    /// Takes a segment's column, whose first span is row `base`.
-    mutating func gather(_ column: DecodedColumn, base: Int, spanCount: Int) {
-        let rows = Rows(column: column, base: base, spanCount: spanCount)
+    /// Takes a segment's column, whose first row that is taken is row `base`.
+    mutating func gather(_ column: DecodedColumn, base: Int, of rows: TakenRows) {
+        let target = Target(column: column, base: base, rows: rows)
         switch column.values {
-        case .integers(let values): set(rows, .int) { UInt64(bitPattern: values[$0]) }
-        case .fixed(let values): set(rows, .int) { values[$0] }
-        case .doubles(let values): set(rows, .double) { values[$0] }
-        case .bools(let values): set(rows, .bool) { values[$0] != 0 ? 1 : 0 }
-        case .dictionary(let entries, let packed):
+        case .integers(let values): set(target, .int) { UInt64(bitPattern: values[$0]) }
+        case .fixed(let values): set(target, .int) { values[$0] }
+        case .doubles(let values): set(target, .double) { values[$0] }
+        case .bools(let values): set(target, .bool) { values[$0] != 0 ? 1 : 0 }
+        case .dictionary(let entries, let packed) where rows.takesAll:
             let numbers = entries.map { number($0, column.bytes) }
-            set(rows, .string) { numbers[packed[$0]] }
-        case .texts(let ranges):
+            set(target, .string) { numbers[packed[$0]] }
+        // Texts of rows that are left out must not be numbered.
+        case .dictionary(let entries, let packed):
+            forEach(column, rows) { $0.set(base + $1, .string, $0.number(entries[packed[$2]], column.bytes)) }
+        case .texts(let ranges) where rows.takesAll:
             let numbers = ranges.map { number($0, column.bytes) }
-            set(rows, .string) { numbers[$0] }
+            set(target, .string) { numbers[$0] }
+        case .texts(let ranges):
+            forEach(column, rows) { $0.set(base + $1, .string, $0.number(ranges[$2], column.bytes)) }
         case .encoded(let kind, let ranges):
-            forEach(column, spanCount) { $0.setBlob(base + $1, kind, column.bytes[ranges[$2]]) }
+            forEach(column, rows) { $0.setBlob(base + $1, kind, column.bytes[ranges[$2]]) }
         case .mixed(let values):
-            forEach(column, spanCount) { $0.set(base + $1, mixed: values[$2], column.bytes) }
-        case .empties: set(rows, .empty) { _ in 0 }
+            forEach(column, rows) { $0.set(base + $1, mixed: values[$2], column.bytes) }
+        case .empties: set(target, .empty) { _ in 0 }
         case .references: break
         }
     }
 
     /// The rows that a segment's column goes to.
-    private struct Rows {
+    private struct Target {
         let column: DecodedColumn
         let base: Int
-        let spanCount: Int
+        let rows: TakenRows
     }
 
     /// Sets values of one kind, by their positions in the segment's column.
     @inline(__always)
-    private mutating func set(_ rows: Rows, _ kind: AttributeKind, _ payload: (Int) -> UInt64) {
-        let base = rows.base
-        precondition(base >= 0 && base &+ rows.spanCount <= kinds.count)
+    private mutating func set(_ target: Target, _ kind: AttributeKind, _ payload: (Int) -> UInt64) {
+        let (base, rows) = (target.base, target.rows)
+        precondition(base >= 0 && base &+ rows.count <= kinds.count)
         var count = 0
         // By pointers: an array would ask for each value whether it is shared.
         kinds.withUnsafeMutableBufferPointer { kinds in
             payloads.withUnsafeMutableBufferPointer { payloads in
-                rows.column.forEachPosition(rows.spanCount) { row, position in
-                    kinds[base &+ row] = kind.rawValue &+ 1
-                    payloads[base &+ row] = payload(position)
+                target.column.forEachPosition(rows.rowCount) { row, position in
+                    guard let number = rows.number(row) else { return }
+                    kinds[base &+ number] = kind.rawValue &+ 1
+                    payloads[base &+ number] = payload(position)
                     count &+= 1
                 }
             }
@@ -94,14 +100,18 @@ struct GatheredColumn {
         valueCount += count
     }
 
-    /// Calls `body` with each row that has a value and the value's position.
+    /// Calls `body` with each row that is taken and has a value, by its number, and the value's position.
     @inline(__always)
-    private mutating func forEach(_ column: DecodedColumn, _ spanCount: Int, _ body: (inout Self, Int, Int) -> Void) {
+    private mutating func forEach(_ column: DecodedColumn, _ rows: TakenRows, _ body: (inout Self, Int, Int) -> Void) {
         guard let presence = column.presence else {
-            for row in 0..<spanCount { body(&self, row, row) }
+            for row in 0..<rows.rowCount {
+                if let number = rows.number(row) { body(&self, number, row) }
+            }
             return
         }
-        presence.forEach { body(&self, $0, $1) }
+        presence.forEach { row, position in
+            if let number = rows.number(row) { body(&self, number, position) }
+        }
     }
 
     private mutating func set(_ row: Int, mixed value: DecodedValue, _ bytes: [UInt8]) {

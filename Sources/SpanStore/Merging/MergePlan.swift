@@ -28,6 +28,8 @@ enum MergePlan {
     struct Candidate: Equatable {
         var id: Int64
         var firstOrdinal: Int64
+        /// How many ordinals it stands for.
+        var ordinalCount: Int64
         var spanCount: Int
         var storedBytes: Int
         /// Cannot be merged for its size in memory.
@@ -38,7 +40,7 @@ enum MergePlan {
         }
 
         /// Whether nothing that came between the two is gone.
-        func follows(_ previous: Candidate) -> Bool { firstOrdinal == previous.firstOrdinal &+ Int64(previous.spanCount) }
+        func follows(_ previous: Candidate) -> Bool { firstOrdinal == previous.firstOrdinal &+ previous.ordinalCount }
 
         /// Sizes within a factor of eight are of one level.
         var level: Int { (Int.bitWidth - 1 - max(1, spanCount).leadingZeroBitCount) / 3 }

@@ -18,7 +18,7 @@ struct MergedRows {
         var row: UInt32
     }
 
-    init(_ inputs: [SegmentReader], bases: [Int], rowCount: Int) throws {
+    init(_ inputs: [MergeInput], bases: [Int], rowCount: Int) throws {
         starts = [Int64](repeating: 0, count: rowCount)
         traceRanks = [UInt32](repeating: 0, count: rowCount)
         var services = [UInt32](repeating: 0, count: rowCount)
@@ -27,35 +27,44 @@ struct MergedRows {
         var found: [TraceID] = []
         var earliest: [Int64] = []
         for (input, base) in zip(inputs, bases) {
+            let segment = input.segment
             // The name is the first field of a resource.
-            let resources = try input.entries(of: FixedColumn.resources, fieldCount: SegmentReader.resourceFieldCount)
+            let resources = try segment.entries(of: FixedColumn.resources, fieldCount: SegmentReader.resourceFieldCount)
             let names = try resources.ranges.map { entry throws(SegmentError) -> UInt32 in
                 var cursor = try ByteCursor(resources.bytes, range: entry)
                 let name = try cursor.prefixedRange()
                 let range = WireRange(offset: name.lowerBound, count: name.count)
                 return UInt32(truncatingIfNeeded: serviceNames.insert(range, in: resources.bytes.span.bytes).index)
             }
-            let numbers = try input.traceIDs().map { trace -> UInt32 in
-                if let known = traceNumbers[trace] { return known }
+            let traceIDs = try segment.traceIDs()
+            // Only of traces of which a row is taken.
+            var numbers = [UInt32?](repeating: nil, count: traceIDs.count)
+            func number(_ index: Int) -> UInt32 {
+                if let known = numbers[index] ?? traceNumbers[traceIDs[index]] {
+                    numbers[index] = known
+                    return known
+                }
                 let number = UInt32(found.count)
-                traceNumbers[trace] = number
-                found.append(trace)
+                traceNumbers[traceIDs[index]] = number
+                numbers[index] = number
+                found.append(traceIDs[index])
                 earliest.append(.max)
                 return number
             }
-            guard let trace = try input.transientColumn(.fixed, FixedColumn.traceIndex),
-                let start = try input.transientColumn(.fixed, FixedColumn.start),
-                let resource = try input.transientColumn(.fixed, FixedColumn.resource)
+            guard let trace = try segment.transientColumn(.fixed, FixedColumn.traceIndex),
+                let start = try segment.transientColumn(.fixed, FixedColumn.start),
+                let resource = try segment.transientColumn(.fixed, FixedColumn.resource)
             else { throw SegmentError.damaged("no identities") }
-            for row in 0..<input.spanCount {
+            for row in 0..<segment.spanCount {
+                guard let place = input.number(row) else { continue }
                 guard let traceIndex = trace.integer(row), numbers.indices.contains(Int(traceIndex)),
                     let resourceIndex = resource.integer(row), names.indices.contains(Int(resourceIndex)),
                     let startTime = start.integer(row)
                 else { throw SegmentError.damaged("a span that refers past a table") }
-                let number = numbers[Int(traceIndex)]
-                starts[base + row] = startTime
-                traceRanks[base + row] = number
-                services[base + row] = names[Int(resourceIndex)]
+                let number = number(Int(traceIndex))
+                starts[base + place] = startTime
+                traceRanks[base + place] = number
+                services[base + place] = names[Int(resourceIndex)]
                 earliest[Int(number)] = min(earliest[Int(number)], startTime)
             }
         }

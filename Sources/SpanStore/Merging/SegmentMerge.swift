@@ -1,7 +1,7 @@
 import TelemetryModel
 
-/// Makes one segment of several, column by column: no span is ever put together. The spans are sorted by service, trace and start, so
-/// that a trace and a service lie together and neighbours look alike.
+/// Makes one segment of several, or of some rows of one, column by column: no span is ever put together. The spans are sorted by service,
+/// trace and start, so that a trace and a service lie together and neighbours look alike.
 ///
 /// Memory: the inflated streams of the segments that commits wrote (bounded by `MergeLimits.inflatedBytesMax`, merged ones give
 /// theirs column by column), one gathered column and its encoded form.
@@ -9,7 +9,8 @@ struct SegmentMerge {
     /// Inflated columns below this many bytes share a stream: a row of their own would cost more than they.
     private static let sharedColumnBytesMax = 1024
 
-    private let inputs: [SegmentReader]
+    private let inputs: [MergeInput]
+    private let segments: [SegmentReader]
     private let columns: MergedColumns
     /// The first row of each input.
     private let bases: [Int]
@@ -22,16 +23,17 @@ struct SegmentMerge {
     private var entries: [ColumnEntry] = []
 
     /// - Parameter inputs: in the order of arrival of their spans.
-    init(_ inputs: [SegmentReader], streamSet: Int64, compressor: ZstandardCompressor) {
+    init(_ inputs: [MergeInput], streamSet: Int64, compressor: ZstandardCompressor) {
         self.inputs = inputs
-        columns = MergedColumns(inputs)
+        segments = inputs.map(\.segment)
+        columns = MergedColumns(segments)
         self.streamSet = streamSet
         self.compressor = compressor
         var bases: [Int] = []
         var count = 0
         for input in inputs {
             bases.append(count)
-            count += input.spanCount
+            count += input.count
         }
         self.bases = bases
         rowCount = count
@@ -49,7 +51,7 @@ struct SegmentMerge {
         try addTimes(encoder, plan.starts, &statistics, emit)
         try addTable(FixedColumn.resources, fieldCount: SegmentReader.resourceFieldCount, column: FixedColumn.resource, encoder, emit)
         try addTable(FixedColumn.scopes, fieldCount: SegmentReader.scopeFieldCount, column: FixedColumn.scope, encoder, emit)
-        let attributes = MergedAttributes(columns, of: inputs)
+        let attributes = MergedAttributes(columns, of: segments)
         try addFixedColumns(encoder, attributes, emit)
         try addAttributes(encoder, attributes, emit)
         try addDerivedColumns(encoder, attributes, emit)
@@ -67,20 +69,24 @@ struct SegmentMerge {
         var gathered = GatheredColumn(rowCount: rowCount)
         for line in column?.lines ?? [] {
             let input = inputs[line.input]
-            let decoded = try input.transientColumn(input.directory.columns[line.line])
-            gathered.gather(decoded, base: bases[line.input], spanCount: input.spanCount)
+            let decoded = try input.segment.transientColumn(input.segment.directory.columns[line.line])
+            gathered.gather(decoded, base: bases[line.input], of: input.rows)
         }
         return gathered
     }
 
     private func gather(fixed name: String) throws -> GatheredColumn { try gather(columns.column(.fixed, name)) }
 
-    /// For each new row its place in the order of arrival: the inputs one after the other, each in its own order.
+    /// For each new row its place in the order of arrival: how many ordinals of the new segment come before its own.
     private func arrivals(_ order: [UInt32]) throws -> [Int64] {
-        var places = (0..<Int64(rowCount)).map { $0 }
+        var places = [Int64](repeating: 0, count: rowCount)
         for (input, base) in zip(inputs, bases) {
-            guard let column = try input.transientColumn(.fixed, FixedColumn.arrival) else { continue }
-            for row in 0..<input.spanCount { places[base + row] = Int64(base) + (column.integer(row) ?? Int64(row)) }
+            let first = input.firstOrdinal &- (inputs.first?.firstOrdinal ?? 0)
+            let column = try input.segment.transientColumn(.fixed, FixedColumn.arrival)
+            for row in 0..<input.segment.spanCount {
+                guard let number = input.number(row) else { continue }
+                places[base + number] = first &+ (column?.integer(row) ?? Int64(row))
+            }
         }
         return order.map { places[Int($0)] }
     }
@@ -141,20 +147,33 @@ struct SegmentMerge {
         var distinct = ByteStringTable()
         var values = [Int64](repeating: 0, count: rowCount)
         for (input, base) in zip(inputs, bases) {
-            let (bytes, entries) = try input.entries(of: table, fieldCount: fieldCount)
-            let mapped = entries.map { entry in
-                Int64(distinct.insert(WireRange(offset: entry.lowerBound, count: entry.count), in: bytes.span.bytes).index)
+            guard let column = try input.segment.transientColumn(.fixed, name) else { throw SegmentError.damaged("no column of \(name)") }
+            let used = input.takesAll ? nil : Self.values(column, of: input)
+            let (bytes, entries) = try input.segment.entries(of: table, fieldCount: fieldCount)
+            let mapped = entries.enumerated().map { index, entry -> Int64 in
+                // What only rows that are left out refer to must not be written again.
+                if let used, !used.contains(Int64(index)) { return -1 }
+                return Int64(distinct.insert(WireRange(offset: entry.lowerBound, count: entry.count), in: bytes.span.bytes).index)
             }
-            guard let column = try input.transientColumn(.fixed, name) else { throw SegmentError.damaged("no column of \(name)") }
-            for row in 0..<input.spanCount {
+            for row in 0..<input.segment.spanCount {
+                guard let number = input.number(row) else { continue }
                 guard let index = column.integer(row), mapped.indices.contains(Int(index)) else {
                     throw SegmentError.damaged("a span that refers past a table")
                 }
-                values[base + row] = mapped[Int(index)]
+                values[base + number] = mapped[Int(index)]
             }
         }
         try add(MergedColumnEncoder.table(table, distinct.bytes, count: distinct.count), emit)
         try add(encoder.encode(integers: encoder.order.map { values[Int($0)] }, name), emit)
+    }
+
+    /// The values of a column in the rows that are taken.
+    private static func values(_ column: DecodedColumn, of input: MergeInput) -> Set<Int64> {
+        var values: Set<Int64> = []
+        for row in 0..<input.segment.spanCount where input.number(row) != nil {
+            if let value = column.integer(row) { values.insert(value) }
+        }
+        return values
     }
 
     /// Columns that are written in a way of their own.
@@ -206,7 +225,12 @@ struct SegmentMerge {
     ) throws {
         for column in columns.all(.derived) {
             if let source = attributes.alias(of: column) {
-                let count = column.lines.reduce(0) { $0 + inputs[$1.input].directory.columns[$1.line].valueCount }
+                let count =
+                    inputs.allSatisfy(\.takesAll)
+                    ? column.lines.reduce(0) { $0 + segments[$1.input].directory.columns[$1.line].valueCount }
+                    : try gather(columns.column(.attribute, source)).valueCount
+                // No row that is left has one: there is no column to stand for either.
+                if count == 0 { continue }
                 entries.append(
                     ColumnEntry(
                         space: .derived, name: column.name, encoding: .alias, stream: 0, offset: 0, length: 0, valueCount: count,

@@ -24,32 +24,18 @@ package final class SegmentMerger {
 
     private let maintenance: StoreMaintenance
     private let ledger: SegmentLedger
-    private let compressor = ZstandardCompressor(level: 3)
     /// Ids of segments that inflate to more than a merge may hold.
     private var oversize: Set<Int64> = []
     private var hasCleaned = false
     package private(set) var progress = Progress()
 
-    private let insertStream: Statement
-    private let insertSegment: Statement
-    private let deleteSegments: Statement
+    private let rewriter: SegmentRewriter
 
     package init(_ maintenance: StoreMaintenance) throws(StoreError) {
         self.maintenance = maintenance
         ledger = maintenance.ledger
-        do {
-            insertStream = try maintenance.connection.prepare(
-                "INSERT INTO segment_stream (id, data) VALUES (?1, ?2)", persistent: true)
-            insertSegment = try maintenance.connection.prepare(SegmentRow.insertion, persistent: true)
-            deleteSegments = try maintenance.connection.prepare(
-                "DELETE FROM segment WHERE id BETWEEN ?1 AND ?2", persistent: true)
-        } catch {
-            throw .database(error)
-        }
+        rewriter = try SegmentRewriter(maintenance)
     }
-
-    /// A merge was given up because somebody wants to stop.
-    private struct GivenUp: Error {}
 
     /// Merges once, or deletes what an unfinished merge left; `false` when there is nothing to do, or it was given up. Blocks on the
     /// disk.
@@ -63,7 +49,7 @@ package final class SegmentMerger {
             }
             guard let chosen = choice() else { return false }
             return try merge(chosen, isStopping)
-        } catch is GivenUp {
+        } catch is SegmentRewriter.GivenUp {
             hasCleaned = false
             return false
         } catch {
@@ -77,14 +63,15 @@ package final class SegmentMerger {
         let entries = ledger.entries
         let candidates = entries.map {
             MergePlan.Candidate(
-                id: $0.id, firstOrdinal: $0.firstOrdinal, spanCount: $0.spanCount, storedBytes: $0.storedBytes, isOversize: oversize.contains($0.id))
+                id: $0.id, firstOrdinal: $0.firstOrdinal, ordinalCount: $0.ordinalCount, spanCount: $0.spanCount, storedBytes: $0.storedBytes,
+                isOversize: oversize.contains($0.id))
         }
         return MergePlan.choose(candidates).map { Array(entries[$0]) }
     }
 
     /// Merges the chosen segments, or as many of them as fit into memory.
     private func merge(_ chosen: [SegmentLedger.Entry], _ isStopping: () -> Bool) throws -> Bool {
-        var inputs: [SegmentReader] = []
+        var inputs: [MergeInput] = []
         var inflated = 0
         let catalog = SegmentCatalog(maintenance.connection)
         let loader = SegmentLoader(catalog)
@@ -96,85 +83,20 @@ package final class SegmentMerger {
                 break
             }
             inflated += bytes
-            inputs.append(input)
+            inputs.append(MergeInput(input, firstOrdinal: entry.firstOrdinal))
         }
-        guard inputs.count > 1, let first = inputs.first, let last = inputs.last else { return true }
+        guard inputs.count > 1, let last = inputs.last else { return true }
         // As large as it may become: what comes later is merged without it.
-        if inflated > MergeLimits.inflatedBytesMax / 2 { oversize.insert(last.id) }
+        if inflated > MergeLimits.inflatedBytesMax / 2 { oversize.insert(last.segment.id) }
         let sources = chosen.prefix(inputs.count)
-        let set = ledger.takeNumber()
-        try maintenance.prepare { () throws(SQLiteError) in try maintenance.leave(set) }
-        let segment = try write(inputs, set, isStopping)
-        try replace(first.id...last.id, by: segment, set, sources)
+        let segment = try rewriter.replace(sources, by: inputs, isStopping)
         progress.merges += 1
         progress.longestHold = maintenance.longestHold
         progress.segments += inputs.count
-        progress.spans += Int64(segment.encoded.spanCount)
+        progress.spans += Int64(segment.spanCount)
         progress.bytesRead += sources.reduce(0) { $0 + Int64($1.storedBytes) }
         progress.bytesWritten += Int64(segment.storedBytes)
         try maintenance.deleteLeftovers()
         return true
-    }
-
-    // MARK: Building
-
-    private struct Built {
-        var encoded: EncodedSegment
-        var storedBytes: Int
-    }
-
-    private func write(_ inputs: [SegmentReader], _ set: Int64, _ isStopping: () -> Bool) throws -> Built {
-        var waiting: [(number: Int, frame: [UInt8])] = []
-        var waitingBytes = 0
-        var total = 0
-        var merge = SegmentMerge(inputs, streamSet: set, compressor: compressor)
-        let encoded = try merge.encode { number, frame in
-            if isStopping() { throw GivenUp() }
-            waiting.append((number, frame))
-            waitingBytes += frame.count
-            total += frame.count
-            guard waitingBytes >= MergeLimits.transactionBytes else { return }
-            try insert(waiting, set)
-            waiting.removeAll(keepingCapacity: true)
-            waitingBytes = 0
-        }
-        try insert(waiting, set)
-        return Built(encoded: encoded, storedBytes: total + encoded.storedBytes)
-    }
-
-    private func insert(_ streams: [(number: Int, frame: [UInt8])], _ set: Int64) throws {
-        try maintenance.prepare { () throws(SQLiteError) in
-            for (number, frame) in streams {
-                try insertStream.bind(1, set &* Int64(SegmentFormat.streamsMax) &+ Int64(number))
-                try insertStream.bind(2, frame)
-                try insertStream.run()
-            }
-        }
-    }
-
-    // MARK: Replacing
-
-    private func replace(
-        _ ids: ClosedRange<Int64>, by segment: Built, _ set: Int64, _ sources: ArraySlice<SegmentLedger.Entry>
-    ) throws {
-        var encoded = segment.encoded
-        let firstOrdinal = sources.first?.firstOrdinal ?? 0
-        encoded.builtBytes = segment.storedBytes - encoded.storedBytes
-        let entry = SegmentLedger.Entry(
-            id: ids.upperBound, streamSet: set, firstOrdinal: firstOrdinal, spanCount: encoded.spanCount, storedBytes: segment.storedBytes,
-            endMaximum: encoded.statistics.endMaximum, receivedMaximum: encoded.statistics.receivedMaximum,
-            filter: encoded.traceFilter)
-        try maintenance.commit(
-            { () throws(SQLiteError) in
-                try deleteSegments.bind(1, ids.lowerBound)
-                try deleteSegments.bind(2, ids.upperBound)
-                try deleteSegments.run()
-                guard maintenance.connection.changes == sources.count else {
-                    throw SQLiteError(extendedCode: 4, message: "segments changed while they were merged", operation: "merge")
-                }
-                try SegmentRow.insert(encoded, id: ids.upperBound, firstOrdinal: firstOrdinal, with: insertSegment)
-                try maintenance.keep(set)
-                for source in sources { try maintenance.leave(source.streamSet) }
-            }, then: { ledger.replace(ids, with: entry) })
     }
 }

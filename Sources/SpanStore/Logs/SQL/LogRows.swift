@@ -10,6 +10,9 @@ final class LogRows {
         case text([UInt8])
     }
 
+    /// The segment of a row of `logs`, and which of its records it is.
+    static func place(ofRowID rowID: Int64) -> (segment: Int64, record: Int) { (rowID >> 24, Int(rowID & (1 << 24 - 1))) }
+
     let id: Int64
     let facts: LogFacts
     private unowned let connection: Connection
