@@ -125,6 +125,16 @@ def test_dragging_in_the_minimap_and_on_the_axis_zooms(agent, tab):
     page.check()
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_axis_stands_above_the_bars_and_cuts_no_label(agent, tab, width):
+    fusebox, trace, _ = agent
+    page = tab(fusebox, width).open(f"#/trace/{trace}")
+    axis, lane, small = (page.tab.locator(name).first.bounding_box() for name in [".ruler", ".lanebox", ".minimap"])
+    assert abs(axis["x"] - lane["x"]) <= 2 and abs(axis["width"] - lane["width"]) <= 3 and abs(small["x"] - lane["x"]) <= 2 and abs(small["width"] - lane["width"]) <= 3
+    ends = page.tab.evaluate("[...document.querySelectorAll('.ruler .marks span')].map((one) => one.getBoundingClientRect().right)")
+    assert len(ends) >= 2 and max(ends) <= axis["x"] + axis["width"] + 1
+
+
 def test_zoom_of_a_long_trace_goes_down_to_microseconds(shared, tab):
     trace, root = wire.trace_id(), wire.span_id()
     spans = [wire.span(trace, root, "root", start=wire.BASE_TIME, end=wire.BASE_TIME + 3600 * 10**9)]
