@@ -7,6 +7,7 @@ import pytest
 
 import wire
 from server import poll
+from test_page_running import pending
 
 MILLISECOND = 10**6
 
@@ -53,6 +54,36 @@ def test_the_critical_path_is_the_same_at_every_door(agent, tab):
     page.tab.wait_for_selector(".fall-row")
     assert page.tab.locator(".on-path").count() == 0
     page.check()
+
+
+def told(fusebox, trace):
+    """What the API and the terminal say of each span's part: nanoseconds, and percent in the order of reading."""
+    path = json.loads(fusebox.get(f"/api/traces/{trace.hex()}").body)["critical_path"]
+    lines = fusebox.run("trace", trace.hex(), "--data-dir", str(fusebox.folder), "--width", "100").stdout.decode().splitlines()[1:]
+    return [(one["span_id"], one["kind"], one["segments"]) for one in path["spans"]], [re.findall(r"(\d+)%", line) for line in lines]
+
+
+def test_what_still_runs_is_waited_for_to_the_end(shared, tab):
+    trace, agent, call = wire.trace_id(), wire.span_id(), wire.span_id()
+    assert shared.post(wire.batch(pending(trace, agent, "agent", wire.BASE_TIME), wire.span(trace, call, "call", parent=agent, start=wire.BASE_TIME + 1000, end=wire.BASE_TIME + 4000))).status == 200
+    spans, percents = told(shared, trace)
+    assert [segments for _, _, segments in spans] == [[[0, 1000]], [[1000, 3000]]] and spans[1][0] == call.hex()
+    assert sorted(percents) == [["25"], ["75"]]
+    page = tab(shared).open(f"#/trace/{trace.hex()}")
+    assert page.tab.locator(".fall-row:has(.on-path)").count() == 2
+    # Once the span itself has come, it is the one that was waited for.
+    assert shared.post(wire.batch(wire.span(trace, agent, "agent", start=wire.BASE_TIME, end=wire.BASE_TIME + 4000))).status == 200
+    assert [one[0] for one in told(shared, trace)[0]] == [agent.hex(), call.hex()]
+
+
+def test_two_sides_of_a_call_that_share_an_id_have_their_own_parts(shared, tab):
+    trace, one = wire.trace_id(), wire.span_id()
+    side = lambda name, kind, start, end: wire.span(trace, one, name, start=wire.BASE_TIME + start, end=wire.BASE_TIME + end, extra=wire.number(6, kind))
+    assert shared.post(wire.batch(side("calls", 3, 0, 1000), side("called", 2, 200, 800))).status == 200
+    spans, percents = told(shared, trace)
+    assert spans == [(one.hex(), 3, [[0, 200], [800, 200]]), (one.hex(), 2, [[200, 600]])] and percents == [["40"], ["60"]]
+    page = tab(shared).open(f"#/trace/{trace.hex()}")
+    assert page.tab.evaluate("[...document.querySelectorAll('.fall-row')].map((row) => row.querySelectorAll('.on-path').length)") == [2, 1]
 
 
 def shown_part(page):
@@ -123,6 +154,16 @@ def test_dragging_in_the_minimap_and_on_the_axis_zooms(agent, tab):
     page.tab.click("[data-whole]")
     poll("the whole trace", lambda: shown_part(page) is None)
     page.check()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_axis_stands_above_the_bars_and_cuts_no_label(agent, tab, width):
+    fusebox, trace, _ = agent
+    page = tab(fusebox, width).open(f"#/trace/{trace}")
+    axis, lane, small = (page.tab.locator(name).first.bounding_box() for name in [".ruler", ".lanebox", ".minimap"])
+    assert abs(axis["x"] - lane["x"]) <= 2 and abs(axis["width"] - lane["width"]) <= 3 and abs(small["x"] - lane["x"]) <= 2 and abs(small["width"] - lane["width"]) <= 3
+    ends = page.tab.evaluate("[...document.querySelectorAll('.ruler .marks span')].map((one) => one.getBoundingClientRect().right)")
+    assert len(ends) >= 2 and max(ends) <= axis["x"] + axis["width"] + 1
 
 
 def test_zoom_of_a_long_trace_goes_down_to_microseconds(shared, tab):

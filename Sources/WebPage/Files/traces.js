@@ -13,7 +13,7 @@ export async function traces({ place, signal }) {
   const list = h("div");
   const isLive = place.parameters.get("live") === "1";
   const live = h("button", { type: "button", "aria-pressed": String(isLive), onclick: () => go({ live: isLive ? null : "1" }) }, "Live tail");
-  const page = [head("Traces", null, h("a", { href: address("judge", withRange(asked)) }, "Judge these"), views(), live, rangePicker()), form(asked, { services, workflows, tools, models }, signal), list];
+  const page = [head("Traces", null, views(), live, rangePicker()), form(asked, { services, workflows, tools, models }, signal), list];
   if (isLive) tail(list, asked, signal);
   else if (status.span_count === 0) replace(list, firstSpans());
   else await first(list, asked, signal);
@@ -63,7 +63,7 @@ function form(asked, { services, workflows, tools, models }, signal) {
     field("Status", choice([{ value: "error", label: "any span failed" }, { value: "ok", label: "a span is ok" }], asked.status, set("status"), "Any")),
     field("Run", choice([{ value: "error", label: "failed" }, { value: "ok", label: "did not fail" }, { value: "running", label: "still runs" }], asked.running ? "running" : asked.root, (value) => go({ root: value === "running" ? null : value, running: value === "running" ? "true" : null }), "Any")),
     field("Min. duration, ms", typed("min_ms", { type: "number", min: "0", inputmode: "decimal" })),
-    attributeField(asked, signal)), chips(asked)];
+    attributeField(asked, signal), h("a", { href: address("judge", withRange(asked)) }, "Judge these")), chips(asked)];
 }
 
 // The columns of the list: what a row shows, and what it is sorted by.

@@ -4,6 +4,8 @@ import { durationTicks } from "./charts.js";
 
 const writeAfter = 150;
 const edge = 8;
+// Pixels of a letter on the axis, and a little more.
+const letter = 8;
 
 // The window over a trace of `length` nanoseconds. `changed` is called when it is another one.
 export function zoom(length, signal, changed) {
@@ -125,12 +127,16 @@ export function ruler(window) {
   const element = h("div", { class: "ruler", "aria-hidden": "true", title: "Drag to zoom" }, marks, pick);
   function draw() {
     const wide = window.to - window.from;
-    const wanted = Math.max(2, Math.min(8, Math.floor(element.clientWidth / 90)));
+    const wanted = Math.max(3, Math.min(8, Math.floor(element.clientWidth / 90)));
     const ticks = durationTicks(wide, wanted);
     const step = ticks[1] ?? wide;
     const shown = [];
-    for (let tick = Math.ceil(window.from / step) * step; tick < window.to - wide * 0.03 && shown.length < 20; tick += step) shown.push(tick);
-    replace(marks, shown.map((tick) => h("span", { style: { left: `${window.at(tick)}%` } }, window.from > 0 ? exact(tick, step, window.to) : duration(tick))));
+    for (let tick = Math.ceil(window.from / step) * step; tick < window.to && shown.length < 20; tick += step) {
+      const text = window.from > 0 ? exact(tick, step, window.to) : duration(tick);
+      // A label that would be cut off says something else.
+      if ((1 - window.at(tick) / 100) * element.clientWidth > text.length * letter) shown.push(h("span", { style: { left: `${window.at(tick)}%` } }, text));
+    }
+    replace(marks, shown);
   }
   dragging(element, {
     start: () => ({}),
