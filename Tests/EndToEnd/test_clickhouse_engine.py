@@ -143,6 +143,10 @@ def test_the_engine_takes_the_schema_and_what_nodes_send(binary, node_of, real):
         [str(value) for value in row.values()] for row in node.sql(traces.format(""))]
     assert real.value("SELECT count() FROM fusebox.logs WHERE body = 'line' AND attr(attributes, 'k') = '1'") == 3
     assert real.value("SELECT uniqExact(TraceId) FROM otel.otel_traces_trace_id_ts") == len({trace for trace, _ in own})
+    # As Grafana's data source finds a trace.
+    lookup = "(SELECT {} FROM otel.otel_traces_trace_id_ts WHERE TraceId = '" + trace.hex() + "')"
+    assert real.value(f"""SELECT count() FROM otel.otel_traces WHERE TraceId = '{trace.hex()}' AND Timestamp >= {lookup.format('min(Start)')}
+        AND Timestamp <= {lookup.format('max(End) + 1')}""") == 2
     assert real.rows("SELECT model, input_tokens + output_tokens AS used FROM fusebox.token_spans") == [{"model": "m", "used": 13}]
     # All of it again doubles nothing.
     assert node.run("forward", "replay", "fleet", "--data-dir", str(node.folder)).returncode == 0
