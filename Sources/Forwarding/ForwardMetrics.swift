@@ -40,19 +40,15 @@ package final class ForwardMetrics: Sendable {
         registry: MetricRegistry, source: ForwardSource, retention: RetentionLimits, unixNano: @escaping @Sendable () -> Int64
     ) {
         let labels = ["target", "signal"]
-        func counter(_ name: String, _ help: String, _ unit: MetricFamily.Unit? = nil, _ more: [String] = [])
-            -> LabeledCounterMetric
-        {
+        func counter(_ name: String, _ help: String, _ unit: MetricFamily.Unit? = nil, _ more: [String] = []) -> LabeledCounterMetric {
             registry.register(
                 LabeledCounterMetric(name, help: help, unit: unit, labels: labels + more, labelSetsMax: Self.labelSetsMax))
         }
         spans = counter(
             "fusebox_forward_spans_total", "Spans and log records that are done with, by what became of them.", nil, ["result"])
-        requests = counter(
-            "fusebox_forward_requests_total", "Requests to targets, by HTTP's code; 0 without an answer.", nil, ["code"])
+        requests = counter("fusebox_forward_requests_total", "Requests to targets, by HTTP's code; 0 without an answer.", nil, ["code"])
         bytes = counter("fusebox_forward_bytes_total", "Bytes of request bodies, compressed.", .bytes)
-        retries = counter(
-            "fusebox_forward_retries_total", "Requests that went again because the one before had no answer, or not yet a yes.")
+        retries = counter("fusebox_forward_retries_total", "Requests that went again because the one before had no answer, or not yet a yes.")
         ambiguous = counter("fusebox_forward_ambiguous_total", "Requests of which nobody knows whether they arrived.")
         requestDuration = registry.register(
             LabeledHistogramMetric(
@@ -83,9 +79,7 @@ package final class ForwardMetrics: Sendable {
                 retention, lagSeconds: Self.lag(sight, unixNano()),
                 storedBytes: source.storedBytes(from: sight.nextOrdinal, of: key.signal))
         }
-        gauge("fusebox_forward_inflight", "Spans or log records of the request that is under way.") { _, sight in
-            Double(sight.inFlight)
-        }
+        gauge("fusebox_forward_inflight", "Spans or log records of the request that is under way.") { _, sight in Double(sight.inFlight) }
         gauge("fusebox_forward_last_success_timestamp_seconds", "When a target last took something.", .seconds) { _, sight in
             sight.lastSuccessUnixNano.map { Double($0) / 1e9 }
         }
@@ -145,8 +139,7 @@ private struct SightGauge: MetricSource {
         shape.with(
             board.all.compactMap { key, sight in
                 value(key, sight).map {
-                    .init(
-                        labels: LabelText.render([("target", key.target), ("signal", key.signal.rawValue)]), value: .double($0))
+                    .init(labels: LabelText.render([("target", key.target), ("signal", key.signal.rawValue)]), value: .double($0))
                 }
             })
     }

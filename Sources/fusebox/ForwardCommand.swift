@@ -48,10 +48,7 @@ struct ForwardCommand: ParsableCommand {
         private func writeTargets(_ reader: SQLReader) throws(StoreError) {
             var rows = SQLRowWriter(
                 format: format, escapes: Terminal.isTerminal(.standardOutput),
-                columns: [
-                    "target", "signal", "state", "behind", "behind_s", "sent", "refused", "lost", "next_ordinal", "hold",
-                    "message",
-                ],
+                columns: ["target", "signal", "state", "behind", "behind_s", "sent", "refused", "lost", "next_ordinal", "hold", "message"],
                 fit: .terminal(optional: ["next_ordinal", "hold"], whole: ["target", "signal", "state"]))
             let now = Clock.unixNano()
             for status in try reader.forwardStatus() {
@@ -59,8 +56,7 @@ struct ForwardCommand: ParsableCommand {
                 let age = status.oldestReceivedUnixNano.map { max(0, now.subtractingSaturated($0)) / 1_000_000_000 } ?? 0
                 rows.write([
                     .text(cursor.target), .text(cursor.signal.rawValue), .text(cursor.shownState), .integer(status.behind),
-                    .integer(age), .integer(cursor.sent), .integer(cursor.refused), .integer(cursor.lost),
-                    .integer(cursor.nextOrdinal),
+                    .integer(age), .integer(cursor.sent), .integer(cursor.refused), .integer(cursor.lost), .integer(cursor.nextOrdinal),
                     .text(cursor.holds ? "yes" : "no"), .text(cursor.message),
                 ])
             }
@@ -85,8 +81,7 @@ struct ForwardCommand: ParsableCommand {
     }
 
     struct Pause: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Send nothing more to a target until it is resumed; nothing is lost.")
+        static let configuration = CommandConfiguration(abstract: "Send nothing more to a target until it is resumed; nothing is lost.")
 
         @OptionGroup var common: CommonOptions
         @Argument(help: "A name from forward.targets.") var target: String
@@ -132,9 +127,7 @@ struct ForwardCommand: ParsableCommand {
         mutating func run() throws {
             let (folder, cursors) = try common.forwardTarget(target)
             let wanted = cursors.filter { signal == nil || $0.signal.rawValue == signal }
-            guard !wanted.isEmpty else {
-                throw CommandFailure(.usage, "\(target) is not sent '\(signal ?? "")'; say traces or logs")
-            }
+            guard !wanted.isEmpty else { throw CommandFailure(.usage, "\(target) is not sent '\(signal ?? "")'; say traces or logs") }
             let from = since?.unixNano(nowUnixNano: Clock.unixNano()) ?? .min
             let reader = try common.reader()
             var orders: [ForwardOrder] = []
@@ -183,9 +176,7 @@ extension CommonOptions {
         guard !own.isEmpty else {
             let names = Set(all.map(\.target)).sorted().joined(separator: ", ")
             throw CommandFailure(
-                .usage,
-                "there is no target '\(name)'; " + (names.isEmpty ? "nothing was forwarded from here yet" : "there are: \(names)")
-            )
+                .usage, "there is no target '\(name)'; " + (names.isEmpty ? "nothing was forwarded from here yet" : "there are: \(names)"))
         }
         return (folder, own)
     }

@@ -20,7 +20,7 @@ from server import poll
 from test_clickhouse import DAY, fleet, sent
 from test_forwarding import QUICK, configure, free_port, statuses, stored
 from test_logs import PATH as LOGS, record
-from wire import BASE_TIME, attribute, batch, data, number, span, span_id, trace_id
+from wire import BASE_TIME, attribute, batch, data, fixed64, number, span, span_id, trace_id
 
 KILLS = int(os.environ.get("FUSEBOX_ENGINE_KILLS", "4"))
 ENGINE_PYTHON = os.environ.get("FUSEBOX_CHDB_PYTHON") or (sys.executable if importlib.util.find_spec("chdb") else None)
@@ -110,9 +110,9 @@ def test_the_engine_takes_the_schema_and_what_nodes_send(binary, node_of, real):
     node = node_of(fleet(real))
     trace = trace_id()
     failed = data(15, number(3, 2))
-    event = data(11, data(2, "moment") + data(3, attribute("k", "v")))
+    event = data(11, fixed64(1, BASE_TIME) + data(2, "exception") + data(3, attribute("exception.type", "Odd")))
     assert node.post(batch(
-        span(trace, span_id(), name="root", attributes=[("workflow.name", "w"), ("session.id", "s1")]), model(trace),
+        span(trace, span_id(), name="root", attributes=[("workflow.name", "w"), ("session.id", "s1"), ("user.id", "u")]), model(trace),
         *(call("search", start=BASE_TIME - day * DAY, end=BASE_TIME - day * DAY + 1000 * day, extra=event) for day in range(40)),
         call("search", extra=failed), span(name="odd", start=1, end=2), span(name="far", start=2**63 - 10, end=2**63 - 2))).status == 200
     logs = data(1, data(1, data(1, attribute("service.name", "s"))) + data(2, data(2, record("line", time=BASE_TIME, attributes=[("k", 1)])) * 3))
@@ -135,14 +135,21 @@ def test_the_engine_takes_the_schema_and_what_nodes_send(binary, node_of, real):
             assert row[column] == columns[key][column], column
         assert row["input_tokens"] == (None if columns[key]["input_tokens"] is None else str(columns[key]["input_tokens"]))
     # Views of one name say the same.
-    tools = "SELECT tool_name, stage, calls, ok, errors, timeouts, rejected FROM {}tools ORDER BY tool_name, stage"
-    assert [[str(value) for value in row.values()] for row in real.rows(tools.format("fusebox."))] == [
-        [str(value) for value in row.values()] for row in node.sql(tools.format(""))]
-    traces = "SELECT trace_id, root_name, workflow_name, span_count, error_count, tokens, session_id FROM {}traces ORDER BY trace_id"
-    assert [[str(value) for value in row.values()] for row in real.rows(traces.format("fusebox."))] == [
-        [str(value) for value in row.values()] for row in node.sql(traces.format(""))]
+    for view in (
+            "SELECT tool_name, stage, calls, ok, errors, timeouts, rejected FROM {}tools ORDER BY tool_name, stage",
+            "SELECT trace_id, root_name, workflow_name, span_count, error_count, tokens, session_id, user_id, eval_id FROM {}traces ORDER BY trace_id",
+            "SELECT session_id, trace_count, span_count, error_count, tokens FROM {}sessions",
+            "SELECT user_id, session_count, trace_count, span_count, tokens FROM {}users",
+            "SELECT service_name, workflow_name, runs, failed_runs, span_count, tokens FROM {}workflows",
+            "SELECT time_unix_nano, type, message, source, count(*) AS found FROM {}span_exceptions GROUP BY 1, 2, 3, 4"):
+        assert [[str(value) for value in row.values()] for row in real.rows(view.format("fusebox."))] == [
+            [str(value) for value in row.values()] for row in node.sql(view.format(""))], view
     assert real.value("SELECT count() FROM fusebox.logs WHERE body = 'line' AND attr(attributes, 'k') = '1'") == 3
     assert real.value("SELECT uniqExact(TraceId) FROM otel.otel_traces_trace_id_ts") == len({trace for trace, _ in own})
+    # As Grafana's data source finds a trace.
+    lookup = "(SELECT {} FROM otel.otel_traces_trace_id_ts WHERE TraceId = '" + trace.hex() + "')"
+    assert real.value(f"""SELECT count() FROM otel.otel_traces WHERE TraceId = '{trace.hex()}' AND Timestamp >= {lookup.format('min(Start)')}
+        AND Timestamp <= {lookup.format('max(End) + 1')}""") == 2
     assert real.rows("SELECT model, input_tokens + output_tokens AS used FROM fusebox.token_spans") == [{"model": "m", "used": 13}]
     # All of it again doubles nothing.
     assert node.run("forward", "replay", "fleet", "--data-dir", str(node.folder)).returncode == 0

@@ -12,7 +12,7 @@ EXPORTER_LOGS = {"Timestamp", "TraceId", "SpanId", "TraceFlags", "SeverityText",
                  "ResourceAttributes", "ScopeSchemaUrl", "ScopeName", "ScopeVersion", "ScopeAttributes", "LogAttributes", "EventName"}
 OWN = {"workflow_name", "step_id", "tool_name", "retrieval_batch", "cache_hit", "tokens", "queue_depth", "breaker_state", "model", "session_id", "stage",
        "outcome", "timeout_reason", "timeout_phase", "FuseboxNode", "FuseboxOrdinal", "FuseboxReceived"}
-VIEWS = ["spans", "logs", "token_spans", "traces", "sessions", "timeouts", "tools"]
+VIEWS = ["spans", "logs", "token_spans", "traces", "sessions", "users", "workflows", "timeouts", "tools", "span_exceptions"]
 
 
 def ddl(binary, *arguments):

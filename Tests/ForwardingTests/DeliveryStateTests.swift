@@ -20,9 +20,7 @@ import Testing
             #expect(state.maySend(now: now))
             let chance = Double.random(in: 0..<1, using: &random)
             if Int.random(in: 0..<12, using: &random) == 0 {
-                #expect(
-                    state.take(.accepted(rejected: 0, message: ""), count: 5, now: now, chance: chance) == .delivered(rejected: 0)
-                )
+                #expect(state.take(.accepted(rejected: 0, message: ""), count: 5, now: now, chance: chance) == .delivered(rejected: 0))
                 failures = 0
                 #expect(state.phase == .sending && state.maySend(now: now))
                 continue
@@ -102,15 +100,9 @@ import Testing
                 continue
             }
         }
-        for status in [401, 403] {
-            guard case .unauthorized(status, _) = read(status) else { Issue.record("\(status)"); continue }
-        }
-        for status in [301, 404, 405, 415] {
-            guard case .misdirected(status, _) = read(status) else { Issue.record("\(status)"); continue }
-        }
-        for status in [400, 409, 422, 451] {
-            guard case .refused(status, _) = read(status) else { Issue.record("\(status)"); continue }
-        }
+        for status in [401, 403] { guard case .unauthorized(status, _) = read(status) else { Issue.record("\(status)"); continue } }
+        for status in [301, 404, 405, 415] { guard case .misdirected(status, _) = read(status) else { Issue.record("\(status)"); continue } }
+        for status in [400, 409, 422, 451] { guard case .refused(status, _) = read(status) else { Issue.record("\(status)"); continue } }
         #expect(read(413) == .tooLarge(message: "HTTP 413"))
         #expect(read(400, [], Array("bad\nspan\u{7}".utf8)) == .refused(code: 400, message: "HTTP 400: badspan"))
     }
@@ -121,9 +113,7 @@ import Testing
         #expect(RetryAfter.nanoseconds("Sun, 06 Nov 1994 08:49:37 GMT", nowUnixNano: now) == 777 * Self.second)
         #expect(RetryAfter.nanoseconds("Sun, 06 Nov 1994 08:36:37 GMT", nowUnixNano: now) == 0)
         #expect(RetryAfter.nanoseconds("99999999999999999999999", nowUnixNano: now) == .max)
-        for text in [
-            nil, "", "soon", "-5", "1.5", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 6 Xyz 1994 08:49:37 GMT", "1 2 3 4 5 6",
-        ] {
+        for text in [nil, "", "soon", "-5", "1.5", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 6 Xyz 1994 08:49:37 GMT", "1 2 3 4 5 6"] {
             #expect(RetryAfter.nanoseconds(text, nowUnixNano: now) == nil)
         }
     }
@@ -131,9 +121,7 @@ import Testing
 
 @Suite struct BatchWindowTests {
     /// What a sender does with a window, against a target that takes no request with one of `poison` in it.
-    private func deliver(_ total: Int, poison: Set<Int>, window: inout BatchWindow) -> (
-        delivered: [Int], aside: [Int], requests: Int
-    ) {
+    private func deliver(_ total: Int, poison: Set<Int>, window: inout BatchWindow) -> (delivered: [Int], aside: [Int], requests: Int) {
         var next = 0
         var delivered: [Int] = []
         var aside: [Int] = []

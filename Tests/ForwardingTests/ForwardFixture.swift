@@ -30,8 +30,7 @@ final class ForwardFixture {
         let store = try SpanStore(folder: folder, gate: CommitGate())
         opened = store
         change(&plan)
-        metrics = ForwardMetrics(
-            registry: registry, source: store.forwardSource, retention: RetentionLimits(), unixNano: clock.unixNano)
+        metrics = ForwardMetrics(registry: registry, source: store.forwardSource, retention: RetentionLimits(), unixNano: clock.unixNano)
         sender = Self.sender(plan, store, self.transport, metrics, clock)
         try begin()
     }
@@ -39,8 +38,7 @@ final class ForwardFixture {
     deinit { try? FileManager.default.removeItem(atPath: folder.path) }
 
     private static func sender(
-        _ plan: ForwardTargetPlan, _ store: SpanStore, _ transport: any ForwardTransport, _ metrics: ForwardMetrics,
-        _ clock: TestClock
+        _ plan: ForwardTargetPlan, _ store: SpanStore, _ transport: any ForwardTransport, _ metrics: ForwardMetrics, _ clock: TestClock
     ) -> ForwardSender {
         ForwardSender(
             plan, source: store.forwardSource, turns: ReadingTurns(), transport: transport, metrics: metrics,
@@ -83,14 +81,11 @@ final class ForwardFixture {
         builder.beginScope(name: "tests")
         var ids: [UInt64] = []
         for index in 0..<count {
-            var span = SpanDescription(
-                traceID: TraceID(high: nextSpan % 17 + 1, low: 7), spanID: SpanID(nextSpan), name: "s\(nextSpan % 5)")
+            var span = SpanDescription(traceID: TraceID(high: nextSpan % 17 + 1, low: 7), spanID: SpanID(nextSpan), name: "s\(nextSpan % 5)")
             span.startTimeUnixNano = clock.now - 1_000
             span.endTimeUnixNano = clock.now
             // Keys come in another order in each commit, as columns do.
-            let pairs: [(String, AttributeValue)] = [
-                ("b", .int(Int64(nextSpan))), ("a", .string("x\(nextSpan)")), ("é", .bool(true)),
-            ]
+            let pairs: [(String, AttributeValue)] = [("b", .int(Int64(nextSpan))), ("a", .string("x\(nextSpan)")), ("é", .bool(true))]
             for pair in nextSpan.isMultiple(of: 2) ? pairs : pairs.reversed() { span.attributes.append(pair.0, pair.1) }
             change(&span, index)
             builder.append(span)
@@ -147,9 +142,7 @@ final class ForwardFixture {
     }
 
     func cursor(_ signal: ForwardSignal = .traces) throws -> ForwardCursor {
-        guard let cursor = try ForwardJournal(try store.forwardSource).cursor(plan.name, signal) else {
-            throw CancellationError()
-        }
+        guard let cursor = try ForwardJournal(try store.forwardSource).cursor(plan.name, signal) else { throw CancellationError() }
         return cursor
     }
 
@@ -208,10 +201,8 @@ final class ScriptedHub: ForwardTransport {
     private func take(_ batch: SpanBatch?, _ logs: [UInt8]?) {
         if let batch {
             for span in batch.spans {
-                let text =
-                    "\(span.contentHash) \(batch.string(span.name)) "
-                    + batch.attributes[span.attributes.indices].map { "\(batch.string(batch.keys[Int($0.key)]))" }.joined(
-                        separator: ",")
+                let text = "\(span.contentHash) \(batch.string(span.name)) "
+                    + batch.attributes[span.attributes.indices].map { "\(batch.string(batch.keys[Int($0.key)]))" }.joined(separator: ",")
                 if let known = spans[span.spanID.value], known != text { conflicts.append(span.spanID.value) }
                 spans[span.spanID.value] = spans[span.spanID.value] ?? text
                 times[span.spanID.value, default: 0] += 1

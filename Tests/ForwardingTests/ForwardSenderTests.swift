@@ -153,10 +153,7 @@ import Testing
         fixture.drain()
         let cursor = try fixture.cursor()
         #expect(fixture.hub.requests.count == 1 && cursor.sent == 6 && cursor.refused == 4)
-        #expect(
-            try fixture.rows("SELECT count, code, message FROM forward_refused") == [
-                ["4", "200", "4 of 10 were not taken: too old"]
-            ])
+        #expect(try fixture.rows("SELECT count, code, message FROM forward_refused") == [["4", "200", "4 of 10 were not taken: too old"]])
     }
 
     @Test func aPageInPlaceOfAnAnswerIsNoDelivery() throws {
@@ -261,8 +258,7 @@ import Testing
                 for place in 0..<3 {
                     var record = LogRecord()
                     record.timeUnixNano = Int64(number * 3 + place + 1)
-                    record.body = AttributeRecord(
-                        key: 0, kind: .string, slice: ByteSlice(offset: 0, count: UInt32(batch.bytes.count)))
+                    record.body = AttributeRecord(key: 0, kind: .string, slice: ByteSlice(offset: 0, count: UInt32(batch.bytes.count)))
                     batch.records.append(record)
                 }
                 try fixture.commit(batch)

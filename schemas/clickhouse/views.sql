@@ -52,8 +52,10 @@ SELECT trace_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time
     argMinIf(s.session_id, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id), s.session_id IS NOT NULL)
         AS session_id,
     argMinIf(s.user_id, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id), s.user_id IS NOT NULL)
-        AS user_id
+        AS user_id,
+    max(s.eval_id) AS eval_id
 FROM {views}.spans AS s
+WHERE s.told_by_log IS NULL OR s.outcome IS NOT NULL OR s.counts_tokens = 1
 GROUP BY trace_id;
 
 CREATE OR REPLACE VIEW {views}.sessions{on_cluster} AS
@@ -63,6 +65,22 @@ SELECT session_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_ti
 FROM {views}.traces
 WHERE session_id IS NOT NULL
 GROUP BY session_id;
+
+CREATE OR REPLACE VIEW {views}.users{on_cluster} AS
+SELECT user_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time_unix_nano) AS end_time_unix_nano,
+    uniqExact(session_id) AS session_count, count() AS trace_count, sum(span_count) AS span_count, sum(error_count) AS error_count,
+    sum(timeout_count) AS timeout_count, sum(tokens) AS tokens
+FROM {views}.traces
+WHERE user_id IS NOT NULL
+GROUP BY user_id;
+
+CREATE OR REPLACE VIEW {views}.workflows{on_cluster} AS
+SELECT service_name, workflow_name, count() AS runs, countIf(root_status_code = 2) AS failed_runs, sum(span_count) AS span_count,
+    sum(timeout_count) AS timeouts, sum(tokens) AS tokens, quantileTDigest(0.5)(duration_ns) / 1e6 AS p50_ms,
+    quantileTDigest(0.95)(duration_ns) / 1e6 AS p95_ms, max(end_time_unix_nano) AS last_time_unix_nano
+FROM {views}.traces
+WHERE workflow_name IS NOT NULL
+GROUP BY service_name, workflow_name;
 
 CREATE OR REPLACE VIEW {views}.timeouts{on_cluster} AS
 SELECT Timestamp, end_time_unix_nano AS time_unix_nano, service_name, workflow_name, step_id, tool_name, stage, model,
@@ -78,3 +96,18 @@ SELECT service_name, call_name AS tool_name, stage, count() AS calls, countIf(ou
 FROM {views}.spans
 WHERE outcome IS NOT NULL
 GROUP BY service_name, call_name, stage;
+
+CREATE OR REPLACE VIEW {views}.span_exceptions{on_cluster} AS
+SELECT Timestamp, trace_id, span_id, toUnixTimestamp64Nano(event_time) AS time_unix_nano, service_name,
+    attr(event_attributes, 'exception.type') AS type, attr(event_attributes, 'exception.message') AS message,
+    attr(event_attributes, 'exception.stacktrace') AS stacktrace, 'span' AS source
+FROM {views}.spans
+ARRAY JOIN `Events.Timestamp` AS event_time, `Events.Name` AS event_name, `Events.Attributes` AS event_attributes
+WHERE event_name IN ('exception', 'gen_ai.client.operation.exception')
+UNION ALL
+SELECT Timestamp, coalesce(trace_id, '') AS trace_id, coalesce(span_id, '') AS span_id, time_unix_nano, service_name,
+    attr(attributes, 'exception.type') AS type, attr(attributes, 'exception.message') AS message,
+    attr(attributes, 'exception.stacktrace') AS stacktrace, 'log' AS source
+FROM {views}.logs
+WHERE span_id IS NOT NULL
+    AND (event_name IN ('exception', 'gen_ai.client.operation.exception') OR attr(attributes, 'exception.type') IS NOT NULL);
