@@ -97,8 +97,7 @@ package final class IngestMetrics: Sendable {
                 "fusebox_disk_free_bytes", help: "Free space on the data folder's disk.", unit: .bytes, initially: nil))
         pendingObservations = registry.register(
             GaugeMetric("fusebox_pending_observations", help: "Breaker observations and calls that wait to settle."))
-        serviceGraphPending = registry.register(
-            GaugeMetric("fusebox_service_graph_pending_spans", help: "Stored spans whose requests between services are not all counted yet."))
+        serviceGraphPending = Self.serviceGraphPending(registry)
         snapshotAge = Self.snapshotAge(registry)
         storageSuspect = Self.storageSuspect(registry)
         for reason in Self.rejectionReasons { _ = rejected.cell(reason) }
@@ -112,6 +111,11 @@ package final class IngestMetrics: Sendable {
             GaugeMetric(
                 "fusebox_storage_suspect",
                 help: "1 from a failed read, write or fsync until the data file has been checked; nothing is stored meanwhile."))
+    }
+
+    private static func serviceGraphPending(_ registry: MetricRegistry) -> GaugeMetric {
+        registry.register(
+            GaugeMetric("fusebox_service_graph_pending_spans", help: "Stored spans whose requests between services are not all counted yet."))
     }
 
     private static func snapshotAge(_ registry: MetricRegistry) -> GaugeMetric {

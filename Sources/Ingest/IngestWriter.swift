@@ -89,12 +89,7 @@ package final class IngestWriter: Sendable {
                 commit: { [moments] rows in
                     Self.perform(through: queue) { state throws(StoreError) in try state.store(rows, now: moments.now) } != nil
                 })
-            serviceGraph = ServiceGraphLoop(
-                source: store.forwardSource, turns: turns, settleNanoseconds: policy.breakerSettleNanoseconds,
-                stored: { Self.perform(through: queue) { state throws(StoreError) in try state.serviceGraphCursor() } },
-                commit: { [moments] update in
-                    Self.perform(through: queue) { state throws(StoreError) in try state.count(update, now: moments.now) } != nil
-                })
+            serviceGraph = Self.serviceGraph(store.forwardSource, turns, policy, queue, moments)
             let checkpoints = CheckpointLoop(checkpointer, metrics: metrics, storage: storage)
             storage.start()
             DispatchQueue(label: "fusebox.writer", qos: .userInitiated).async { [self] in
@@ -112,6 +107,17 @@ package final class IngestWriter: Sendable {
             commits.stop()
             throw error
         }
+    }
+
+    private static func serviceGraph(
+        _ source: ForwardSource, _ turns: ReadingTurns, _ policy: FusePolicy, _ queue: IngestQueue, _ moments: Moments
+    ) -> ServiceGraphLoop {
+        ServiceGraphLoop(
+            source: source, turns: turns, settleNanoseconds: policy.breakerSettleNanoseconds,
+            stored: { perform(through: queue) { state throws(StoreError) in try state.serviceGraphCursor() } },
+            commit: { update in
+                perform(through: queue) { state throws(StoreError) in try state.count(update, now: moments.now) } != nil
+            })
     }
 
     // MARK: From any task

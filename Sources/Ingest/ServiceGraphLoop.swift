@@ -7,7 +7,7 @@ import TelemetryModel
 /// Finds requests between services in what is stored, on a thread of its own behind the writer, and hands them over to be counted with how
 /// far it has come: in one commit, so that a restart counts none twice and loses none. No span waits for it (docs/adr/0100).
 final class ServiceGraphLoop: Sendable {
-    private static let intervalMax = Duration.seconds(5)
+    private static let intervalMax = Duration.seconds(2)
     private static let intervalMin = Duration.milliseconds(100)
     /// How much of the time it may work: one part in this many.
     private static let dutyCycle = 10
@@ -31,7 +31,8 @@ final class ServiceGraphLoop: Sendable {
     private let finished = DispatchSemaphore(value: 0)
 
     init(
-        source: ForwardSource, turns: ReadingTurns, settleNanoseconds: Int64, stored: @escaping @Sendable () -> ServiceGraphCursor?,
+        source: ForwardSource, turns: ReadingTurns, settleNanoseconds: Int64,
+        stored: @escaping @Sendable () -> ServiceGraphCursor?,
         commit: @escaping @Sendable (ServiceGraphUpdate) -> Bool
     ) {
         (self.source, self.turns, self.stored, self.commit) = (source, turns, stored, commit)
@@ -129,8 +130,4 @@ final class ServiceGraphLoop: Sendable {
         for (span, trace, call) in taken { progress.book.take(span, of: trace, call) }
         return until
     }
-}
-
-extension Duration {
-    fileprivate var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
 }

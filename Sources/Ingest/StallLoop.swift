@@ -203,10 +203,6 @@ final class StallLoop: Sendable {
     }
 }
 
-extension Duration {
-    fileprivate var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
-}
-
 extension StallRow {
     fileprivate init(_ stall: StallWatch.Stall) {
         self.init(

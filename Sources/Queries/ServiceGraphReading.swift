@@ -28,7 +28,9 @@ package enum ServiceGraphReading {
         var counts: [GraphRequest.Edge: Int64] = [:]
         for id in traces.keys { traces[id]?.settle(before: .max, names) { counts[$0.edge, default: 0] += 1 } }
         let ordered = counts.sorted {
-            ($0.key.client, $0.key.server, $0.key.connection.rawValue) < ($1.key.client, $1.key.server, $1.key.connection.rawValue)
+            ($0.key.client, $0.key.server, $0.key.connection.rawValue) < (
+                $1.key.client, $1.key.server, $1.key.connection.rawValue
+            )
         }
         if ordered.count > edgesMax { reader.noteTruncated("dependencies", after: edgesMax) }
         return ordered.prefix(edgesMax).map { ($0.key, $0.value) }

@@ -1,9 +1,9 @@
 import PrometheusText
-@testable import TelemetryModel
 import TelemetryTesting
 import Testing
 
 @testable import Derivations
+@testable import TelemetryModel
 
 /// Requests between services, docs/metrics.md 2.15, against what the section says of spans that all are there.
 @Suite struct ServiceGraphTests {
@@ -24,7 +24,8 @@ import Testing
                 let kind = UInt8.random(in: 1...5, using: &random)
                 let parent = own.randomElement(using: &random).map(\.span) ?? 0
                 var span = GraphSpan(
-                    ordinal: 0, span: trace << 32 | number, parent: Bool.random(using: &random) ? parent : number % 4 == 0 ? 99 : parent,
+                    ordinal: 0, span: trace << 32 | number,
+                    parent: Bool.random(using: &random) ? parent : number % 4 == 0 ? 99 : parent,
                     service: Int32.random(in: 0...2, using: &random), kind: kind)
                 if sharesIDs, kind == 2, let client = own.filter({ $0.kind == 3 }).randomElement(using: &random),
                     !own.contains(where: { $0.span == client.span && $0.kind == 2 })
@@ -81,14 +82,16 @@ import Testing
             func note(_ client: String, _ server: String, _ connection: String, _ calling: GraphSpan?, _ called: GraphSpan?) {
                 let seen = calling?.durationNanoseconds ?? called?.durationNanoseconds ?? 0
                 let isFailed = calling?.isFailed == true || called?.isFailed == true
-                found.append("\(trace.low) \(client) \(server) \(connection) \(isFailed) \(seen) \(called?.durationNanoseconds ?? seen)")
+                found.append(
+                    "\(trace.low) \(client) \(server) \(connection) \(isFailed) \(seen) \(called?.durationNanoseconds ?? seen)")
             }
             for span in spans {
                 let service = names.name(span.service)
                 if let caller = caller(span), isCalled(span, by: caller) {
                     let isMessage = caller.kind == 4 || span.kind == 5
                     note(
-                        names.name(caller.service), service, isMessage ? "messaging_system" : caller.peer == .database ? "database" : "",
+                        names.name(caller.service), service,
+                        isMessage ? "messaging_system" : caller.peer == .database ? "database" : "",
                         caller, span)
                 } else if caller(span) == nil, span.parent == 0, span.kind == 2 {
                     note("user", service, "virtual_node", nil, span)
@@ -102,7 +105,8 @@ import Testing
                 case .other: if above(span).contains(where: { $0.peer != .none && $0.peer != .other }) { continue }
                 default: break
                 }
-                let connection = span.peer == .database ? "database" : span.peer == .messaging ? "messaging_system" : "virtual_node"
+                let connection =
+                    span.peer == .database ? "database" : span.peer == .messaging ? "messaging_system" : "virtual_node"
                 note(service, names.name(span.peerName), connection, span, nil)
             }
         }
@@ -165,7 +169,9 @@ import Testing
             Self.read(all, until: end, &steady)
             restarted = Self.book(restarted.cursor)
             Self.read(all, until: end, &restarted)
-            #expect(steady.settle(before: settled).map(Self.text).sorted() == restarted.settle(before: settled).map(Self.text).sorted())
+            #expect(
+                steady.settle(before: settled).map(Self.text).sorted()
+                    == restarted.settle(before: settled).map(Self.text).sorted())
             #expect(steady.cursor == restarted.cursor)
         }
     }
@@ -230,11 +236,14 @@ import Testing
         #expect(edges.samples.first { $0.labels.contains(#""s0""#) }?.value == .integer(2))
         #expect(derivations.total("fusebox_label_overflow_total") == 7)
         let seconds = try #require(families.first { $0.name == "traces_service_graph_request_server_seconds" })
-        for sample in seconds.samples.prefix(3) { if case .histogram(let histogram) = sample.value { #expect(histogram.counts[1] >= 1) } }
+        for sample in seconds.samples.prefix(3) {
+            if case .histogram(let histogram) = sample.value { #expect(histogram.counts[1] >= 1) }
+        }
         // A restart knows them all, and how far it came.
         let changes = derivations.takeChanges()
         var again = SpanDerivations(
-            policy: FusePolicy(), snapshot: DerivationSnapshot(counters: changes.counters, labels: changes.labels, states: changes.states))
+            policy: FusePolicy(),
+            snapshot: DerivationSnapshot(counters: changes.counters, labels: changes.labels, states: changes.states))
         #expect(again.serviceGraphCursor == ServiceGraphCursor(read: 10, settled: 6))
         again.count(ServiceGraphUpdate(requests: [requests[max]], cursor: ServiceGraphCursor(read: 11, settled: 7)))
         #expect(again.collect(at: 0).first { $0.name == edges.name }?.samples.count == max + 1)

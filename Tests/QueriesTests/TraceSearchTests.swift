@@ -30,7 +30,8 @@ import Testing
         var random = SplitMix64(seed: seed)
         let folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
-        let writer = try IngestWriter(folder: folder, policy: FusePolicy(), metrics: IngestMetrics(), clock: { 1_767_225_600_000_000_000 })
+        let writer = try IngestWriter(
+            folder: folder, policy: FusePolicy(), metrics: IngestMetrics(), clock: { 1_767_225_600_000_000_000 })
         defer { writer.stop() }
         for number in 0..<8 { _ = try await writer.store(Self.batch(number, &random)) }
         let reader = try QueryReader(folder: folder)
@@ -57,7 +58,10 @@ import Testing
     @Test func aQueryTellsHowLongItsTracesLast() throws {
         #expect(try TraceQL(#"{traceDuration > 10s && name = "x"}"#).durationMinimum == 10_000_000_000)
         #expect(try TraceQL("{trace:duration >= 1ms} | count() > 2").durationMinimum == 1_000_000)
-        for query in ["{traceDuration < 10s}", "{traceDuration > 1s || true}", "{!(traceDuration < 1s)}", "{traceDuration > 1s} || {}", "{}"] {
+        for query in [
+            "{traceDuration < 10s}", "{traceDuration > 1s || true}", "{!(traceDuration < 1s)}", "{traceDuration > 1s} || {}",
+            "{}",
+        ] {
             #expect(try TraceQL(query).durationMinimum == nil)
         }
     }

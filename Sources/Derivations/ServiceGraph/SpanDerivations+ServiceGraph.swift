@@ -42,8 +42,10 @@ extension SpanDerivations {
 
     private mutating func cells(_ labels: String, _ created: Int64) -> ServiceGraphCounters.Cells {
         ServiceGraphCounters.Cells(
-            requests: counters.id(.graphRequests, labels, created: created), failed: counters.id(.graphFailures, labels, created: created),
-            client: counters.id(.graphClientSeconds, labels, created: created), server: counters.id(.graphServerSeconds, labels, created: created))
+            requests: counters.id(.graphRequests, labels, created: created),
+            failed: counters.id(.graphFailures, labels, created: created),
+            client: counters.id(.graphClientSeconds, labels, created: created),
+            server: counters.id(.graphServerSeconds, labels, created: created))
     }
 
     private static func labels(client: String, server: String, connection: String) -> String {

@@ -43,7 +43,8 @@ struct TraceQLExemplars {
             let last = min(steps.window.last, (first + length).multipliedSaturated(by: steps.step).subtractingSaturated(1))
             guard from <= last else { break }
             let values =
-                (metric.field?.values ?? []) + metric.by.flatMap(\.values) + [.integer(from), .integer(last)] + (condition?.values ?? [])
+                (metric.field?.values ?? []) + metric.by.flatMap(\.values) + [.integer(from), .integer(last)]
+                + (condition?.values ?? [])
             try reader.each(sql, values) { row in
                 let cells = QueryReader.row(row)
                 add(
@@ -63,7 +64,8 @@ struct TraceQLExemplars {
         let extra = metric.measure == .histogram ? ("__bucket", QueryValue.double(TraceQL.powerOfTwo(value ?? 1))) : nil
         found.append(
             Exemplar(
-                series: TraceQLSeriesKey(labels: labels, extra: extra), bucket: steps.bucket(of: start), traceID: traceID, startUnixNano: start,
+                series: TraceQLSeriesKey(labels: labels, extra: extra), bucket: steps.bucket(of: start), traceID: traceID,
+                startUnixNano: start,
                 value: value))
     }
 
@@ -88,6 +90,7 @@ struct TraceQLExemplars {
         _ quantiles: [Double], _ exemplar: Exemplar, _ series: [TraceQLSeriesKey: [Int64: Double]]
     ) -> TraceQLSeriesKey {
         let keys = quantiles.sorted().map { TraceQLSeriesKey(labels: exemplar.series.labels, extra: ("p", .double($0))) }
-        return keys.first { key in series[key]?[exemplar.bucket].map { $0 >= exemplar.value ?? 0 } ?? false } ?? keys.last ?? exemplar.series
+        return keys.first { key in series[key]?[exemplar.bucket].map { $0 >= exemplar.value ?? 0 } ?? false } ?? keys.last
+            ?? exemplar.series
     }
 }

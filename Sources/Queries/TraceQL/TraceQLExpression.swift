@@ -32,9 +32,13 @@ indirect enum TraceQLExpression: Equatable, Sendable {
     }
 
     /// What is worked out of two others; of two numbers the number.
-    static func calculating(_ operation: Operation, _ left: TraceQLExpression, _ right: TraceQLExpression) throws(QueryError) -> TraceQLExpression {
+    static func calculating(_ operation: Operation, _ left: TraceQLExpression, _ right: TraceQLExpression) throws(QueryError)
+        -> TraceQLExpression
+    {
         for side in [left, right] { try side.checkNumber(operation) }
-        guard case .literal(let first) = left, case .literal(let second) = right, let one = first.operand, let other = second.operand else {
+        guard case .literal(let first) = left, case .literal(let second) = right, let one = first.operand,
+            let other = second.operand
+        else {
             return .calculated(operation, left, right)
         }
         switch calculate(operation, one, other) {
@@ -89,7 +93,9 @@ indirect enum TraceQLExpression: Equatable, Sendable {
     /// Integers with integers are an integer, which a division cuts; a duration is none, and neither is what is past the end of one. NULL
     /// where one side is no number, or there is no result.
     static func calculate(_ operation: Operation, _ left: QueryValue, _ right: QueryValue) -> QueryValue {
-        if case (.integer(let one), .integer(let other)) = (left, right), let exact = exactly(operation, one, other) { return exact }
+        if case (.integer(let one), .integer(let other)) = (left, right), let exact = exactly(operation, one, other) {
+            return exact
+        }
         guard let one = left.double, let other = right.double else { return .null }
         let value: Double
         switch operation {
@@ -141,7 +147,8 @@ indirect enum TraceQLExpression: Equatable, Sendable {
         switch (left, right) {
         case (.text(let one), .text(let other)): TraceQLFunctions.compare(symbol, one, other)
         case (.blob(let one), .blob(let other)): symbol == "=" ? one == other : symbol == "!=" && one != other
-        case (.integer, .integer), (.integer, .double), (.double, .integer), (.double, .double): TraceQLFunctions.compare(symbol, left, right)
+        case (.integer, .integer), (.integer, .double), (.double, .integer), (.double, .double):
+            TraceQLFunctions.compare(symbol, left, right)
         default: false
         }
     }
@@ -162,7 +169,8 @@ indirect enum TraceQLExpression: Equatable, Sendable {
         case .field(let field): return SQLCondition(field.operandSQL, field.values)
         case .calculated(let operation, let left, let right):
             let (one, other) = (left.sql, right.sql)
-            return SQLCondition("traceql_calculate(?, \(one.sql), \(other.sql))", [.text(operation.rawValue)] + one.values + other.values)
+            return SQLCondition(
+                "traceql_calculate(?, \(one.sql), \(other.sql))", [.text(operation.rawValue)] + one.values + other.values)
         }
     }
 }
@@ -175,7 +183,9 @@ struct TraceQLEquation: Equatable, Sendable {
 
     init(_ left: TraceQLExpression, _ symbol: String, _ right: TraceQLExpression) throws(QueryError) {
         (self.left, self.symbol, self.right) = (left, symbol, right)
-        guard symbol != "=~", symbol != "!~" else { throw .invalid("\(symbol) takes a field at the left and a text at the right") }
+        guard symbol != "=~", symbol != "!~" else {
+            throw .invalid("\(symbol) takes a field at the left and a text at the right")
+        }
         for side in [left, right] {
             guard case .literal(.name(let word)) = side, word != "true", word != "false" else { continue }
             throw .invalid("'\(word)' can only be compared with a field by itself")

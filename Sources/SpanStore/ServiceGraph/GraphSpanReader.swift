@@ -97,7 +97,9 @@ extension OrdinalWalk {
         try segments(range, countMax: countMax) { reader, rows throws in
             let segment = try GraphSpanReader(PassedSegment(SegmentRows(reader, attributes: []), rows: nil), &names)
             for place in rows {
-                if let (trace, span, call) = try segment.span(place.row, ordinal: place.ordinal, &names) { take(span, trace, call) }
+                if let (trace, span, call) = try segment.span(place.row, ordinal: place.ordinal, &names) {
+                    take(span, trace, call)
+                }
             }
         }
     }

@@ -46,7 +46,8 @@ extension GraphSpan {
 
     /// Whether a span that it is the parent of came in from elsewhere.
     func calls(_ other: GraphSpan) -> Bool {
-        service != other.service || (kind == Kind.client || kind == Kind.producer) && (other.kind == Kind.server || other.kind == Kind.consumer)
+        service != other.service
+            || (kind == Kind.client || kind == Kind.producer) && (other.kind == Kind.server || other.kind == Kind.consumer)
     }
 }
 

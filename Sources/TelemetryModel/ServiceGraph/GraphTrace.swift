@@ -108,7 +108,8 @@ package struct GraphTrace: Sendable {
         // A side that sends no spans took as long as the other one saw.
         let seen = calling?.durationNanoseconds ?? called?.durationNanoseconds ?? 0
         return GraphRequest(
-            client: client, server: server, connection: connection, isFailed: calling?.isFailed == true || called?.isFailed == true,
+            client: client, server: server, connection: connection,
+            isFailed: calling?.isFailed == true || called?.isFailed == true,
             clientNanoseconds: seen, serverNanoseconds: called?.durationNanoseconds ?? seen, traceID: traceID,
             spanID: SpanID(called?.span ?? calling?.span ?? 0))
     }
@@ -142,7 +143,9 @@ package struct GraphTrace: Sendable {
         var services: Set<Int> = []
         var peers: Set<Int> = []
         for index in spans.indices {
-            if let caller = caller(index, places), spans[caller].calls(spans[index]) { mark(caller, places, in: &services) { _ in true } }
+            if let caller = caller(index, places), spans[caller].calls(spans[index]) {
+                mark(caller, places, in: &services) { _ in true }
+            }
             let peer = spans[index].peer
             if peer == .database || peer == .messaging, let parent = parent(index, places) {
                 mark(parent, places, in: &peers) { $0.peer == peer }
@@ -164,7 +167,9 @@ package struct GraphTrace: Sendable {
     /// The parent of a span, when it is of the same service.
     private func parent(_ index: Int, _ places: Places) -> Int? {
         let span = spans[index]
-        guard span.parent != 0, let parent = places.parent(span), parent != index, spans[parent].service == span.service else { return nil }
+        guard span.parent != 0, let parent = places.parent(span), parent != index, spans[parent].service == span.service else {
+            return nil
+        }
         return parent
     }
 
@@ -193,7 +198,9 @@ package struct GraphTrace: Sendable {
         }
         var counting: Set<Int> = []
         for (number, entry) in told.enumerated() {
-            let witnesses = entry.call.source == .log ? sources.intersection(.span) : entry.call.source == .span ? sources.intersection(.betterLog) : []
+            let witnesses =
+                entry.call.source == .log
+                ? sources.intersection(.span) : entry.call.source == .span ? sources.intersection(.betterLog) : []
             if family.verdict(number, witnesses: witnesses).facets.contains(.call) { counting.insert(Int(entry.place)) }
         }
         return counting
