@@ -46,6 +46,7 @@ let package = Package(
         .target(name: "PrometheusText"),
         .target(name: "WebPage", resources: [.embedInCode("Files")]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
+        .target(name: "Parquet", dependencies: ["CZstd"]),
         .target(name: "OutboundHTTP", dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL]),
         .target(name: "COTLP", dependencies: ["CProtobufC"], cSettings: [.unsafeFlags(["-w"])]),
 
@@ -123,7 +124,7 @@ let package = Package(
                 "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
                 "Reports",
                 "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo", "PrometheusText",
-                "CSQLite", "CEditline",
+                "CSQLite", "CEditline", "Parquet",
                 argumentParser, logging, nioCore, nioPosix, nioHTTP1,
             ],
             resources: [.embedInCode("Schema"), .embedInCode("PriceData")]),
@@ -175,6 +176,7 @@ let package = Package(
         .testTarget(
             name: "ConversationsTests",
             dependencies: ["Conversations", "OTLP", "SemanticColumns", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(name: "ParquetTests", dependencies: ["Parquet"]),
         .testTarget(name: "EvalsTests", dependencies: ["Evals", "TelemetryModel"]),
         .testTarget(
             name: "ReportsTests",

@@ -59,7 +59,12 @@ package final class OrdinalWalk {
     /// committed is at hand: a range that ends later ends with it.
     package func spans(_ range: Range<Int64>, _ limits: OrdinalRunLimits) throws(StoreError) -> OrdinalRun<SpanBatch> {
         try reading(
-            { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, $0.ordinalCount, Int64($0.spanCount)) }) }
+            {
+                (
+                    source.ledger.nextOrdinal,
+                    source.ledger.entries.map { ($0.id, $0.firstOrdinal, $0.ordinalCount, Int64($0.spanCount)) }
+                )
+            }
         ) { next, segments throws in
             var collector = RunCollector<SpanBatch>(range.clamped(to: 0..<max(next, range.lowerBound)), limits)
             for (segment, places) in collector.wanted(segments) where !collector.isFull {
@@ -90,7 +95,8 @@ package final class OrdinalWalk {
                 let wanted = Self.within(places, facts.rows.count) { facts.rows[$0].place }
                 let rows = wanted.prefix(collector.countLeft)
                 let taken = collector.take(
-                    places, of: segment.first, facts.rows[wanted].map(\.place), received: facts.rows[rows].map(\.receivedTimeUnixNano)
+                    places, of: segment.first, facts.rows[wanted].map(\.place),
+                    received: facts.rows[rows].map(\.receivedTimeUnixNano)
                 ) { 96 + facts.offsets[rows.lowerBound + $0 + 1] - facts.offsets[rows.lowerBound + $0] }
                 logs.rows = rows.lowerBound..<rows.lowerBound + taken
                 collector.parts.append(logs)
@@ -142,7 +148,8 @@ package final class OrdinalWalk {
 
     /// A segment that was merged, or of which something was forgotten, since the list was taken has another row, or none.
     private func check(_ segment: Listed, _ table: String, _ rows: String) throws {
-        let statement = try connection.prepare("SELECT first_ordinal, coalesce(ordinal_count, \(rows)), \(rows) FROM \(table) WHERE id = ?1")
+        let statement = try connection.prepare(
+            "SELECT first_ordinal, coalesce(ordinal_count, \(rows)), \(rows) FROM \(table) WHERE id = ?1")
         try statement.bind(1, segment.id)
         guard try statement.step(), statement.integer(0) == segment.first, statement.integer(1) == segment.count,
             statement.integer(2) == segment.rows
@@ -241,7 +248,8 @@ private struct RunCollector<Part> {
     func run<Batch>(_ combine: ([Part]) throws -> Batch) rethrows -> OrdinalRun<Batch> {
         let end = isFull ? next : range.upperBound
         return OrdinalRun(
-            ordinals: range.lowerBound..<max(end, range.lowerBound), missing: missing + max(0, end - next), batch: try combine(parts),
+            ordinals: range.lowerBound..<max(end, range.lowerBound), missing: missing + max(0, end - next),
+            batch: try combine(parts),
             places: places, receivedTimesUnixNano: received)
     }
 }
