@@ -46,6 +46,7 @@ let package = Package(
         .target(name: "PrometheusText"),
         .target(name: "WebPage", resources: [.embedInCode("Files")]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
+        .target(name: "Parquet", dependencies: ["CZstd"]),
         .target(name: "OutboundHTTP", dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL]),
         .target(name: "COTLP", dependencies: ["CProtobufC"], cSettings: [.unsafeFlags(["-w"])]),
 
@@ -125,7 +126,7 @@ let package = Package(
                 "Reports",
                 "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
                 "PrometheusText",
-                "CSQLite", "CEditline",
+                "CSQLite", "CEditline", "Parquet",
                 argumentParser, logging, nioCore, nioPosix, nioHTTP1,
             ],
             resources: [.embedInCode("Schema"), .embedInCode("PriceData")]),
@@ -183,6 +184,7 @@ let package = Package(
         .testTarget(
             name: "ConversationsTests",
             dependencies: ["Conversations", "OTLP", "SemanticColumns", "SpanStore", "TelemetryModel", "TelemetryTesting"]),
+        .testTarget(name: "ParquetTests", dependencies: ["Parquet"]),
         .testTarget(name: "EvalsTests", dependencies: ["Evals", "TelemetryModel"]),
         .testTarget(
             name: "ReportsTests",

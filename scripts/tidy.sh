@@ -40,7 +40,7 @@ allow() {
 allow COTLP 'OTLP'
 allow CProtobufC 'none'
 allow CZlib 'OTLP'
-allow CZstd 'OTLP|SpanStore'
+allow CZstd 'OTLP|SpanStore|Parquet'
 allow CSQLite 'SQLite|SpanStore|FuseboxSQLite|Queries|fusebox'
 allow CEditline 'fusebox'
 allow Foundation 'FuseboxConfiguration|fusebox'

@@ -24,7 +24,8 @@ package enum InboxDocument: Equatable, Sendable {
             lines =
                 [["fusebox": "prices"]] + table.models.map(Self.json) + table.hosts.map(Self.json) + table.links.map(Self.json)
         case .forward(let orders): lines = [["fusebox": "forward"]] + orders.map(Self.json)
-        case .forget(let order): lines = [["fusebox": "forget"], ["request": .string(order.request), "selection": order.selection.json]]
+        case .forget(let order):
+            lines = [["fusebox": "forget"], ["request": .string(order.request), "selection": order.selection.json]]
         }
         return Array((lines.map(\.line).joined(separator: "\n") + "\n").utf8)
     }

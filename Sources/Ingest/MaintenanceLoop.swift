@@ -44,7 +44,9 @@ final class MaintenanceLoop: Sendable {
                     let isHeld = owned.retain(settings)
                     nextRetention = ContinuousClock.now + (isHeld ? Self.heldPause : Self.retentionPause)
                 }
-                if ContinuousClock.now >= nextForgetting, !owned.forget(settings, isStopping: { [self] in isStopping.load(ordering: .acquiring) }) {
+                if ContinuousClock.now >= nextForgetting,
+                    !owned.forget(settings, isStopping: { [self] in isStopping.load(ordering: .acquiring) })
+                {
                     nextForgetting = ContinuousClock.now + Self.forgettingPause
                 }
                 _ = wake.wait(timeout: .now() + owned.merge { isStopping.load(ordering: .acquiring) })

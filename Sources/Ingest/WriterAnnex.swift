@@ -33,7 +33,8 @@ struct WriterAnnex {
         }
     }
 
-    private mutating func count(_ evalID: String, _ observed: borrowing ObservedSpan, _ classification: borrowing Classification) {
+    private mutating func count(_ evalID: String, _ observed: borrowing ObservedSpan, _ classification: borrowing Classification)
+    {
         let isError = classification.isAttempt ? classification.outcome.rawValue : observed.statusCode == 2 ? "error" : "ok"
         let key = EvalCallRow.Key(
             evalID: LabelSanitiser.clean(evalID), serviceName: LabelSanitiser.clean(observed.service),

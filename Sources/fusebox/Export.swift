@@ -2,26 +2,30 @@ import ArgumentParser
 import Foundation
 import FuseboxConfiguration
 import OTLP
+import Parquet
 import SpanStore
 import TelemetryModel
 
 /// `fusebox export`: the spans in a form that other programs take.
 struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Write the spans as OTLP JSON lines, or as plain tables into a new SQLite file.",
+        abstract: "Write the spans as OTLP JSON lines, as plain tables into a new SQLite file, or as Parquet files.",
         discussion: """
             otlp-json: one export request a line, as OTLP files have it; `fusebox import` and OpenTelemetry collectors read it. Nothing of a
             span is lost. sqlite: the tables spans, logs, evals, breaker_transitions, breaker_openings and costs, with the columns
-            of docs/sql.md.
+            of docs/sql.md. parquet: spans and log records with those columns, in a folder of files by ordinals; the same command again adds
+            what came since.
 
             Examples:
               fusebox export --format sqlite spans.db
+              fusebox export --format parquet spans/
               fusebox export --since 7d | zstd > week.jsonl.zst
             """)
 
     enum Format: String, CaseIterable, ExpressibleByArgument {
         case otlpJSON = "otlp-json"
         case sqlite
+        case parquet
     }
 
     /// A line is a request that any collector takes.
@@ -29,7 +33,7 @@ struct Export: AsyncParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    @Option(help: "otlp-json or sqlite.")
+    @Option(help: "otlp-json, sqlite or parquet.")
     var format: Format = .otlpJSON
 
     @Option(
@@ -39,7 +43,7 @@ struct Export: AsyncParsableCommand {
     @Option(help: "Only spans that started at or before this.")
     var until: TimeArgument?
 
-    @Argument(help: "The file to write; without it, or for -, otlp-json goes to standard output.")
+    @Argument(help: "The file to write, of parquet the folder; without it, or for -, otlp-json goes to standard output.")
     var file: String?
 
     mutating func run() async throws {
@@ -65,6 +69,7 @@ struct Export: AsyncParsableCommand {
                 }
                 progress.end()
                 Terminal.write("wrote \(spans) spans to \(target)\n")
+            case .parquet: try writeParquet(reader, to: target, &progress)
             case .otlpJSON:
                 let spans = try writeLines(of: reader.history, from...to, to: target, &progress)
                 progress.end()
@@ -72,6 +77,23 @@ struct Export: AsyncParsableCommand {
             }
         } catch let error as StoreError {
             throw error.failure
+        }
+    }
+
+    /// Adds files of what is not in a folder yet.
+    private func writeParquet(_ reader: SQLReader, to target: String?, _ progress: inout ProgressLine) throws {
+        guard let target else { throw CommandFailure(.usage, "--format parquet needs the name of a folder") }
+        guard since == nil, until == nil else {
+            throw CommandFailure(
+                .usage, "--format parquet writes whole stretches of ordinals; leave --since and --until to who reads them")
+        }
+        do {
+            let written = try ParquetExport(reader, to: target).run { progress.show($0, of: $1, "rows") }
+            progress.end()
+            Terminal.write(
+                "wrote \(written.spans) spans and \(written.logRecords) log records to \(written.files) files in \(target)\n")
+        } catch let error as ParquetError {
+            throw CommandFailure(.failed, error.message)
         }
     }
 

@@ -8,7 +8,8 @@ import TelemetryModel
 /// `fusebox forget`: erases what is asked to be erased, and shows that it is gone.
 struct Forget: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Erase traces, sessions or users, or what is older than a time: spans, log records, evals, stalls; also beside a server.",
+        abstract:
+            "Erase traces, sessions or users, or what is older than a time: spans, log records, evals, stalls; also beside a server.",
         discussion: """
             A session or a user means every trace with a span that names it, whole, and log records that name it. Several names of one kind
             are all erased; of several kinds, only what all of them name. Counters stay as they are. When the command ends with 0, the
@@ -32,7 +33,9 @@ struct Forget: ParsableCommand {
     @Option(name: [.customLong("user")], help: "A user id; may be given several times.")
     var users: [String] = []
 
-    @Option(help: "Only what ended at or before this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.")
+    @Option(
+        help:
+            "Only what ended at or before this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.")
     var olderThan: TimeArgument?
 
     @Flag(help: "Count what would be erased, and erase nothing; the same as without --yes.")
@@ -89,7 +92,9 @@ struct Forget: ParsableCommand {
             guard bound <= now else { throw CommandFailure(.usage, "\(TimeText.iso8601(unixNano: bound)) is in the future") }
             selection.endedAtOrBeforeUnixNano = bound
         }
-        guard !selection.isEmpty else { throw CommandFailure(.usage, "say what is meant: --trace, --session, --user or --older-than") }
+        guard !selection.isEmpty else {
+            throw CommandFailure(.usage, "say what is meant: --trace, --session, --user or --older-than")
+        }
         guard wait >= 1 else { throw CommandFailure(.usage, "--wait must be 1 or more") }
         return selection
     }
@@ -111,7 +116,9 @@ struct Forget: ParsableCommand {
                     throw .setting("the order is not in the data file; was the file exchanged?")
                 }
                 if progress.phase == .done { return progress }
-                line.show("\(progress.phase.rawValue): \(progress.counts.spans) spans gone, \(progress.overwrittenBytes >> 10) KiB overwritten")
+                line.show(
+                    "\(progress.phase.rawValue): \(progress.counts.spans) spans gone, \(progress.overwrittenBytes >> 10) KiB overwritten"
+                )
                 guard ContinuousClock.now - start < .seconds(wait) else {
                     let problem = progress.problem.isEmpty ? "" : ": \(progress.problem)"
                     throw .setting("the server is still \(progress.phase.rawValue) after \(wait) s, and goes on\(problem)")

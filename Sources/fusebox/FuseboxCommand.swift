@@ -15,8 +15,10 @@ struct FuseboxCommand: AsyncParsableCommand {
             """,
         version: BuildInfo.versionText,
         subcommands: [
-            Serve.self, SQL.self, Traces.self, Trace.self, Session.self, Tail.self, Tools.self, Fuses.self, Eval.self, Cost.self, Prices.self,
-            Gate.self, Sweep.self, Compare.self, Soak.self, Stalls.self, AgentCommand.self, GatewayCommand.self, ConfigurationCommand.self,
+            Serve.self, SQL.self, Traces.self, Trace.self, Session.self, Tail.self, Tools.self, Fuses.self, Eval.self, Cost.self,
+            Prices.self,
+            Gate.self, Sweep.self, Compare.self, Soak.self, Stalls.self, AgentCommand.self, GatewayCommand.self,
+            ConfigurationCommand.self,
             TokenCommand.self,
             DemoCommand.self,
             ForwardCommand.self, Verify.self, Backup.self, Export.self, Import.self, Prune.self, Forget.self, DDL.self,

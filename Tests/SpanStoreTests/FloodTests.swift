@@ -36,7 +36,8 @@ import Testing
     @Test func keysOfAttributes() throws {
         func probes(_ keys: [[UInt8]]) throws -> Int {
             var encoder = SegmentEncoder(
-                derivedColumns: [], annotations: AnnotationValues(stages: [], outcomes: [], timeoutReasons: [], timeoutPhases: []))
+                derivedColumns: [], annotations: AnnotationValues(stages: [], outcomes: [], timeoutReasons: [], timeoutPhases: [])
+            )
             let batch = Self.batch(keys)
             var group = SpanGroup()
             for (index, span) in batch.spans.enumerated() { group.append(span, at: index, annotations: SpanAnnotations()) }
@@ -78,7 +79,8 @@ import Testing
                 ranges.append(bytes.count..<bytes.count + key.count)
                 bytes += key
             }
-            column.gather(DecodedColumn(bytes: bytes, presence: nil, values: .texts(ranges)), base: 0, of: TakenRows(all: keys.count))
+            column.gather(
+                DecodedColumn(bytes: bytes, presence: nil, values: .texts(ranges)), base: 0, of: TakenRows(all: keys.count))
             return column.texts.probeCount
         }
         #expect(probes(Self.keys(60_000, colliding: true)) <= 2 * probes(Self.keys(60_000, colliding: false)))

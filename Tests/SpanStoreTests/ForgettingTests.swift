@@ -60,7 +60,8 @@ import Testing
 
     private static func rows(_ fixture: StoreFixture) throws -> [String: [String]] {
         Dictionary(
-            try fixture.sql("SELECT trace_id, span_id, * FROM spans").map { ("\($0[0]) \($0[1])", $0) }, uniquingKeysWith: { first, _ in first })
+            try fixture.sql("SELECT trace_id, span_id, * FROM spans").map { ("\($0[0]) \($0[1])", $0) },
+            uniquingKeysWith: { first, _ in first })
     }
 
     @Test(arguments: [1, 2, 3, 4])
@@ -105,7 +106,10 @@ import Testing
         for number: UInt64 in 1...60 {
             let trace = number % 6 + 1
             try fixture.ingest(
-                Batches.of([Batches.span(trace, number, ["prompt": .string(secret(trace) + String(repeating: " x", count: Int(number) * 40))])]))
+                Batches.of([
+                    Batches.span(
+                        trace, number, ["prompt": .string(secret(trace) + String(repeating: " x", count: Int(number) * 40))])
+                ]))
             logs.append(.init(time: Int64(number), trace: trace, body: .string(secret(trace))))
             try fixture.ingest(LogBatches.of([try #require(logs.last)]))
             // Copies of before merges stand in free pages.
@@ -176,7 +180,9 @@ import Testing
 
     @Test func byAgeAloneTheFloorRefusesWhatIsOlder() throws {
         let fixture = try StoreFixture()
-        for number: UInt64 in 1...20 { try fixture.ingest(Batches.of([Batches.span(number, number, start: Int64(number) * 1_000)])) }
+        for number: UInt64 in 1...20 {
+            try fixture.ingest(Batches.of([Batches.span(number, number, start: Int64(number) * 1_000)]))
+        }
         try fixture.merge()
         try forget(fixture, ForgetSelection(endedAtOrBeforeUnixNano: 10_500))
         #expect(try fixture.sql("SELECT count(*), min(start_time_unix_nano) FROM spans") == [["10", "11000"]])
@@ -207,7 +213,8 @@ import Testing
     func anOrderThatWasBegunIsCarriedOutAfterACrash(phase: String) throws {
         let fixture = try StoreFixture()
         for number: UInt64 in 1...30 {
-            try fixture.ingest(Batches.of([Batches.span(number % 3 + 1, number, number < 4 ? ["user.id": .string("u\(number % 3 + 1)")] : [:])]))
+            try fixture.ingest(
+                Batches.of([Batches.span(number % 3 + 1, number, number < 4 ? ["user.id": .string("u\(number % 3 + 1)")] : [:])]))
         }
         try order(fixture, ForgetSelection(users: ["u2"]))
         // It stops at each look for a while, then the process ends.

@@ -162,7 +162,8 @@ extension StoreFixture {
     @Test func aRunIsMergedWhenItsLikesComeToMoreThanEach() {
         func entry(_ id: Int64, _ bytes: Int64) -> LogLedger.Entry {
             .init(
-                id: id, firstOrdinal: id * 10, ordinalCount: 10, recordCount: 10, contentBytes: bytes, storedBytes: bytes, timeMaximum: 0,
+                id: id, firstOrdinal: id * 10, ordinalCount: 10, recordCount: 10, contentBytes: bytes, storedBytes: bytes,
+                timeMaximum: 0,
                 receivedMaximum: 0)
         }
         let tiny = (1...7).map { entry(Int64($0), 1000) }

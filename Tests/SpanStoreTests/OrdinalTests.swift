@@ -42,7 +42,8 @@ import Testing
             // Some segment in the middle goes, as `fusebox prune` may let it go.
             if Bool.random(using: &random) {
                 let ids = try fixture.sql("SELECT id FROM segment ORDER BY id").map { $0[0] }
-                try fixture.crash(leaving: "DELETE FROM segment WHERE id = \(ids[Int.random(in: 0..<ids.count - 1, using: &random)])")
+                try fixture.crash(
+                    leaving: "DELETE FROM segment WHERE id = \(ids[Int.random(in: 0..<ids.count - 1, using: &random)])")
             }
             let before = try spans(fixture)
             try fixture.merge()
@@ -82,7 +83,9 @@ import Testing
             try fixture.ingest(LogBatches.of([.init(time: Int64(number))]))
         }
         // A log that was cut took the last commits along.
-        try fixture.crash(leaving: "DELETE FROM segment WHERE id > 3; DELETE FROM log_segment WHERE id > 2; DELETE FROM log_stream WHERE id / 2 > 2")
+        try fixture.crash(
+            leaving:
+                "DELETE FROM segment WHERE id > 3; DELETE FROM log_segment WHERE id > 2; DELETE FROM log_stream WHERE id / 2 > 2")
         try fixture.ingest(Batches.of([Batches.span(9, 9)]))
         try fixture.ingest(LogBatches.of([.init(time: 9)]))
         #expect(try fixture.sql("SELECT first_ordinal FROM segment ORDER BY id") == [["0"], ["1"], ["2"], ["5"]])
@@ -91,7 +94,9 @@ import Testing
 
     @Test func logRecordsKeepTheirsThroughMerging() throws {
         let fixture = try StoreFixture()
-        for number in 0..<40 { try fixture.ingest(LogBatches.of([.init(time: Int64(2 * number)), .init(time: Int64(2 * number + 1))])) }
+        for number in 0..<40 {
+            try fixture.ingest(LogBatches.of([.init(time: Int64(2 * number)), .init(time: Int64(2 * number + 1))]))
+        }
         try fixture.crash(leaving: "DELETE FROM log_segment WHERE id = 20; DELETE FROM log_stream WHERE id / 2 = 20")
         try fixture.mergeLogs()
         let connection = try Connection(path: fixture.folder.databasePath, access: .readOnly)
@@ -129,7 +134,8 @@ import Testing
     @Test func anOrdinalThatIsGivenTwiceIsFound() throws {
         let fixture = try StoreFixture()
         for number: UInt64 in 1...3 { try fixture.ingest(Batches.of([Batches.span(number, number)])) }
-        try Connection(path: fixture.folder.databasePath, access: .readWrite).execute("UPDATE segment SET first_ordinal = 1 WHERE id = 3")
+        try Connection(path: fixture.folder.databasePath, access: .readWrite).execute(
+            "UPDATE segment SET first_ordinal = 1 WHERE id = 3")
         #expect(try !StoreVerification.run(folder: fixture.folder).isSound)
     }
 }

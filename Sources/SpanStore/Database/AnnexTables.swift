@@ -212,7 +212,8 @@ package enum AnnexReading {
             host.billedUntilUnixNano = hosts.isNull(5) ? nil : hosts.integer(5)
             table.hosts.append(host)
         }
-        let links = try connection.prepare("SELECT link, dollars_per_unit, free_units, unit_bytes FROM egress_price ORDER BY link")
+        let links = try connection.prepare(
+            "SELECT link, dollars_per_unit, free_units, unit_bytes FROM egress_price ORDER BY link")
         while try links.step() {
             var link = EgressPrice(link: links.text(0) ?? "", dollarsPerUnit: links.double(1))
             link.freeUnits = links.double(2)

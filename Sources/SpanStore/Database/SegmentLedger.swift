@@ -137,7 +137,8 @@ extension SegmentLedger.Entry {
     /// A segment as a commit wrote it.
     init(_ segment: EncodedSegment, id: Int64, firstOrdinal: Int64) {
         self.init(
-            id: id, streamSet: id, firstOrdinal: firstOrdinal, ordinalCount: Int64(segment.spanCount), spanCount: segment.spanCount,
+            id: id, streamSet: id, firstOrdinal: firstOrdinal, ordinalCount: Int64(segment.spanCount),
+            spanCount: segment.spanCount,
             storedBytes: segment.storedBytes,
             endMaximum: segment.statistics.endMaximum, receivedMaximum: segment.statistics.receivedMaximum,
             filter: segment.traceFilter)

@@ -56,7 +56,8 @@ final class FileErasure {
             if let value { return value }
             ReaderWait.sleep(Self.pause)
         }
-        throw StoreError.setting("a reader holds on to an older state of the data file; what was deleted is overwritten when it has ended")
+        throw StoreError.setting(
+            "a reader holds on to an older state of the data file; what was deleted is overwritten when it has ended")
     }
 
     /// Has all of the log copied into the file; `false` when a reader needs it as it is.
@@ -100,20 +101,26 @@ struct MainFile {
     init(_ connection: Connection) throws(SQLiteError) {
         var found: UnsafeMutablePointer<sqlite3_file>?
         let result = sqlite3_file_control(connection.handle, "main", SQLITE_FCNTL_FILE_POINTER, &found)
-        guard result == SQLITE_OK, let found, found.pointee.pMethods != nil else { throw connection.error(result, "find the file") }
+        guard result == SQLITE_OK, let found, found.pointee.pMethods != nil else {
+            throw connection.error(result, "find the file")
+        }
         file = found
         self.connection = connection
     }
 
     func read(_ offset: Int64, count: Int) throws(SQLiteError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
-        let result = bytes.withUnsafeMutableBytes { file.pointee.pMethods.pointee.xRead(file, $0.baseAddress, Int32(clamping: count), offset) }
+        let result = bytes.withUnsafeMutableBytes {
+            file.pointee.pMethods.pointee.xRead(file, $0.baseAddress, Int32(clamping: count), offset)
+        }
         guard result == SQLITE_OK else { throw connection.error(result, "read the file") }
         return bytes
     }
 
     func write(_ bytes: [UInt8], _ offset: Int64) throws(SQLiteError) {
-        let result = bytes.withUnsafeBytes { file.pointee.pMethods.pointee.xWrite(file, $0.baseAddress, Int32(clamping: bytes.count), offset) }
+        let result = bytes.withUnsafeBytes {
+            file.pointee.pMethods.pointee.xWrite(file, $0.baseAddress, Int32(clamping: bytes.count), offset)
+        }
         guard result == SQLITE_OK else { throw connection.error(result, "write the file") }
     }
 
@@ -149,11 +156,14 @@ struct PageMap {
         usable = pageSize - Int(header[20])
         guard pageSize >= 512, usable >= 480 else { throw SegmentError.damaged("the page size of the data file is none") }
         guard Self.number(header, 52) != 0 else {
-            throw StoreError.setting("the data file has no map of its pages: it was not made by fusebox; export it, and import that")
+            throw StoreError.setting(
+                "the data file has no map of its pages: it was not made by fusebox; export it, and import that")
         }
         var trunk = Self.number(header, 32)
         while trunk != 0 {
-            guard trunk <= pageCount, trunks[trunk] == nil else { throw SegmentError.damaged("the list of free pages leads nowhere") }
+            guard trunk <= pageCount, trunks[trunk] == nil else {
+                throw SegmentError.damaged("the list of free pages leads nowhere")
+            }
             let bytes = try read(trunk)
             let listed = min(Int(Self.number(bytes, 4)), usable / 4 - 2)
             trunks[trunk] = 8 + 4 * listed

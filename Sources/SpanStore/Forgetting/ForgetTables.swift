@@ -32,7 +32,8 @@ package enum ForgetTables {
 
     /// The oldest order that is not done.
     static func next(_ connection: Connection) throws(SQLiteError) -> Pending? {
-        let statement = try connection.prepare("SELECT id, phase, selection FROM forget WHERE phase <> 'done' ORDER BY id LIMIT 1")
+        let statement = try connection.prepare(
+            "SELECT id, phase, selection FROM forget WHERE phase <> 'done' ORDER BY id LIMIT 1")
         guard try statement.step(), let phase = ForgetProgress.Phase(rawValue: statement.text(1) ?? "") else { return nil }
         let selection = statement.text(2).flatMap { try? JSONValue.parse(Array($0.utf8)[...]) }.flatMap { ForgetSelection($0) }
         return Pending(id: statement.integer(0), phase: phase, selection: selection)

@@ -131,7 +131,8 @@ package final class Forgetter {
                 try ForgetTables.add(counts, to: id, maintenance.connection)
                 try maintenance.connection.execute("DELETE FROM forget_trace WHERE forget_id = \(id)")
                 // Whom it was about is forgotten as well.
-                try maintenance.connection.execute("UPDATE forget SET phase = 'erasing', selection = NULL, problem = '' WHERE id = \(id)")
+                try maintenance.connection.execute(
+                    "UPDATE forget SET phase = 'erasing', selection = NULL, problem = '' WHERE id = \(id)")
             }, then: {})
     }
 
@@ -199,7 +200,8 @@ package final class Forgetter {
                 try filter.step() && matcher.isWithin(filter.integer(1))
                 && (named[entry.id] != nil || matcher.mayMatch(TraceFilter(bytes: filter.blob(0))))
             filter.reset()
-            guard mayMatch, let rows = matcher.rows(try LogTables.facts(of: entry.id, connection), named: named[entry.id] ?? []) else {
+            guard mayMatch, let rows = matcher.rows(try LogTables.facts(of: entry.id, connection), named: named[entry.id] ?? [])
+            else {
                 previous = entry
                 continue
             }
@@ -212,7 +214,8 @@ package final class Forgetter {
                 { () throws(SQLiteError) in
                     try logTables.delete(entry.id)
                     if let rest {
-                        try logTables.insert(rest, id: entry.id, firstOrdinal: entry.firstOrdinal, ordinalCount: entry.ordinalCount)
+                        try logTables.insert(
+                            rest, id: entry.id, firstOrdinal: entry.firstOrdinal, ordinalCount: entry.ordinalCount)
                     } else if let heir {
                         let count = heir.ordinalCount.addingSaturated(entry.ordinalCount)
                         try connection.execute("UPDATE log_segment SET ordinal_count = \(count) WHERE id = \(heir.id)")
@@ -244,7 +247,8 @@ package final class Forgetter {
         guard rows.contains(false) else { return nil }
         var builder = LogSegmentBuilder()
         try builder.append(
-            LogTables.facts(of: entry.id, maintenance.connection), contents: LogTables.contents(of: entry.id, maintenance.connection),
+            LogTables.facts(of: entry.id, maintenance.connection),
+            contents: LogTables.contents(of: entry.id, maintenance.connection),
             firstPlace: 0, isKept: { !rows[$0] })
         return try builder.encoded(compressor.compress)
     }

@@ -90,7 +90,8 @@ package enum ForwardTables {
         return cursors
     }
 
-    static func cursor(_ target: String, _ signal: ForwardSignal, _ connection: Connection) throws(SQLiteError) -> ForwardCursor? {
+    static func cursor(_ target: String, _ signal: ForwardSignal, _ connection: Connection) throws(SQLiteError) -> ForwardCursor?
+    {
         let statement = try connection.prepare("SELECT \(columns) FROM forward_target WHERE target = ?1 AND signal = ?2")
         try statement.bind(1, target)
         try statement.bind(2, signal.rawValue)
@@ -101,12 +102,14 @@ package enum ForwardTables {
         guard let signal = ForwardSignal(rawValue: row.text(1) ?? "") else { return nil }
         return ForwardCursor(
             target: row.text(0) ?? "", signal: signal, nextOrdinal: max(0, row.integer(2)), epoch: row.integer(3),
-            isConfigured: row.integer(4) != 0, holds: row.integer(5) != 0, isPaused: row.integer(6) != 0, state: row.text(7) ?? "",
+            isConfigured: row.integer(4) != 0, holds: row.integer(5) != 0, isPaused: row.integer(6) != 0,
+            state: row.text(7) ?? "",
             message: row.text(8) ?? "", sent: row.integer(9), refused: row.integer(10), lost: row.integer(11),
             lastSuccessUnixNano: row.isNull(12) ? nil : row.integer(12))
     }
 
-    static func flight(_ target: String, _ signal: ForwardSignal, _ connection: Connection) throws(SQLiteError) -> ForwardFlight? {
+    static func flight(_ target: String, _ signal: ForwardSignal, _ connection: Connection) throws(SQLiteError) -> ForwardFlight?
+    {
         let statement = try connection.prepare(
             """
             SELECT from_ordinal, to_ordinal, first_sent_unix_nano, body_hash FROM forward_flight WHERE target = ?1 AND signal = ?2
@@ -203,4 +206,3 @@ package enum ForwardTables {
         try statement.run()
     }
 }
-

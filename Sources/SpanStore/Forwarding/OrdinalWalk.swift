@@ -65,7 +65,12 @@ package final class OrdinalWalk {
         _ range: Range<Int64>, _ limits: OrdinalRunLimits, derived: [String] = []
     ) throws(StoreError) -> OrdinalRun<SpanBatch> {
         try reading(
-            { (source.ledger.nextOrdinal, source.ledger.entries.map { ($0.id, $0.firstOrdinal, $0.ordinalCount, Int64($0.spanCount)) }) }
+            {
+                (
+                    source.ledger.nextOrdinal,
+                    source.ledger.entries.map { ($0.id, $0.firstOrdinal, $0.ordinalCount, Int64($0.spanCount)) }
+                )
+            }
         ) { next, segments throws in
             var collector = RunCollector<SpanBatch>(range.clamped(to: 0..<max(next, range.lowerBound)), limits)
             var values = [[DerivedValue]](repeating: [], count: derived.count)
@@ -118,7 +123,8 @@ package final class OrdinalWalk {
                 let wanted = Self.within(places, facts.rows.count) { facts.rows[$0].place }
                 let rows = wanted.prefix(collector.countLeft)
                 let taken = collector.take(
-                    places, of: segment.first, facts.rows[wanted].map(\.place), received: facts.rows[rows].map(\.receivedTimeUnixNano)
+                    places, of: segment.first, facts.rows[wanted].map(\.place),
+                    received: facts.rows[rows].map(\.receivedTimeUnixNano)
                 ) { 96 + facts.offsets[rows.lowerBound + $0 + 1] - facts.offsets[rows.lowerBound + $0] }
                 logs.rows = rows.lowerBound..<rows.lowerBound + taken
                 collector.parts.append(logs)
@@ -204,7 +210,8 @@ package final class OrdinalWalk {
 
     /// A segment that was merged, or of which something was forgotten, since the list was taken has another row, or none.
     private func check(_ segment: Listed, _ table: String, _ rows: String) throws {
-        let statement = try connection.prepare("SELECT first_ordinal, coalesce(ordinal_count, \(rows)), \(rows) FROM \(table) WHERE id = ?1")
+        let statement = try connection.prepare(
+            "SELECT first_ordinal, coalesce(ordinal_count, \(rows)), \(rows) FROM \(table) WHERE id = ?1")
         try statement.bind(1, segment.id)
         guard try statement.step(), statement.integer(0) == segment.first, statement.integer(1) == segment.count,
             statement.integer(2) == segment.rows

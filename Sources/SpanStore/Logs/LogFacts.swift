@@ -121,7 +121,9 @@ struct LogFacts: Equatable {
     init(decoding bytes: [UInt8]) throws(SegmentError) {
         var cursor = try ByteCursor(bytes)
         let version = try cursor.byte()
-        guard version == LogSegmentFormat.version || version == LogSegmentFormat.gapsVersion else { throw .unknownVersion(version) }
+        guard version == LogSegmentFormat.version || version == LogSegmentFormat.gapsVersion else {
+            throw .unknownVersion(version)
+        }
         let count = try cursor.count()
         // Every record takes more than a byte of the facts, every entry of a table one at least.
         guard count <= LogSegmentFormat.recordsMax, count <= bytes.count else { throw .damaged("too many log records") }

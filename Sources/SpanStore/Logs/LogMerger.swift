@@ -80,7 +80,8 @@ package final class LogMerger {
                 },
                 then: {
                     maintenance.logs.replace(
-                        ids, with: LogLedger.Entry(segment, id: first.id, firstOrdinal: first.firstOrdinal, ordinalCount: ordinals))
+                        ids,
+                        with: LogLedger.Entry(segment, id: first.id, firstOrdinal: first.firstOrdinal, ordinalCount: ordinals))
                 })
             return true
         } catch {

@@ -82,7 +82,8 @@ final class LogTables {
                 LogLedger.Entry(
                     id: statement.integer(0), firstOrdinal: statement.integer(6),
                     ordinalCount: statement.integer(statement.isNull(7) ? 1 : 7), recordCount: statement.integer(1),
-                    contentBytes: statement.integer(2), storedBytes: statement.integer(3), timeMaximum: statement.integer(4), receivedMaximum: statement.integer(5)))
+                    contentBytes: statement.integer(2), storedBytes: statement.integer(3), timeMaximum: statement.integer(4),
+                    receivedMaximum: statement.integer(5)))
         }
         return entries
     }

@@ -150,7 +150,8 @@ package final class SegmentRetention {
         current.advance(to: nowUnixNano)
         clock = current
         if savedClock.map({ abs($0 - current.unixNano) >= Self.clockSaveNanoseconds }) ?? true {
-            try maintenance.prepare { () throws(SQLiteError) in try maintenance.set("retention_clock_unix_nano", current.unixNano) }
+            try maintenance.prepare { () throws(SQLiteError) in try maintenance.set("retention_clock_unix_nano", current.unixNano)
+            }
             savedClock = current.unixNano
         }
         return current.unixNano

@@ -68,7 +68,8 @@ package final class StoreMaintenance {
 
     /// Says inside a transaction that spans or log records received until then are gone on purpose (`AcknowledgedMark`).
     func noteDropped(received: Int64) throws(SQLiteError) {
-        let known = try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(AcknowledgedMark.droppedKey)'") ?? 0
+        let known =
+            try connection.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = '\(AcknowledgedMark.droppedKey)'") ?? 0
         if received > known { try set(AcknowledgedMark.droppedKey, received) }
     }
 

@@ -116,7 +116,8 @@ package struct StoreVerification {
             if version < StoredOrdinals.gapsVersion, found[name] == nil, name.hasPrefix("forget") { continue }
             var declarations = [Self.declaration(expected.text(1))]
             for (since, column) in [
-                (StoredOrdinals.gapsVersion, StoredOrdinals.countDeclaration), (StoredOrdinals.version, StoredOrdinals.declaration),
+                (StoredOrdinals.gapsVersion, StoredOrdinals.countDeclaration),
+                (StoredOrdinals.version, StoredOrdinals.declaration),
             ] {
                 let end = "," + Self.declaration(column) + ")STRICT"
                 if version < since, let last = declarations.last, last.hasSuffix(end) {

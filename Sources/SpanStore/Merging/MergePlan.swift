@@ -75,7 +75,8 @@ enum MergePlan {
 
     /// Small segments between large ones, or before a gap: no neighbours will come, so they are put together as they are.
     private static func enclosed(_ candidates: [Candidate]) -> Range<Int>? {
-        let tail = candidates.indices.last { candidates[$0].isFinal || $0 > 0 && !candidates[$0].follows(candidates[$0 - 1]) } ?? 0
+        let tail =
+            candidates.indices.last { candidates[$0].isFinal || $0 > 0 && !candidates[$0].follows(candidates[$0 - 1]) } ?? 0
         for start in 0..<tail {
             var end = start
             var total = 0

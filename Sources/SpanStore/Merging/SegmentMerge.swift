@@ -59,7 +59,8 @@ struct SegmentMerge {
         streamCounts[0] = shared.count
         let directory = SegmentDirectory(spanCount: rowCount, streamCounts: streamCounts, columns: entries)
         return EncodedSegment(
-            statistics: statistics, spanCount: rowCount, directory: try compressor.compress(directory.encoded(streamSet: streamSet)),
+            statistics: statistics, spanCount: rowCount,
+            directory: try compressor.compress(directory.encoded(streamSet: streamSet)),
             traceFilter: TraceFilter(plan.traces), streams: [])
     }
 
@@ -147,7 +148,9 @@ struct SegmentMerge {
         var distinct = ByteStringTable()
         var values = [Int64](repeating: 0, count: rowCount)
         for (input, base) in zip(inputs, bases) {
-            guard let column = try input.segment.transientColumn(.fixed, name) else { throw SegmentError.damaged("no column of \(name)") }
+            guard let column = try input.segment.transientColumn(.fixed, name) else {
+                throw SegmentError.damaged("no column of \(name)")
+            }
             let used = input.takesAll ? nil : Self.values(column, of: input)
             let (bytes, entries) = try input.segment.entries(of: table, fieldCount: fieldCount)
             let mapped = entries.enumerated().map { index, entry -> Int64 in

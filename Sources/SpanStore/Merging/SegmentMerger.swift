@@ -63,7 +63,8 @@ package final class SegmentMerger {
         let entries = ledger.entries
         let candidates = entries.map {
             MergePlan.Candidate(
-                id: $0.id, firstOrdinal: $0.firstOrdinal, ordinalCount: $0.ordinalCount, spanCount: $0.spanCount, storedBytes: $0.storedBytes,
+                id: $0.id, firstOrdinal: $0.firstOrdinal, ordinalCount: $0.ordinalCount, spanCount: $0.spanCount,
+                storedBytes: $0.storedBytes,
                 isOversize: oversize.contains($0.id))
         }
         return MergePlan.choose(candidates).map { Array(entries[$0]) }

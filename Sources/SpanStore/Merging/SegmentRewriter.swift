@@ -54,7 +54,9 @@ final class SegmentRewriter {
         return Replacement(spanCount: encoded.spanCount, storedBytes: storedBytes)
     }
 
-    private func write(_ inputs: [MergeInput], _ set: Int64, _ isStopping: () -> Bool) throws -> (EncodedSegment, storedBytes: Int) {
+    private func write(_ inputs: [MergeInput], _ set: Int64, _ isStopping: () -> Bool) throws -> (
+        EncodedSegment, storedBytes: Int
+    ) {
         var waiting: [(number: Int, frame: [UInt8])] = []
         var waitingBytes = 0
         var total = 0
@@ -93,8 +95,10 @@ final class SegmentRewriter {
         let ids = first.id...last.id
         let ordinalCount = last.endOrdinal &- first.firstOrdinal
         let entry = SegmentLedger.Entry(
-            id: last.id, streamSet: set, firstOrdinal: first.firstOrdinal, ordinalCount: ordinalCount, spanCount: encoded.spanCount,
-            storedBytes: storedBytes, endMaximum: encoded.statistics.endMaximum, receivedMaximum: encoded.statistics.receivedMaximum,
+            id: last.id, streamSet: set, firstOrdinal: first.firstOrdinal, ordinalCount: ordinalCount,
+            spanCount: encoded.spanCount,
+            storedBytes: storedBytes, endMaximum: encoded.statistics.endMaximum,
+            receivedMaximum: encoded.statistics.receivedMaximum,
             filter: encoded.traceFilter)
         try maintenance.commit(
             { () throws(SQLiteError) in
@@ -102,7 +106,8 @@ final class SegmentRewriter {
                 try deleteSegments.bind(2, ids.upperBound)
                 try deleteSegments.run()
                 guard maintenance.connection.changes == sources.count else {
-                    throw SQLiteError(extendedCode: 4, message: "segments changed while they were written again", operation: "replace")
+                    throw SQLiteError(
+                        extendedCode: 4, message: "segments changed while they were written again", operation: "replace")
                 }
                 try SegmentRow.insert(
                     encoded, id: last.id, firstOrdinal: first.firstOrdinal, ordinalCount: ordinalCount, with: insertSegment)

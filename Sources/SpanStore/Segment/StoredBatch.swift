@@ -26,8 +26,12 @@ package struct StoredBatch: Sendable {
 
     /// The rows of a segment in the order in which they arrived, each with its place: how many ordinals of the segment come before its own.
     static func arrivals(_ segment: SegmentReader) throws -> [(row: Int, place: Int)] {
-        guard let arrival = try segment.column(.fixed, FixedColumn.arrival) else { return (0..<segment.spanCount).map { ($0, $0) } }
-        return (0..<segment.spanCount).map { (row: $0, place: Int(clamping: arrival.integer($0) ?? 0)) }.sorted { $0.place < $1.place }
+        guard let arrival = try segment.column(.fixed, FixedColumn.arrival) else {
+            return (0..<segment.spanCount).map { ($0, $0) }
+        }
+        return (0..<segment.spanCount).map { (row: $0, place: Int(clamping: arrival.integer($0) ?? 0)) }.sorted {
+            $0.place < $1.place
+        }
     }
 
     private mutating func append(_ bytes: ArraySlice<UInt8>) -> ByteSlice {
