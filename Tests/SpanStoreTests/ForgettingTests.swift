@@ -178,6 +178,24 @@ import Testing
         #expect(try fixture.sql("SELECT count(*) FROM spans") == [["2"]])
     }
 
+    @Test func theDerivationsFindTheirSpansAtTheOldPlaces() throws {
+        let fixture = try StoreFixture()
+        for number: UInt64 in 1...40 { try fixture.ingest(Batches.of([Batches.span(number % 4 + 1, number)])) }
+        try fixture.merge()
+        try forget(fixture, ForgetSelection(traces: [TraceID(high: 1, low: 7), TraceID(high: 3, low: 7)]))
+        let history = try SQLReader(folder: fixture.folder).history
+        let segments = try history.segmentsNewestFirst()
+        #expect(segments.reduce(0) { $0 + $1.ordinalCount } == 40)
+        var end: Int64 = 40
+        for segment in segments {
+            end -= segment.ordinalCount
+            let (stored, places) = try history.batch(ofSegment: segment.id, from: 0, unsettledFrom: 0, attemptsMax: 0)
+            // The spans were numbered from 1 as they came.
+            #expect(stored.batch.spans.map { Int64($0.spanID.value) } == places.map { end + Int64($0) + 1 })
+        }
+        #expect(end == 0)
+    }
+
     @Test func byAgeAloneTheFloorRefusesWhatIsOlder() throws {
         let fixture = try StoreFixture()
         for number: UInt64 in 1...20 {
