@@ -131,6 +131,23 @@ import Testing
         #expect(try StoreVerification.run(folder: fixture.folder).isSound)
     }
 
+    @Test func aFileFromBeforeAnythingCouldBeForgottenIsReadAsItIs() throws {
+        let fixture = try StoreFixture()
+        for number: UInt64 in 1...3 { try fixture.ingest(Batches.of((1...number).map { Batches.span(number, $0) })) }
+        let copy = fixture.folder.path + "/older.db"
+        try StoreBackup.run(folder: fixture.folder, to: copy)
+        try Connection(path: copy, access: .readWrite).execute(
+            """
+            ALTER TABLE segment DROP COLUMN ordinal_count; ALTER TABLE log_segment DROP COLUMN ordinal_count;
+            DROP TABLE forget; DROP TABLE forget_trace; PRAGMA user_version = 5
+            """)
+        #expect(try StoreVerification.run(path: copy).findings.map(\.message) == [])
+        #expect(try SpanHistory.reading(path: copy).segmentsNewestFirst().map(\.ordinalCount) == [3, 2, 1])
+        let connection = try Connection(path: copy, access: .readOnly)
+        #expect(try ForwardTables.backlog(from: 2, of: .traces, connection).count == 4)
+        #expect(try ForgetTables.exist(connection) == false)
+    }
+
     @Test func anOrdinalThatIsGivenTwiceIsFound() throws {
         let fixture = try StoreFixture()
         for number: UInt64 in 1...3 { try fixture.ingest(Batches.of([Batches.span(number, number)])) }

@@ -6,7 +6,8 @@
 // writes it has three sections (identity, common columns, the rest), which are one stream when they are short and three when not; a
 // merged one has a stream for each column but the smallest, which share stream 0: readers follow the directory and do not care.
 //
-// The spans of a merged segment are sorted by service, trace and start. Its column `arrival` says in which order they came.
+// The spans of a merged segment are sorted by service, trace and start. Its column `arrival` says in which order they came: how many ordinals
+// of the segment come before each one's own. Where some were forgotten, it has gaps (docs/adr/0105).
 //
 // Directory, as a commit writes it (a frame of its own):
 //
