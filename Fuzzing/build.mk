@@ -29,12 +29,13 @@ uses_Derivations := TelemetryModel PrometheusText
 uses_Ingest := TelemetryModel SemanticColumns Derivations Evals SpanStore SQLite PrometheusText
 uses_Reports := TelemetryModel SQLite SpanStore
 uses_GatewayRules := TelemetryModel Derivations
-uses_Forwarding := TelemetryModel OTLP SpanStore OutboundHTTP
-uses_FuseboxConfiguration := TelemetryModel OTLP SpanStore Derivations Forwarding OutboundHTTP GatewayRules Reports Yams
+uses_ClickHouse := TelemetryModel
+uses_Forwarding := TelemetryModel OTLP SpanStore OutboundHTTP ClickHouse
+uses_FuseboxConfiguration := TelemetryModel OTLP SpanStore Derivations ClickHouse Forwarding OutboundHTTP GatewayRules Reports Yams
 flags_TelemetryTesting := -enable-testing
 flags_Reports := -Onone
 modules := TelemetryModel TelemetryTesting OTLP SemanticColumns Evals SQLite SpanStore PrometheusText Derivations Ingest Reports \
-	GatewayRules OutboundHTTP Forwarding FuseboxConfiguration
+	GatewayRules OutboundHTTP ClickHouse Forwarding FuseboxConfiguration
 
 swift_files = $(shell find $(1) -name '*.swift')
 sources_TelemetryTesting := $(call swift_files,$(ROOT)/Tests/TelemetryTesting)

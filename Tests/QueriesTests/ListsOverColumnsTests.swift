@@ -106,7 +106,7 @@ import Testing
             "INSERT INTO model_price VALUES ('one', 0, 'api', 1e6, 5e5, 2e6, 4e6, NULL), ('one', 5000, 'api', 2e6, 1e6, 4e6, 8e6, NULL)")
         var random = SplitMix64(seed: seed)
         let reader = try QueryReader(folder: folder)
-        reader.begin(limit: .seconds(600))
+        reader.begin(limit: .seconds(86_400))
         for number in 0..<25 {
             _ = try await writer.store(batch(number, &random))
             try check(reader)

@@ -35,7 +35,7 @@ import Testing
         defer { writer.stop() }
         for number in 0..<8 { _ = try await writer.store(Self.batch(number, &random)) }
         let reader = try QueryReader(folder: folder)
-        reader.begin(limit: .seconds(600))
+        reader.begin(limit: .seconds(86_400))
         let all = try reader.rows("SELECT trace_id, duration_ns FROM traces ORDER BY start_time_unix_nano DESC, trace_id DESC")
         for minimum in [1, 150, 1_000, 2_500] as [Int64] {
             let wanted = all.filter { ($0[1].integer ?? 0) >= minimum }.compactMap(\.[0].text)
