@@ -29,7 +29,7 @@ root=$work/root
 # What a package has, and where.
 install -D "$binary" "$root/usr/bin/fusebox"
 install -d "$root/usr/lib/systemd/system"
-sed -e 's|/usr/local/bin/fusebox|/usr/bin/fusebox|' -e '/^# Put the binary/,/^$/d' deploy/systemd/fusebox.service \
+sed -e 's|/usr/local/bin/fusebox|/usr/bin/fusebox|' -e '/^# Put the binary/d' -e '/^#   systemctl/d' deploy/systemd/fusebox.service \
     >"$root/usr/lib/systemd/system/fusebox.service"
 install -D -m 644 deploy/systemd/fusebox-gateway.conf "$root/usr/share/doc/fusebox/examples/fusebox-gateway.conf"
 install -D -m 644 -t "$root/usr/share/doc/fusebox" docs/*.md CHANGELOG.md README.md

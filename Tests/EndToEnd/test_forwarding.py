@@ -387,7 +387,8 @@ def test_pause_resume_and_replay(node_of, target):
     assert node.run("forward", "pause", "t", "--data-dir", str(node.folder)).returncode == 0
     assert node.post(batch(*spans(10))).status == 200
     poll("it says so", lambda: statuses(node)["t", "traces"]["state"] == "paused")
-    assert node.metrics().value("fusebox_forward_paused", target="t", signal="traces", reason="operator") == 1
+    # Who sends looks at its orders five times a second.
+    poll("the metrics say so", lambda: node.metrics().value("fusebox_forward_paused", target="t", signal="traces", reason="operator") == 1)
     assert target.requests == []
     assert node.run("forward", "resume", "t", "--data-dir", str(node.folder)).returncode == 0
     poll("all is sent", lambda: all_sent(node, "t"))
