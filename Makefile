@@ -16,7 +16,7 @@ deps:
 	@scripts/install.sh $(DEBIAN)
 
 deps-test: deps
-	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl valgrind chromium fonts-dejavu-core
+	@scripts/install.sh protobuf-c-compiler protobuf-compiler prometheus sqlite3 python3 python3-venv curl valgrind chromium fonts-dejavu-core binutils
 
 release:
 	scripts/release.sh fusebox
@@ -29,6 +29,7 @@ extension: deps
 # A Debian package and a tarball in dist, for machines without Swift.
 .PHONY: package
 package: deps release
+	@scripts/install.sh binutils
 	scripts/package.sh
 
 # What takes hours: thousands of kills, losses of power and bit flips.
