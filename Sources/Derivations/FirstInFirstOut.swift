@@ -1,46 +1,90 @@
-/// A queue in one array whose elements keep their number for life: the first one ever is 0.
+/// A queue whose elements keep their number for life: the first one ever is 0.
+///
+/// They lie in chunks of so many, so that a long queue is never copied to make room, and what was taken out is given back.
 struct FirstInFirstOut<Element: Sendable>: Sendable {
-    private var elements: [Element] = []
+    private static var chunkBits: Int { 9 }
+    private static var chunkElements: Int { 1 << chunkBits }
+    /// Empty chunks before the first element are taken away so many at once.
+    private static var emptyChunksMax: Int { 64 }
+
+    /// Those before `head` are empty, those between it and the last one full.
+    private var chunks: [[Element]] = []
+    /// The place of the first element that is still there, counted from the first of the first chunk.
     private var head = 0
-    /// The number of the first element of the array.
+    /// The place that the next element gets.
+    private var end = 0
+    /// The number of the element that is, or was, the first of the first chunk.
     private var base = 0
+    /// Room of a chunk that was emptied, for the next one.
+    private var spare: [Element] = []
 
     /// - Parameter firstNumber: the number of the first element.
     init(firstNumber: Int = 0) { base = firstNumber }
 
-    var isEmpty: Bool { head == elements.count }
-    var first: Element? { head < elements.count ? elements[head] : nil }
+    var isEmpty: Bool { head == end }
+    var count: Int { end - head }
+    var first: Element? { head < end ? self[known: firstNumber] : nil }
     /// The number of the first element that is still there, or that the next one gets.
     var firstNumber: Int { base + head }
+    /// The number that the next element gets.
+    var nextNumber: Int { base + end }
 
     /// The element of this number if it is still there.
     subscript(number: Int) -> Element? {
-        let position = number - base
-        return position >= head && position < elements.count ? elements[position] : nil
+        let place = number - base
+        return place >= head && place < end ? self[known: number] : nil
     }
 
-    /// The number that the next element gets.
-    var nextNumber: Int { base + elements.count }
+    /// The element of a number that is still there.
+    subscript(known number: Int) -> Element {
+        @inline(__always) get {
+            let place = number - base
+            return chunks[place >> Self.chunkBits][place & (Self.chunkElements - 1)]
+        }
+    }
 
-    mutating func append(_ element: Element) { elements.append(element) }
+    mutating func append(_ element: Element) {
+        if end >> Self.chunkBits == chunks.count { chunks.append(room()) }
+        chunks[end >> Self.chunkBits].append(element)
+        end += 1
+    }
+
+    /// A short queue grows as arrays do.
+    private mutating func room() -> [Element] {
+        if chunks.isEmpty { return [] }
+        var room: [Element] = []
+        swap(&room, &spare)
+        room.reserveCapacity(Self.chunkElements)
+        return room
+    }
 
     mutating func popFirst() -> Element? {
-        guard head < elements.count else { return nil }
-        let element = elements[head]
+        guard head < end else { return nil }
+        let element = self[known: firstNumber]
         head += 1
-        if head == elements.count || head >= 4_096 && head * 2 >= elements.count {
-            base += head
-            elements.removeFirst(head)
-            head = 0
-        }
+        if head & (Self.chunkElements - 1) == 0 { leaveChunk() }
         return element
+    }
+
+    /// The chunk before `head` holds nothing any more.
+    private mutating func leaveChunk() {
+        let left = (head >> Self.chunkBits) - 1
+        swap(&spare, &chunks[left])
+        chunks[left] = []
+        spare.removeAll(keepingCapacity: true)
+        guard left + 1 == chunks.count || left + 1 >= Self.emptyChunksMax else { return }
+        let gone = (left + 1) << Self.chunkBits
+        chunks.removeFirst(left + 1)
+        base += gone
+        head -= gone
+        end -= gone
     }
 
     /// Changes the element of this number if it is still there; false otherwise.
     mutating func update(_ number: Int, _ change: (inout Element) -> Void) -> Bool {
-        let position = number - base
-        guard position >= head, position < elements.count else { return false }
-        change(&elements[position])
+        let place = number - base
+        guard place >= head, place < end else { return false }
+        change(&chunks[place >> Self.chunkBits][place & (Self.chunkElements - 1)])
         return true
     }
 }

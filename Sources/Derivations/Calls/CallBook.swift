@@ -17,8 +17,8 @@ struct CallBook: Sendable {
         var due: Int64
         /// What was counted of it.
         var counted: CallFacets = []
-        /// By `Link`, the number of the entry before it in its chain, or -1.
-        var previous: (Int, Int, Int, Int, Int, Int) = (-1, -1, -1, -1, -1, -1)
+        /// By `Link`, how many entries before it the one before it in its chain came; 0 for none that any call can see.
+        var previous: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0)
     }
 
     /// What entries are found by, within a trace but for the last.
@@ -28,13 +28,10 @@ struct CallBook: Sendable {
 
     private static let chainBits: UInt64 = 15
 
-    private var entries: [Entry] = []
-    private var counts: [CallCounts] = []
-    /// The first entry that is still known, in `entries`.
-    private var head = 0
-    private var countsHead = 0
-    /// The number of the first element of `entries`.
-    private var base = 0
+    /// Those that are still known.
+    private var entries = FirstInFirstOut<Entry>()
+    /// What is counted of those that wait.
+    private var counts = FirstInFirstOut<CallCounts>()
     /// The oldest call that waits.
     private(set) var nextDue = 0
     /// The last entry of each chain, or -1; the chains of one `Link` after those of the one before.
@@ -44,14 +41,14 @@ struct CallBook: Sendable {
 
     init() {}
 
-    var waitingCount: Int { base + entries.count - nextDue }
+    var waitingCount: Int { entries.nextNumber - nextDue }
 
     /// When the oldest call that waits has its turn, in steady time; `nil` when none waits.
-    var firstDue: Int64? { waitingCount > 0 ? entries[nextDue - base].due : nil }
+    var firstDue: Int64? { waitingCount > 0 ? entries[known: nextDue].due : nil }
 
     mutating func add(_ call: ToldCall, trace: TraceID, session: UInt64, due: Int64, _ counted: CallCounts) {
         if chains.isEmpty { chains = Array(repeating: -1, count: Link.allCases.count << Int(Self.chainBits)) }
-        let number = base + entries.count
+        let number = entries.nextNumber
         var entry = Entry(call: call, trace: trace, session: session, due: due)
         let ids = Self.number(of: trace)
         entry.previous.0 = link(.span, call.span, ids, number)
@@ -79,33 +76,37 @@ struct CallBook: Sendable {
         return link.rawValue << Int(chainBits) | Int(truncatingIfNeeded: place)
     }
 
-    private mutating func link(_ link: Link, _ key: UInt64, _ trace: UInt64, _ number: Int) -> Int {
+    private mutating func link(_ link: Link, _ key: UInt64, _ trace: UInt64, _ number: Int) -> UInt32 {
         let chain = Self.chain(link, key, trace)
         let last = chains[chain]
         chains[chain] = number
-        return last
+        // So far back that it is forgotten before this one is looked at.
+        return last < entries.firstNumber ? 0 : UInt32(clamping: number - last)
     }
 
+    /// The entry before this one in its chain, or -1.
     private func previous(_ number: Int, _ link: Link) -> Int {
-        let previous = entries[number - base].previous
-        switch link {
-        case .span: return previous.0
-        case .parent: return previous.1
-        case .response: return previous.2
-        case .tool: return previous.3
-        case .trace: return previous.4
-        case .session: return previous.5
-        }
+        let previous = entries[known: number].previous
+        let distance =
+            switch link {
+            case .span: previous.0
+            case .parent: previous.1
+            case .response: previous.2
+            case .tool: previous.3
+            case .trace: previous.4
+            case .session: previous.5
+            }
+        return distance == 0 ? -1 : number - Int(distance)
     }
 
     /// Calls `body` with the entries of a chain that the call `number` sees, the latest first, until it says false.
     @inline(__always)
     private func each(_ link: Link, _ key: UInt64, _ trace: TraceID?, seenBy number: Int, _ body: (Int, Entry) -> Bool) {
-        let own = entries[number - base].due
+        let own = entries[known: number].due
         var next = chains[Self.chain(link, key, Self.number(of: trace))]
         var steps = 0
-        while next >= base + head, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
-            let entry = entries[next - base]
+        while next >= entries.firstNumber, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
+            let entry = entries[known: next]
             guard own.subtractingSaturated(entry.due) <= Limits.callMemoryNanoseconds else { return }
             if !body(next, entry) { return }
             next = previous(next, link)
@@ -115,37 +116,40 @@ struct CallBook: Sendable {
 
     // MARK: Deciding
 
-    /// Decides the oldest call that waits, by the relatives that are known by now.
-    mutating func settleNext() -> (verdict: CallFamily.Verdict, counts: CallCounts) {
+    /// A call that is decided, and what was kept to be counted of it.
+    struct Settled {
+        var verdict: CallFamily.Verdict
+        var entry: Entry
+        var counts: CallCounts
+    }
+
+    /// Decides the oldest call that waits, by the relatives that are known by now; `nil` when none waits.
+    mutating func settleNext() -> Settled? {
         let number = nextDue
+        guard waitingCount > 0, let counts = counts.popFirst() else { return nil }
         let verdict = verdict(number)
-        entries[number - base].counted = verdict.facets
+        let entry = entries[known: number]
+        _ = entries.update(number) { $0.counted = verdict.facets }
         nextDue += 1
-        let counted = counts[countsHead]
-        countsHead += 1
-        if countsHead == counts.count || countsHead >= 4_096 && countsHead * 2 >= counts.count {
-            counts.removeFirst(countsHead)
-            countsHead = 0
-        }
         forget(before: number)
-        return (verdict, counted)
+        return Settled(verdict: verdict, entry: entry, counts: counts)
     }
 
     private func verdict(_ number: Int) -> CallFamily.Verdict {
-        let call = entries[number - base].call
+        let call = entries[known: number].call
         let witnesses = witnesses(number, call)
         if witnesses.isEmpty, let facets = plainFacets(number) { return CallFamily.Verdict(facets: facets) }
         let found = relatives(number)
         if found.count == 1 && witnesses.isEmpty { return CallFamily.Verdict(facets: call.carries) }
         let family = CallFamily(
-            found.map { entries[$0 - base].call }, counted: found.map { entries[$0 - base].counted })
+            found.map { entries[known: $0].call }, counted: found.map { entries[known: $0].counted })
         return family.verdict(0, witnesses: witnesses)
     }
 
     /// What `CallFamily` would say of a call, where it is plain without it: most calls have no relatives but the root around them. `nil`
     /// where it is not.
     private func plainFacets(_ number: Int) -> CallFacets? {
-        let call = entries[number - base].call
+        let call = entries[known: number].call
         guard call.side == .none, !call.isToldByChild, !call.tellsParent, !hasTwin(number, seenBy: number) else { return nil }
         if call.sort == .model {
             if isRepeatedWithin(number) { return [] }
@@ -159,12 +163,12 @@ struct CallBook: Sendable {
     /// entry.
     @inline(__always)
     private func latest(_ link: Link, _ key: UInt64, _ trace: TraceID, seenBy number: Int, where matches: (Int) -> Bool) -> Int? {
-        let own = entries[number - base].due
+        let own = entries[known: number].due
         var next = chains[Self.chain(link, key, Self.number(of: trace))]
         var steps = 0
-        while next >= base + head, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
-            guard own.subtractingSaturated(entries[next - base].due) <= Limits.callMemoryNanoseconds else { return nil }
-            if entries[next - base].trace == trace, matches(next) { return next }
+        while next >= entries.firstNumber, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
+            guard own.subtractingSaturated(entries[known: next].due) <= Limits.callMemoryNanoseconds else { return nil }
+            if entries[known: next].trace == trace, matches(next) { return next }
             next = previous(next, link)
             steps += 1
         }
@@ -173,7 +177,7 @@ struct CallBook: Sendable {
 
     /// Whether another span may tell of the same model call.
     private func hasTwin(_ number: Int, seenBy seeing: Int) -> Bool {
-        let (call, trace) = (entries[number - base].call, entries[number - base].trace)
+        let (call, trace) = (entries[known: number].call, entries[known: number].trace)
         if call.response != 0,
             latest(.response, call.response, trace, seenBy: seeing, where: { $0 != number && isTwin($0, call) }) != nil
         {
@@ -185,21 +189,21 @@ struct CallBook: Sendable {
     @inline(__always)
     private func isTwin(_ number: Int, _ call: ToldCall) -> Bool {
         // Most of what stands beside a call is of its own instrumentation and has another response.
-        let scope = entries[number - base].call.scope
-        if scope == call.scope && (call.response == 0 || entries[number - base].call.response != call.response) { return false }
-        return ToldCall.areTwins(call, entries[number - base].call)
+        let scope = entries[known: number].call.scope
+        if scope == call.scope && (call.response == 0 || entries[known: number].call.response != call.response) { return false }
+        return ToldCall.areTwins(call, entries[known: number].call)
     }
 
     private func hasChildren(_ number: Int) -> Bool {
-        let (span, trace) = (entries[number - base].call.span, entries[number - base].trace)
-        return latest(.parent, span, trace, seenBy: number, where: { entries[$0 - base].call.parent == span }) != nil
+        let (span, trace) = (entries[known: number].call.span, entries[known: number].trace)
+        return latest(.parent, span, trace, seenBy: number, where: { entries[known: $0].call.parent == span }) != nil
     }
 
     /// A model call in this one has all that this one has.
     private func isRepeatedWithin(_ number: Int) -> Bool {
-        let (span, carries, trace) = (entries[number - base].call.span, entries[number - base].call.carries, entries[number - base].trace)
+        let (span, carries, trace) = (entries[known: number].call.span, entries[known: number].call.carries, entries[known: number].trace)
         func repeats(_ other: Int) -> Bool {
-            let call = entries[other - base].call
+            let call = entries[known: other].call
             return call.parent == span && call.sort == .model && call.source == .span && call.carries.isSuperset(of: carries)
         }
         return latest(.parent, span, trace, seenBy: number, where: { repeats($0) }) != nil
@@ -210,15 +214,15 @@ struct CallBook: Sendable {
 
     /// Nothing was counted of the calls that are known around this one, and no other span tells of them.
     private func isPlainAround(_ number: Int) -> Bool {
-        let trace = entries[number - base].trace
+        let trace = entries[known: number].trace
         var place = number
         for _ in 0..<Self.plainDepth {
-            let parent = entries[place - base].call.parent
+            let parent = entries[known: place].call.parent
             guard parent != 0,
-                let around = latest(.span, parent, trace, seenBy: number, where: { entries[$0 - base].call.span == parent })
+                let around = latest(.span, parent, trace, seenBy: number, where: { entries[known: $0].call.span == parent })
             else { return true }
-            if entries[around - base].call.sort == .tool { return true }
-            guard entries[around - base].counted.isEmpty, !hasTwin(around, seenBy: number) else { return false }
+            if entries[known: around].call.sort == .tool { return true }
+            guard entries[known: around].counted.isEmpty, !hasTwin(around, seenBy: number) else { return false }
             place = around
         }
         return false
@@ -226,13 +230,13 @@ struct CallBook: Sendable {
 
     /// What counts of a root that has a cache look-up alone: nothing when a call in it has one. `nil` when what lies deeper decides.
     private func lookUpOfRoot(_ number: Int) -> CallFacets? {
-        let (span, trace) = (entries[number - base].call.span, entries[number - base].trace)
+        let (span, trace) = (entries[known: number].call.span, entries[known: number].trace)
         func isCall(_ other: Int) -> Bool {
-            let call = entries[other - base].call
+            let call = entries[known: other].call
             return call.parent == span && call.sort != .tool && call.source == .span
         }
         let withLookUp = latest(
-            .parent, span, trace, seenBy: number, where: { isCall($0) && entries[$0 - base].call.carries.contains(.cache) })
+            .parent, span, trace, seenBy: number, where: { isCall($0) && entries[known: $0].call.carries.contains(.cache) })
         if withLookUp != nil { return [] }
         return latest(.parent, span, trace, seenBy: number, where: { isCall($0) }) == nil ? .cache : nil
     }
@@ -240,7 +244,7 @@ struct CallBook: Sendable {
     /// Who else tells of calls of this sort in the trace and the session.
     private func witnesses(_ number: Int, _ call: ToldCall) -> CallWitnesses {
         if logCount == 0 { return [] }
-        let own = entries[number - base]
+        let own = entries[known: number]
         var witnesses: CallWitnesses = []
         func look(_ other: Int, _ entry: Entry) -> Bool {
             guard other != number, entry.call.isSameSort(as: call) else { return true }
@@ -275,7 +279,7 @@ struct CallBook: Sendable {
         }
         var place = 0
         while place < found.count {
-            let (entry, direction) = (entries[found[place] - base], directions[place])
+            let (entry, direction) = (entries[known: found[place]], directions[place])
             let (call, trace) = (entry.call, entry.trace)
             if direction.contains(.outer) {
                 if call.response != 0 {
@@ -315,19 +319,12 @@ struct CallBook: Sendable {
 
     /// Forgets calls that none that waits, or comes, sees.
     private mutating func forget(before number: Int) {
-        let due = entries[number - base].due
-        while head < number - base {
-            let first = entries[head]
-            guard base + head <= number - Limits.callMemoryMax
-                || due.subtractingSaturated(first.due) > Limits.callMemoryNanoseconds
-            else { break }
-            if first.call.source != .span { logCount -= 1 }
-            head += 1
-        }
-        if head >= 4_096 && head * 2 >= entries.count {
-            entries.removeFirst(head)
-            base += head
-            head = 0
+        let due = entries[known: number].due
+        while entries.firstNumber < number {
+            let first = entries.firstNumber
+            let isFar = due.subtractingSaturated(entries[known: first].due) > Limits.callMemoryNanoseconds
+            guard isFar || first <= number - Limits.callMemoryMax, let gone = entries.popFirst() else { return }
+            if gone.call.source != .span { logCount -= 1 }
         }
     }
 }

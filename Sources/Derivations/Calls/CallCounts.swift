@@ -11,13 +11,15 @@ struct CallCounts: Sendable {
         var timeout: CounterTable.ID
         var rejected: CounterTable.ID
         var duration: CounterTable.ID
-        var durationNanoseconds: Int64
         /// The series of the timeout's reason and phase.
         var timeoutReason: CounterTable.ID = -1
         var rejections: CounterTable.ID = -1
         /// It finished past its fuse.
         var overruns: CounterTable.ID = -1
-        var retry: RetryWindow.Attempt
+        /// As `RetryWindow` has it: the group of the attempt, and what to count on when it repeats a failed one.
+        var retryGroup: UInt64
+        var retries: CounterTable.ID
+        var durationNanoseconds: Int64
 
         func calls(_ outcome: Outcome) -> CounterTable.ID {
             switch outcome {
@@ -53,8 +55,6 @@ struct CallCounts: Sendable {
     var firstTokenNanoseconds: Int64 = 0
     var prefillBreaches: CounterTable.ID = -1
     var cacheLookups: CounterTable.ID = -1
-    var traceID: TraceID
-    var spanID: SpanID
     /// Of the span or its receipt, whichever came first.
     var endUnixNano: Int64
 

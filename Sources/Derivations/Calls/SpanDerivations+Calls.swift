@@ -20,8 +20,7 @@ extension SpanDerivations {
     ) {
         if calls.waitingCount >= Limits.callsWaitingMax { settleOldest(isEarly: true) }
         var call = ToldCall(span: span.spanID.value, parent: span.parentSpanID.value)
-        var counts = CallCounts(
-            traceID: span.traceID, spanID: span.spanID, endUnixNano: min(span.endTimeUnixNano, span.receivedTimeUnixNano))
+        var counts = CallCounts(endUnixNano: min(span.endTimeUnixNano, span.receivedTimeUnixNano))
         describe(span, decision.classification, &call)
         // What was counted before a restart is known by its attempt alone.
         let isCounted = isRestoring && time.isDue(time.current.due)
@@ -74,10 +73,10 @@ extension SpanDerivations {
         let classification = decision.classification
         overflow.formUnion(attempts.cells[cell].overflow)
         let found = attempts.cells[cell]
+        let retry = retryAttempt(span, classification, cell)
         var attempt = CallCounts.Attempt(
             outcome: classification.outcome, ok: found.ok, error: found.error, timeout: found.timeout, rejected: found.rejected,
-            duration: found.duration, durationNanoseconds: span.durationNanoseconds,
-            retry: retryAttempt(span, classification, cell))
+            duration: found.duration, retryGroup: retry.group, retries: retry.counter, durationNanoseconds: span.durationNanoseconds)
         if let reason = timeoutCounter(span, classification, cell) { attempt.timeoutReason = reason }
         if classification.outcome == .rejected { attempt.rejections = rejectionCounter(cell, span.receivedTimeUnixNano) }
         if found.overruns >= 0, let fuse = policy.fuseNanoseconds(stage: classification.stage, model: nil),
@@ -97,46 +96,51 @@ extension SpanDerivations {
     }
 
     private mutating func settleOldest(isEarly: Bool) {
-        let (verdict, counts) = calls.settleNext()
-        if isEarly && !isRestoring { counters.add(fixedCounters(counts.endUnixNano).settledEarly) }
-        if verdict.facets.contains(.call) { countCall(counts, verdict.failure) }
+        guard let settled = calls.settleNext() else { return }
+        let facets = settled.verdict.facets
+        if isEarly && !isRestoring { counters.add(fixedCounters(settled.counts.endUnixNano).settledEarly) }
+        if facets.contains(.call) { countCall(settled) }
         if isRestoring { return }
-        if verdict.facets.contains(.tokens), let tokens = counts.tokens { count(tokens, of: counts.traceID) }
-        if verdict.facets.contains(.cache) { counters.add(counts.cacheLookups) }
+        if facets.contains(.tokens), let tokens = settled.counts.tokens { count(tokens, of: settled.entry.trace) }
+        if facets.contains(.cache) { counters.add(settled.counts.cacheLookups) }
     }
 
-    private mutating func countCall(_ counts: CallCounts, _ failure: UInt32) {
-        if let attempt = counts.attempt { count(attempt, failure, counts) }
+    private mutating func countCall(_ settled: borrowing CallBook.Settled) {
+        if let attempt = settled.counts.attempt { count(attempt, settled) }
         if isRestoring { return }
-        if counts.timeToFirstToken >= 0 {
-            counters.observe(counts.timeToFirstToken, counts.firstTokenNanoseconds, .timeToFirstToken)
+        if settled.counts.timeToFirstToken >= 0 {
+            counters.observe(settled.counts.timeToFirstToken, settled.counts.firstTokenNanoseconds, .timeToFirstToken)
         }
-        counters.add(counts.prefillBreaches)
+        counters.add(settled.counts.prefillBreaches)
     }
 
-    private mutating func count(_ attempt: CallCounts.Attempt, _ failure: UInt32, _ counts: CallCounts) {
-        var attempt = attempt
-        if failure != 0 {
-            let (outcome, reason, phase) = CallCounts.ending(failure)
-            attempt.outcome = outcome
-            attempt.retry.failureEnd = min(counts.endUnixNano, .max - 1)
+    private mutating func count(_ attempt: CallCounts.Attempt, _ settled: borrowing CallBook.Settled) {
+        var (outcome, timeoutReason) = (attempt.outcome, attempt.timeoutReason)
+        let call = settled.entry.call
+        var failureEnd = outcome == .error || outcome == .timeout ? min(call.end, .max - 1) : .max
+        if settled.verdict.failure != 0 {
+            let (ending, reason, phase) = CallCounts.ending(settled.verdict.failure)
+            outcome = ending
+            failureEnd = min(settled.counts.endUnixNano, .max - 1)
             if let reason, !isRestoring {
-                attempt.timeoutReason = timeoutCounter(
+                timeoutReason = timeoutCounter(
                     callLabels: counters.labels(attempt.ok), reason, phase, created: time.wall(time.clock))
             }
         }
-        retries.add(attempt.retry, &counters, isRestoration: isRestoring)
+        let retry = RetryWindow.Attempt(
+            group: attempt.retryGroup, start: call.start, failureEnd: failureEnd, received: settled.entry.due, counter: attempt.retries)
+        retries.add(retry, &counters, isRestoration: isRestoring)
         if isRestoring { return }
-        counters.add(attempt.calls(attempt.outcome))
-        if attempt.outcome == .rejected {
+        counters.add(attempt.calls(outcome))
+        if outcome == .rejected {
             counters.add(attempt.rejections)
         } else {
             counters.observe(attempt.duration, attempt.durationNanoseconds, .toolCallDuration)
         }
-        if attempt.outcome == .timeout {
-            countTimeout(attempt.timeoutReason, counts.traceID, counts.spanID, endUnixNano: counts.endUnixNano)
+        if outcome == .timeout {
+            countTimeout(timeoutReason, settled.entry.trace, SpanID(call.span), endUnixNano: settled.counts.endUnixNano)
         }
-        if attempt.outcome == .ok || attempt.outcome == .error { counters.add(attempt.overruns) }
+        if outcome == .ok || outcome == .error { counters.add(attempt.overruns) }
     }
 
     private mutating func count(_ tokens: CallCounts.Tokens, of trace: TraceID) {
