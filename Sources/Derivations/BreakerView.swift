@@ -25,7 +25,7 @@ package struct BreakerView: Equatable, Sendable {
     package var lastReceivedUnixNano: Int64
 }
 
-extension SpanDerivations {
+extension DerivationView {
     /// All breakers at the wall clock's time, by service, tool and scope.
     package func breakers(at unixNano: Int64) -> [BreakerView] {
         let now = time.steady(ofWall: unixNano)

@@ -1,3 +1,4 @@
+import PrometheusText
 import TelemetryModel
 
 /// The services and their processes: when each was last heard of, the newest span, the queue depth. Times are steady, `Int64.min`
@@ -65,6 +66,9 @@ struct PresenceTable: Sendable {
     init() {}
 
     var liveInstances: some Sequence<Instance> { instanceIDs.values.sorted().lazy.map { instances[Int($0)] } }
+
+    /// The labels of a series of a service, by its position.
+    func labels(ofService position: Int) -> String { LabelText.render([("service_name", services[position].label)]) }
 
     mutating func service(_ label: String) -> Int32 {
         if let position = serviceIDs[label] { return position }

@@ -156,7 +156,7 @@ extension SpanDerivations {
         return models.insert(key, ModelCell(overflow: overflow), names, isKept: isShort(key.workflow) && isShort(key.model))
     }
 
-    func serviceLabels(_ service: Int) -> String { LabelText.render([("service_name", presence.services[service].label)]) }
+    func serviceLabels(_ service: Int) -> String { presence.labels(ofService: service) }
 
     private func serviceLabel(_ instance: Int32) -> String {
         presence.services[Int(presence.instances[Int(instance)].service)].label

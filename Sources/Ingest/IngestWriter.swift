@@ -56,7 +56,7 @@ package final class IngestWriter: Sendable {
         let storage = StorageGuard(store: store, queue: queue, metrics: metrics, limits: limits, report: report)
         let restorer = DerivationRestorer(history: presence.history, policy: policy, table: .standard)
         let restored = try restorer.restored(prices: try presence.prices())
-        let board = SnapshotBoard(restored)
+        let board = SnapshotBoard(restored.view)
         let committer = GroupCommitter(store: store, board: board, metrics: metrics, clock: clock, onOutcome: storage.note)
         let commits = CommitLoop(committer, wake: queue.wake)
         let forgotten = ForgottenTraces()

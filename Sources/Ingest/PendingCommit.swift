@@ -20,7 +20,7 @@ struct PendingCommit: Sendable {
     /// The number among the commits that change derivations; `nil` for one that changes none.
     var number: Int?
     /// The derivations with all that this commits, when they are to be shown once it is durable.
-    var snapshot: SpanDerivations?
+    var snapshot: DerivationView?
     /// When the first of it came to the writer.
     var started = ContinuousClock.now
     /// Commit something even if there is nothing, to learn whether commits succeed.

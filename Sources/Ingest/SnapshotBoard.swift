@@ -9,14 +9,14 @@ import Synchronization
 final class SnapshotBoard: Sendable {
     /// The derivations as of a commit.
     struct Snapshot: Sendable {
-        var derivations: SpanDerivations
+        var derivations: DerivationView
         /// The number of the commit; those that change no derivation have none.
         var commit: Int
     }
 
     /// A snapshot as it is shown.
     struct Shown: Sendable {
-        var derivations: SpanDerivations
+        var derivations: DerivationView
         /// How long ago it was put up, when something newer is committed; else zero.
         var age: Duration
         var isNewest: Bool { age == .zero }
@@ -42,7 +42,7 @@ final class SnapshotBoard: Sendable {
     private let state: Mutex<State>
 
     /// - Parameter restored: the derivations as they were read from the file.
-    init(_ restored: SpanDerivations) {
+    init(_ restored: DerivationView) {
         state = Mutex(State(snapshot: Snapshot(derivations: restored, commit: 0)))
     }
 
@@ -80,7 +80,7 @@ final class SnapshotBoard: Sendable {
     var isWanted: Bool { state.withLock { $0.isWanted } }
 
     /// Puts up derivations that are what the file holds.
-    func put(_ derivations: SpanDerivations) {
+    func put(_ derivations: DerivationView) {
         state.withLock { $0.show(Snapshot(derivations: derivations, commit: $0.committed)) }
     }
 
@@ -93,7 +93,7 @@ final class SnapshotBoard: Sendable {
     /// A commit is durable.
     ///
     /// - Parameter number: `nil` when it changed no derivation.
-    func succeed(number: Int?, _ snapshot: SpanDerivations?) {
+    func succeed(number: Int?, _ snapshot: DerivationView?) {
         state.withLock { state in
             state.began = nil
             state.failure = nil

@@ -144,7 +144,7 @@ final class WriterState: @unchecked Sendable {
     /// file holds.
     func showIfWanted() {
         settle(waits: false)
-        if board.isWanted, committing == nil, isEmpty, !isStale, !isSuspended { board.put(gatherer.derivations) }
+        if board.isWanted, committing == nil, isEmpty, !isStale, !isSuspended { board.put(gatherer.derivations.view) }
     }
 
     private func submit() {
@@ -165,7 +165,7 @@ final class WriterState: @unchecked Sendable {
                 nowUnixNano: clockUnixNano,
                 unsettledSpans: gatherer.derivations.unsettledSpans,
                 number: changesDerivations ? commits : nil,
-                snapshot: takesSnapshot ? gatherer.derivations : nil,
+                snapshot: takesSnapshot ? gatherer.derivations.view : nil,
                 started: started,
                 // Nobody may be sending while readiness says that nothing is taken, and a commit of nothing tells nothing.
                 probes: lastCommitFailed))

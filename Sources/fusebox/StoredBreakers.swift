@@ -16,6 +16,6 @@ struct StoredBreakers {
         // What another version wrote may not be readable; then the configuration is the best that is known.
         toldPolicy = try reader.note(.fusePolicy).flatMap { try? Configuration.policy(yaml: $0) }
         let restorer = DerivationRestorer(history: reader.history, policy: toldPolicy ?? configured, table: .standard)
-        breakers = try restorer.restored(prices: PriceTable()).breakers(at: Clock.unixNano())
+        breakers = try restorer.restored(prices: PriceTable()).view.breakers(at: Clock.unixNano())
     }
 }

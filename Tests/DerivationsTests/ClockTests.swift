@@ -87,7 +87,7 @@ import Testing
         let lines = store.derivations.plainExposition(at: wall)
         let showsDepth = lines.contains { $0.hasPrefix("agent_queue_depth{") && $0.hasSuffix("integer(\(number))") }
         #expect(showsDepth || isFarBehind(example))
-        #expect(store.derivations.breakers(at: wall).allSatisfy { $0.lastReceivedUnixNano <= wall })
+        #expect(store.derivations.view.breakers(at: wall).allSatisfy { $0.lastReceivedUnixNano <= wall })
         #expect(store.derivations.total("agent_breaker_events_discarded_total", "late") <= 1)
     }
 
@@ -105,7 +105,7 @@ import Testing
     private func machine(
         _ tool: String, _ store: StoreStandIn, _ choose: (BreakerView) -> BreakerView.Machine?
     ) -> BreakerView.Machine {
-        let breakers = store.derivations.breakers(at: store.derivations.time.wall(store.derivations.clock))
+        let breakers = store.derivations.view.breakers(at: store.derivations.time.wall(store.derivations.clock))
         return breakers.first { $0.tool == tool }.flatMap(choose)
             ?? BreakerView.Machine(.other, .closed, BreakerEffects(), since: nil)
     }
@@ -184,7 +184,7 @@ import Testing
         store.advance(to: later)
         let lines = store.derivations.plainExposition(at: later)
         #expect(lines.contains { $0.hasPrefix("agent_last_span_timestamp_seconds{") && $0.hasSuffix("double(1767225602.0)") })
-        #expect(store.derivations.breakers(at: later).first?.reported?.sinceUnixNano == ObservedSpan.time(2))
-        #expect(store.derivations.breakers(at: later).first?.reported?.state == .unknown)
+        #expect(store.derivations.view.breakers(at: later).first?.reported?.sinceUnixNano == ObservedSpan.time(2))
+        #expect(store.derivations.view.breakers(at: later).first?.reported?.state == .unknown)
     }
 }

@@ -41,7 +41,7 @@ import Testing
             #expect(differences(store.derivations.plainExposition(at: now), expected) == [])
             #expect(differences(store.lines, stores[0].lines) == [])
             #expect(store.derivations.pendingObservations == stores[0].derivations.pendingObservations)
-            #expect(store.derivations.breakers(at: now) == stores[0].derivations.breakers(at: now))
+            #expect(store.derivations.view.breakers(at: now) == stores[0].derivations.view.breakers(at: now))
         }
     }
 

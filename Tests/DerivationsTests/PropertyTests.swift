@@ -41,7 +41,7 @@ import Testing
             #expect(differences(found, expected) == [])
             guard found == expected else { return }
             #expect(restarted.derivations.pendingObservations == straight.derivations.pendingObservations)
-            #expect(restarted.derivations.breakers(at: now) == straight.derivations.breakers(at: now))
+            #expect(restarted.derivations.view.breakers(at: now) == straight.derivations.view.breakers(at: now))
         }
     }
 
@@ -205,7 +205,7 @@ import Testing
                 #expect(differences(found, expected) == [])
                 guard found == expected else { return }
                 #expect(restarted.derivations.pendingObservations == straight.derivations.pendingObservations)
-                #expect(restarted.derivations.breakers(at: wall) == straight.derivations.breakers(at: wall))
+                #expect(restarted.derivations.view.breakers(at: wall) == straight.derivations.view.breakers(at: wall))
             }
         }
         // Nothing that waits stands still.

@@ -228,7 +228,7 @@ import Testing
         }
         derivations.count(ServiceGraphUpdate(requests: requests, cursor: ServiceGraphCursor(read: 9, settled: 5)))
         derivations.count(ServiceGraphUpdate(requests: [requests[0]], cursor: ServiceGraphCursor(read: 10, settled: 6)))
-        let families = derivations.collect(at: 0)
+        let families = derivations.view.collect(at: 0)
         let edges = try #require(families.first { $0.name == "traces_service_graph_request_total" })
         #expect(edges.samples.count == max + 1)
         let overflow = edges.samples.first { $0.labels == #"client="__overflow__",server="__overflow__",connection_type="""# }
@@ -246,6 +246,6 @@ import Testing
             snapshot: DerivationSnapshot(counters: changes.counters, labels: changes.labels, states: changes.states))
         #expect(again.serviceGraphCursor == ServiceGraphCursor(read: 10, settled: 6))
         again.count(ServiceGraphUpdate(requests: [requests[max]], cursor: ServiceGraphCursor(read: 11, settled: 7)))
-        #expect(again.collect(at: 0).first { $0.name == edges.name }?.samples.count == max + 1)
+        #expect(again.view.collect(at: 0).first { $0.name == edges.name }?.samples.count == max + 1)
     }
 }

@@ -24,8 +24,8 @@ import Testing
         let labels = "service_name=\"svc\",tool=\"t\",stage=\"http_tool\""
         #expect(lines.contains("agent_breaker_instances{\(labels),state=\"open\"} integer(1)"))
         #expect(lines.contains("agent_breaker_open_age_seconds{\(labels)} double(5.0)"))
-        #expect(derivations.breakers(at: now).first?.reported?.state == .open)
-        #expect(derivations.breakers(at: ObservedSpan.time(71)).first?.reported?.state == .unknown)
+        #expect(derivations.view.breakers(at: now).first?.reported?.state == .open)
+        #expect(derivations.view.breakers(at: ObservedSpan.time(71)).first?.reported?.state == .unknown)
     }
 
     @Test func aBreakerLeavesTheGaugesWhenItsProcessFallsSilent() {
@@ -48,14 +48,14 @@ import Testing
         store.commit()
         store.advance(to: ObservedSpan.epoch + 2 * Self.day)
         store.commit()
-        #expect(store.derivations.breakers(at: 0).map(\.scope) == ["b"])
+        #expect(store.derivations.view.breakers(at: 0).map(\.scope) == ["b"])
         store.advance(to: ObservedSpan.epoch + 9 * Self.day)
         store.commit()
-        #expect(store.derivations.breakers(at: 0).isEmpty)
-        #expect(store.reopened().breakers(at: 0).isEmpty)
+        #expect(store.derivations.view.breakers(at: 0).isEmpty)
+        #expect(store.reopened().view.breakers(at: 0).isEmpty)
         #expect(store.reopened().presence.instances.isEmpty)
         store.ingest([.attempt(3, 1, 2)], at: ObservedSpan.epoch + 9 * Self.day)
-        #expect(store.derivations.breakers(at: 0).count == 1)
+        #expect(store.derivations.view.breakers(at: 0).count == 1)
     }
 
     @Test(arguments: [[0, 1], [1, 0]])
@@ -174,7 +174,7 @@ import Testing
     @Test func seriesAreBornAtZeroAndFamiliesAreSorted() {
         var derivations = SpanDerivations(policy: FusePolicy())
         derivations.take(.attempt(1, 1, 2).with { $0.breakerState = "closed" })
-        let families = derivations.collect(at: ObservedSpan.time(4))
+        let families = derivations.view.collect(at: ObservedSpan.time(4))
         #expect(families.map(\.name) == families.map(\.name).sorted())
         #expect(families.first { $0.name == "agent_tool_calls_total" }?.samples.count == 4)
         #expect(families.first { $0.name == "agent_breaker_opens_total" }?.samples.count == 1)
@@ -217,9 +217,9 @@ import Testing
                 }
             }
             store.advance(to: .max)
-            _ = store.derivations.collect(at: .max)
-            _ = store.derivations.collect(at: .min)
-            _ = store.derivations.breakers(at: .min)
+            _ = store.derivations.view.collect(at: .max)
+            _ = store.derivations.view.collect(at: .min)
+            _ = store.derivations.view.breakers(at: .min)
             store.restart()
         }
     }
@@ -241,7 +241,7 @@ import Testing
                 StateRow(kind: "other", key: "", value: ""),
             ]))
         #expect(derivations.unreadableStates == 2)
-        #expect(derivations.breakers(at: 0).isEmpty)
+        #expect(derivations.view.breakers(at: 0).isEmpty)
     }
 
     @Test func aBusyServiceWritesFewStateRows() {

@@ -141,13 +141,13 @@ extension SpanDerivations {
 
     /// The exposition without exemplars, which only OpenMetrics shows and a restart loses: a line a sample.
     func plainExposition(at now: Int64) -> [String] {
-        collect(at: now).flatMap { family in family.samples.map { "\(family.name){\($0.labels)} \($0.value)" } }
+        view.collect(at: now).flatMap { family in family.samples.map { "\(family.name){\($0.labels)} \($0.value)" } }
     }
 
     /// The sum of a counter family's samples, or of a histogram family's counts, that have all these label pairs.
     func total(_ name: String, _ pairs: String...) -> Int64 {
         var total: Int64 = 0
-        for family in collect(at: time.wall(clock)) where family.name == name {
+        for family in view.collect(at: time.wall(clock)) where family.name == name {
             for sample in family.samples where pairs.allSatisfy(sample.labels.contains) {
                 switch sample.value {
                 case .integer(let value): total += value

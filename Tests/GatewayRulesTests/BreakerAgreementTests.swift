@@ -84,7 +84,7 @@ private struct SpanHistory {
     var gateway: GatewayView.Backend { rules.view(at: now).backends[0] }
 
     /// What the spans say up to now; `nil` before the first one.
-    var view: BreakerView? { derivations.breakers(at: Self.start + now).first }
+    var view: BreakerView? { derivations.view.breakers(at: Self.start + now).first }
 
     private mutating func moment() -> GatewayMoment {
         GatewayMoment(nanoseconds: now, chance: Double.random(in: 0..<1, using: &luck))

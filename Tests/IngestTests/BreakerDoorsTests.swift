@@ -123,10 +123,10 @@ import Testing
         store.pass(30)
         let derivations = try #require(store.state?.derivations)
         #expect(derivations.pendingObservations == 0)
-        let wanted = Self.counters(derivations.collect(at: store.wall))
+        let wanted = Self.counters(derivations.view.collect(at: store.wall))
         #expect(wanted.opens.values.reduce(0, +) > 10)
         var views = Figures()
-        for breaker in derivations.breakers(at: store.wall) {
+        for breaker in derivations.view.breakers(at: store.wall) {
             for (machine, figures) in [("reported", breaker.reported), ("derived", breaker.derived)] {
                 if let figures { views.add(breaker.tool, machine, opens: figures.opens, figures.cooldownNanoseconds) }
             }

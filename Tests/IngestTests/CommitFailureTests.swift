@@ -31,7 +31,7 @@ import Testing
     }
 
     private func calls(_ state: WriterState) -> String? {
-        let text = String(decoding: ExpositionEncoder.encode(state.derivations.collect(at: now), as: .text004), as: UTF8.self)
+        let text = String(decoding: ExpositionEncoder.encode(state.derivations.view.collect(at: now), as: .text004), as: UTF8.self)
         return text.split(separator: "\n").first { $0.hasPrefix("agent_tool_calls_total{") && $0.contains("outcome=\"ok\"") }
             .flatMap { $0.split(separator: " ").last }.map(String.init)
     }

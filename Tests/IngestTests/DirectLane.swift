@@ -48,7 +48,7 @@ extension WriterState {
         let restorer = DerivationRestorer(history: presence.history, policy: policy, table: .standard)
         let restored = try restorer.restored(prices: try presence.prices())
         try self.init(
-            presence: presence, lane: lane, restorer: restorer, restored: restored, board: board ?? SnapshotBoard(restored),
+            presence: presence, lane: lane, restorer: restorer, restored: restored, board: board ?? SnapshotBoard(restored.view),
             table: .standard)
     }
 }

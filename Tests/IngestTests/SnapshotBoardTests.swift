@@ -29,7 +29,7 @@ import Testing
     @Test func whatIsUnderWayIsShownOnceItIsDurable() throws {
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
         let store = try SpanStore(folder: folder, gate: CommitGate())
-        let board = SnapshotBoard(SpanDerivations(policy: FusePolicy()))
+        let board = SnapshotBoard(SpanDerivations(policy: FusePolicy()).view)
         let lane = DirectLane(store, board: board)
         let state = try WriterState(store, lane: lane, policy: FusePolicy(), board: board)
         func take(_ first: Int, after seconds: Int64) {
@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func aCommitThatFailsIsTheReasonUntilOneSucceeds() throws {
-        let board = SnapshotBoard(SpanDerivations(policy: FusePolicy()))
+        let board = SnapshotBoard(SpanDerivations(policy: FusePolicy()).view)
         #expect(board.trouble == nil)
         board.begin()
         #expect(board.trouble == nil)
@@ -81,7 +81,7 @@ import Testing
     @Test func aSnapshotIsTakenNowAndThenThoughNobodyAsks() throws {
         defer { try? FileManager.default.removeItem(atPath: folder.path) }
         let store = try SpanStore(folder: folder, gate: CommitGate())
-        let board = SnapshotBoard(SpanDerivations(policy: FusePolicy()))
+        let board = SnapshotBoard(SpanDerivations(policy: FusePolicy()).view)
         let state = try WriterState(store, lane: DirectLane(store, board: board), policy: FusePolicy(), board: board)
         for second in 0..<12 {
             state.store(Answer().request(batch(100 * (second + 1))), now: Moment(steady: now + Int64(second) * 1_000_000_000))

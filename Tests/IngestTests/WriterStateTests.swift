@@ -77,7 +77,7 @@ import Testing
             let state = try #require(state)
             state.tick(now: Moment(steady: now))
             state.drain()
-            return String(decoding: ExpositionEncoder.encode(state.derivations.collect(at: now), as: .text004), as: UTF8.self)
+            return String(decoding: ExpositionEncoder.encode(state.derivations.view.collect(at: now), as: .text004), as: UTF8.self)
         }
     }
 

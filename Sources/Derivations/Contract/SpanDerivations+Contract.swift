@@ -109,34 +109,6 @@ extension SpanDerivations {
         if host.isOverflow { overflow.insert(.host) }
         return host
     }
-
-    // MARK: Exposition
-
-    /// What is left of each host's memory at the worst, and the limits of the configuration.
-    func contractGauges() -> [MetricFamily] {
-        var used: [String: Int64] = [:]
-        for series in counters.series where series.family == .hostMemoryPeak { used[series.labels] = counters.value(series.first) }
-        var headroom: [MetricFamily.Sample] = []
-        for series in counters.series where series.family == .hostMemoryTotal {
-            let total = counters.value(series.first)
-            guard total > 0, let peak = used[series.labels] else { continue }
-            headroom.append(MetricFamily.Sample(labels: series.labels, value: .double(1 - Double(peak) / Double(total))))
-        }
-        func limit(_ name: String, _ help: String, _ value: Int64?) -> MetricFamily {
-            MetricFamily(
-                name: name, help: help, kind: .gauge, samples: value.map { [MetricFamily.Sample(value: .integer($0))] } ?? [])
-        }
-        return [
-            MetricFamily(
-                name: "agent_host_memory_headroom_ratio", help: "Part of a host's memory that was free when least was.", kind: .gauge,
-                unit: .ratio, samples: headroom),
-            limit(
-                "agent_workflow_concurrency_limit", "Workflows that may run at once in a process or on a host, as configured.",
-                policy.workflowConcurrencyMax),
-            limit("agent_retrieval_batch_limit", "Items that one retrieval may bring, as configured.", policy.retrievalBatchMax),
-            limit("agent_embed_batch_limit", "Texts that one call may embed, as configured.", policy.embedBatchMax),
-        ]
-    }
 }
 
 extension ObservedSpan {

@@ -2,7 +2,9 @@ package import PrometheusText
 import TelemetryModel
 
 /// The exposition: metrics.md 3.1. The same state at the same time gives the same families, exemplars aside.
-extension SpanDerivations {
+extension DerivationView {
+    private typealias Limits = SpanDerivations.Limits
+
     /// All families that have samples, by name, their samples by labels. `unixNano` is the server's wall clock.
     package func collect(at unixNano: Int64) -> [MetricFamily] {
         var families = everyFamily(at: unixNano)
@@ -10,12 +12,7 @@ extension SpanDerivations {
         return families.filter { !$0.samples.isEmpty }.sorted { $0.name < $1.name }
     }
 
-    /// Every family that `collect` may give, without samples.
-    package static var declaredFamilies: [MetricFamily] {
-        SpanDerivations(policy: FusePolicy()).everyFamily(at: 0).map(\.declaration)
-    }
-
-    private func everyFamily(at unixNano: Int64) -> [MetricFamily] {
+    func everyFamily(at unixNano: Int64) -> [MetricFamily] {
         let now = time.steady(ofWall: unixNano)
         return counterFamilies() + breakerGauges(at: now) + presenceGauges(at: now, wall: unixNano) + configurationGauges()
             + contractGauges()
@@ -95,13 +92,13 @@ extension SpanDerivations {
         return [
             MetricFamily(
                 name: "agent_queue_depth", help: "The largest of the processes' newest queue depths.", kind: .gauge,
-                samples: depths.map { MetricFamily.Sample(labels: serviceLabels(Int($0.key)), value: .integer($0.value)) }),
+                samples: depths.map { MetricFamily.Sample(labels: presence.labels(ofService: Int($0.key)), value: .integer($0.value)) }),
             MetricFamily(
                 name: "agent_last_span_timestamp_seconds", help: "The latest end of a span.", kind: .gauge, unit: .seconds,
                 samples: ends.map { index in
                     let service = presence.services[index]
                     let end = time.told(service.lastSpan, offset: service.lastSpanOffset, at: wall)
-                    return MetricFamily.Sample(labels: serviceLabels(index), value: .double(Self.seconds(end)))
+                    return MetricFamily.Sample(labels: presence.labels(ofService: index), value: .double(Self.seconds(end)))
                 }),
         ]
     }
@@ -130,6 +127,32 @@ extension SpanDerivations {
             gauge(
                 "agent_gate_p95_limit_seconds", "The gate of workflow durations, as configured.", .seconds,
                 policy.p95LatencyGateNanoseconds.map { .double(Self.seconds($0)) }),
+        ]
+    }
+
+    /// What is left of each host's memory at the worst, and the limits of the configuration.
+    private func contractGauges() -> [MetricFamily] {
+        var used: [String: Int64] = [:]
+        for series in counters.series where series.family == .hostMemoryPeak { used[series.labels] = counters.value(series.first) }
+        var headroom: [MetricFamily.Sample] = []
+        for series in counters.series where series.family == .hostMemoryTotal {
+            let total = counters.value(series.first)
+            guard total > 0, let peak = used[series.labels] else { continue }
+            headroom.append(MetricFamily.Sample(labels: series.labels, value: .double(1 - Double(peak) / Double(total))))
+        }
+        func limit(_ name: String, _ help: String, _ value: Int64?) -> MetricFamily {
+            MetricFamily(
+                name: name, help: help, kind: .gauge, samples: value.map { [MetricFamily.Sample(value: .integer($0))] } ?? [])
+        }
+        return [
+            MetricFamily(
+                name: "agent_host_memory_headroom_ratio", help: "Part of a host's memory that was free when least was.", kind: .gauge,
+                unit: .ratio, samples: headroom),
+            limit(
+                "agent_workflow_concurrency_limit", "Workflows that may run at once in a process or on a host, as configured.",
+                policy.workflowConcurrencyMax),
+            limit("agent_retrieval_batch_limit", "Items that one retrieval may bring, as configured.", policy.retrievalBatchMax),
+            limit("agent_embed_batch_limit", "Texts that one call may embed, as configured.", policy.embedBatchMax),
         ]
     }
 
