@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
 
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CEditline", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
 
         // Row 1: values and thin wrappers.
@@ -126,7 +127,7 @@ let package = Package(
                 "Reports",
                 "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
                 "PrometheusText",
-                "CSQLite", "CEditline", "Parquet",
+                "CSQLite", "CEditline", "CMalloc", "Parquet",
                 argumentParser, logging, nioCore, nioPosix, nioHTTP1,
             ],
             resources: [.embedInCode("Schema"), .embedInCode("PriceData")]),

@@ -43,6 +43,7 @@ allow CZlib 'OTLP'
 allow CZstd 'OTLP|SpanStore|Parquet'
 allow CSQLite 'SQLite|SpanStore|FuseboxSQLite|Queries|fusebox'
 allow CEditline 'fusebox'
+allow CMalloc 'fusebox'
 allow Foundation 'FuseboxConfiguration|fusebox'
 
 # Rule: the repository speaks of the product alone.

@@ -41,6 +41,7 @@ struct Serve: AsyncParsableCommand {
     var insecureListen = false
 
     mutating func run() async throws {
+        MemoryArenas.limit(environment: ProcessInfo.processInfo.environment)
         let configuration = try effectiveConfiguration()
         for warning in configuration.warnings { Terminal.error("warning: \(warning)") }
         var logger = Logger(label: "fusebox") { StreamLogHandler.standardError(label: $0) }
