@@ -65,6 +65,8 @@ def tell(launch, tmp_path, backend, cluster):
 def test_each_model_is_a_service_and_a_slice_that_says_whether_it_is_ready_and_both_go_when_the_gateway_stops(tell, cluster, backend):
     stand = tell()
     stand.in_sync()
+    shown = stand.fusebox.run("gateway", "status", "--url", f"http://127.0.0.1:{stand.port}").stdout
+    assert b"Kubernetes, namespace models: the cluster knows the models" in shown
     service = cluster.get("services", "model-m")
     assert "selector" not in service["spec"] and service["spec"]["ports"][0]["port"] == stand.port
     found = cluster.get("endpointslices", stand.slice())
