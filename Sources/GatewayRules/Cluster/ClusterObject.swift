@@ -67,7 +67,7 @@ package enum ClusterObject: Hashable, Sendable {
                     .init(
                         "spec",
                         [
-                            "selector": .null, "type": "ClusterIP",
+                            "selector": .null,
                             "ports": [["name": .string(Self.portName), "protocol": "TCP", "port": port, "targetPort": port]],
                         ])
                 ])
