@@ -98,8 +98,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "FuseboxHTTP", "GatewayRules", "Derivations", "Ingest", "OTLP", "PrometheusText", "TelemetryModel", httpTypes,
-                nioCore, nioPosix, nioHTTP1, nioSSL, logging,
+                "FuseboxHTTP", "GatewayRules", "Derivations", "Ingest", "OTLP", "OutboundHTTP", "PrometheusText", "TelemetryModel",
+                httpTypes, nioCore, nioPosix, nioHTTP1, nioSSL, logging,
             ]),
         .target(name: "Demo", dependencies: ["TelemetryModel", "OTLP"]),
         // The loadable SQLite extension: the store's reading side for other programs.

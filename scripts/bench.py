@@ -44,6 +44,7 @@ UNITS = {
     "seconds": ("s", False), "cpu_ratio": ("x", False), "refused_requests": ("", False),
     "added_p50_milliseconds": ("ms added to the first event, p50", False), "added_p99_milliseconds": ("ms, p99", False),
     "throughput_ratio": ("of direct throughput", True), "cpu_microseconds_per_event": ("µs/event", False),
+    "ingest_ratio": ("of the ingest without the gateway's work", True),
     "thousand_streams_mebibytes": ("MiB more with 1,000 streams", False),
     "lost_spans": ("lost", False), "recovery_seconds": ("s to recover", False), "slow_clients": ("slow clients", True),
     "log_mebibytes": ("MiB of log at most", False), "unanswered_questions": ("questions not answered", False),
@@ -335,6 +336,12 @@ class Bench:
         result = bench_gateway.measure(lambda folder: Server(self.binary, folder), self.folder("gateway"))
         self.note("gateway", result)
 
+    def gateway_ingest(self):
+        """How fast spans of others are stored while the gateway works, against while the same streams go past it."""
+        result = bench_gateway.ingest_beside(
+            lambda folder: Server(self.binary, folder), self.folder("gateway_ingest"), self.load, max(1000, self.spans // 10))
+        self.note("gateway_ingest", result, "ingest_ratio", "spans_per_second", "p99_milliseconds")
+
     def readers(self):
         """Ten minutes of two pollers of the API and one `fusebox sql` after another, beside 20 exports of 400 spans a second."""
         with Server(self.binary, self.folder("readers")) as server:
@@ -342,7 +349,7 @@ class Bench:
         self.note("readers", result, "spans_per_second", "refused_requests", "unanswered_questions", "log_mebibytes",
                   "longest_question_seconds", "p99_milliseconds")
 
-    QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries", "questions", "gateway"]
+    QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries", "questions", "gateway", "gateway_ingest"]
     ALL = [*QUICK, "growth", "overload", "readers"]
 
 

@@ -1,6 +1,6 @@
 """What the gateway costs: a stub that streams 200 events, asked directly and through the gateway in turns. A section of scripts/bench.py.
 
-`bench_gateway.py stub PORT` is the stub.
+`bench_gateway.py stub PORT` is the stub, `bench_gateway.py clients PORT COUNT GAP` are clients that ask until they are ended.
 """
 
 import asyncio
@@ -131,6 +131,41 @@ def measure(make_server, folder, rounds=10):
         process.wait()
 
 
+def ingest_beside(make_server, folder, load, spans, rounds=5):
+    """How fast others' spans are stored while 32 streams of 20 events a second go through the gateway, against while they go past it.
+
+    Both times the same clients and the same stub work on this machine, so that only the gateway's own work is the difference.
+    """
+    stub_port, port = free_port(), free_port()
+    model = {"backends": [{"name": "stub", "url": f"http://127.0.0.1:{stub_port}", "max_concurrent": 64}], "fuses": {"first_token_s": 60}}
+    pathlib.Path(folder).mkdir(exist_ok=True)
+    (pathlib.Path(folder) / "fusebox.yaml").write_text(json.dumps({"gateway": {"port": port, "models": {"m": model}}}))
+    stub_process = subprocess.Popen([sys.executable, __file__, "stub", str(stub_port)])
+    try:
+        with make_server(str(folder)) as server:
+            for one in (stub_port, port):
+                wait_for(one)
+            load(server, "-c", 8, "-b", 100, "-n", spans)
+            results = {stub_port: [], port: []}
+            for _ in range(rounds):
+                for one in (stub_port, port):
+                    asking = subprocess.Popen([sys.executable, __file__, "clients", str(one), "32", "0.05"])
+                    time.sleep(1)
+                    results[one].append(load(server, "-c", 8, "-b", 100, "-n", spans))
+                    asking.kill()
+                    asking.wait()
+
+            def median(one, figure):
+                return statistics.median(result[figure] for result in results[one])
+
+            return {
+                "ingest_ratio": median(port, "spans_per_second") / median(stub_port, "spans_per_second"),
+                "spans_per_second": median(port, "spans_per_second"), "p99_milliseconds": median(port, "p99_milliseconds")}
+    finally:
+        stub_process.terminate()
+        stub_process.wait()
+
+
 def wait_for(port):
     for _ in range(200):
         with socket.socket() as one:
@@ -141,4 +176,7 @@ def wait_for(port):
 
 
 if __name__ == "__main__":
-    asyncio.run(stub(int(sys.argv[2])))
+    if sys.argv[1] == "stub":
+        asyncio.run(stub(int(sys.argv[2])))
+    else:
+        asyncio.run(clients(int(sys.argv[2]), int(sys.argv[3]), 1_000_000, float(sys.argv[4])))

@@ -2,7 +2,7 @@
 # The faults of `make test` many times over, with another seed each night, and what is too long for it. Some hours on two cores.
 #
 #   scripts/nightly.sh              all of it
-#   scripts/nightly.sh kills        one part: kills, engine, power, flips, faults, edges, size, sql, examples, fuzz
+#   scripts/nightly.sh kills        one part: kills, engine, power, flips, faults, edges, gateway, size, sql, examples, fuzz
 #
 # A failure names its seed; FUSEBOX_SEED=that runs the same again.
 set -uo pipefail
@@ -23,10 +23,12 @@ export FUSEBOX_SQL_QUERIES=${FUSEBOX_SQL_QUERIES:-20000}
 export FUSEBOX_TERM_ROUNDS=${FUSEBOX_TERM_ROUNDS:-200}
 export FUSEBOX_EDGE_ROUNDS=${FUSEBOX_EDGE_ROUNDS:-400}
 export FUSEBOX_DOOR_HISTORIES=${FUSEBOX_DOOR_HISTORIES:-40}
+export FUSEBOX_GATEWAY_STREAMS=${FUSEBOX_GATEWAY_STREAMS:-1000}
+export FUSEBOX_GATEWAY_REQUESTS=${FUSEBOX_GATEWAY_REQUESTS:-100000}
 export FUSEBOX_NIGHTLY=1
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(kills engine power flips faults edges size sql examples fuzz)
+[ ${#parts[@]} -gt 0 ] || parts=(kills engine power flips faults edges gateway size sql examples fuzz)
 status=0
 
 pytest() { .venv/bin/python -m pytest -c Tests/EndToEnd/pytest.ini "$@" || status=1; }
@@ -57,6 +59,7 @@ for part in "${parts[@]}"; do
     flips) pytest Tests/EndToEnd/test_bit_flips.py ;;
     faults) pytest Tests/EndToEnd/test_storage_faults.py Tests/EndToEnd/test_process_faults.py Tests/EndToEnd/test_leaks.py ;;
     edges) pytest Tests/EndToEnd/test_edges.py Tests/EndToEnd/test_doors.py ;;
+    gateway) pytest -s Tests/EndToEnd/test_gateway_load.py ;;
     size) pytest Tests/EndToEnd/test_large_file.py ;;
     sql) swift test --filter 'SpanStoreTests.(Differential|LiveScan)Tests' || status=1 ;;
     examples)

@@ -9,7 +9,9 @@ package protocol ForwardTransport: AnyObject {
     func post(_ request: OutboundRequest) throws(OutboundError) -> OutboundAnswer
 }
 
-extension OutboundHTTP: ForwardTransport {}
+extension OutboundHTTP: ForwardTransport {
+    package func post(_ request: OutboundRequest) throws(OutboundError) -> OutboundAnswer { try send(request) }
+}
 
 /// Clocks and chance.
 package struct ForwardSources: Sendable {

@@ -21,13 +21,16 @@ extension Configuration {
     private func yaml(_ settings: [Setting], comment: (Setting) -> String) -> String {
         var lines: [String] = []
         var section = ""
+        var part = ""
         for setting in settings {
             let parts = setting.key.split(separator: ".").map(String.init)
-            if parts.count == 2 && parts[0] != section {
+            if parts.count > 1 && parts[0] != section {
                 section = parts[0]
                 lines.append("\(section):")
             }
-            let indent = parts.count == 2 ? "  " : ""
+            if parts.count == 3 && parts[1] != part { lines.append("  \(parts[1]):") }
+            part = parts.count == 3 ? parts[1] : ""
+            let indent = String(repeating: "  ", count: parts.count - 1)
             lines.append("\(indent)\(parts[parts.count - 1]): \(setting.show(self))\(comment(setting))")
             if setting.key == "fuses.vector_p95_gate_s" { lines += mapLines }
             if setting.key == "gateway.headroom_ratio" { lines += gateway.yamlLines }

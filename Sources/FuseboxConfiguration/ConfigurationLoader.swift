@@ -36,6 +36,7 @@ package struct ConfigurationLoader: Sendable {
             configuration.origins[setting.key] = "flag"
         }
         _ = try configuration.gateway.plan(configuration.policy)
+        try configuration.gateway.kubernetes.check()
         try configuration.checkForwarding()
         configuration.dataFolder = expandingHome(configuration.dataFolder)
         return configuration

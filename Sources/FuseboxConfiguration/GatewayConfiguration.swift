@@ -30,6 +30,7 @@ package struct GatewayConfiguration: Equatable, Sendable {
     package var backends: [BackendPlan] = []
     /// What is started, and where it stands in the file.
     package var programs: [Program] = []
+    package var kubernetes = KubernetesConfiguration()
 
     package struct Program: Equatable, Sendable {
         package var name: String

@@ -12,7 +12,7 @@ package struct Setting: Sendable {
     var separator: Character = ","
 
     /// Every setting with one value, in the order of docs/configuration.md.
-    package static let all: [Setting] = general + transport + policy + gateway + forward
+    package static let all: [Setting] = general + transport + policy + gateway + kubernetes + forward
 
     private static let general: [Setting] = [
         Setting(

@@ -1,11 +1,13 @@
 import Derivations
 import GatewayRules
 import PrometheusText
+import TelemetryModel
 
 /// The gauges that the rules know: made of one look at them.
 struct GatewayGauges: MetricSource {
     enum Which: CaseIterable {
-        case inflight, slots, depth, limit, breaker, opens, saturated, state, resident, memory
+        case inflight, slots, depth, limit, breaker, opens, saturated, state, resident, memory, cluster
+        case gpuUtilization, gpuUsed, gpuTotal, gpuOfProcess
     }
 
     let which: Which
@@ -41,6 +43,22 @@ struct GatewayGauges: MetricSource {
         case .state: state(view)
         case .resident: resident()
         case .memory: memory()
+        case .gpuUtilization:
+            gpus("fusebox_gateway_gpu_utilization_ratio", "Part of the time in which a GPU worked, from 0 to 1.", .ratio) {
+                $0.utilizationRatio
+            }
+        case .gpuUsed:
+            gpus("fusebox_gateway_gpu_memory_used_bytes", "Memory of a GPU that is taken, in bytes.", .bytes) {
+                $0.usedBytes.map { Double($0) }
+            }
+        case .gpuTotal:
+            gpus("fusebox_gateway_gpu_memory_bytes", "Memory of a GPU, in bytes.", .bytes) { $0.totalBytes.map { Double($0) } }
+        case .gpuOfProcess: gpuOfProcesses()
+        case .cluster:
+            MetricFamily(
+                name: "fusebox_gateway_kubernetes_in_sync",
+                help: "1 when the cluster says of the models what is true here, 0 when it does not.", kind: .gauge,
+                samples: shared.cluster.reporter.map { [.init(value: .double($0.condition.isInSync ? 1 : 0))] } ?? [])
         case .opens:
             MetricFamily(
                 name: "fusebox_gateway_breaker_opens_total", help: "How often a backend's breaker opened.", kind: .counter,
@@ -96,5 +114,31 @@ struct GatewayGauges: MetricSource {
             kind: .gauge,
             unit: .ratio,
             samples: memory.map { [.init(value: .double(Double($0.availableBytes) / Double(max($0.totalBytes, 1))))] } ?? [])
+    }
+
+    /// What a driver does not tell has no line.
+    private func gpus(
+        _ name: String, _ help: String, _ unit: MetricFamily.Unit, _ value: (GPUReading.Device) -> Double?
+    ) -> MetricFamily {
+        MetricFamily(
+            name: name, help: help, kind: .gauge, unit: unit,
+            samples: (shared.gpus.current()?.devices ?? []).compactMap { device in
+                value(device).map { .init(labels: LabelText.render([("gpu", device.name)]), value: .double($0)) }
+            })
+    }
+
+    private func gpuOfProcesses() -> MetricFamily {
+        let uses = shared.supervisors.list.isEmpty ? [] : shared.gpus.current()?.uses ?? []
+        return MetricFamily(
+            name: "fusebox_gateway_process_gpu_memory_bytes",
+            help: "Memory on GPUs of the processes that the gateway started, in bytes.", kind: .gauge, unit: .bytes,
+            samples: shared.supervisors.list.compactMap { supervisor in
+                guard let pid = supervisor.condition.pid else { return nil }
+                let own = uses.filter { ProcessGroup.of($0.pid) == pid }
+                guard !own.isEmpty else { return nil }
+                return .init(
+                    labels: LabelText.render([("backend", supervisor.name)]),
+                    value: .integer(own.reduce(Int64(0)) { $0.addingSaturated($1.bytes) }))
+            })
     }
 }

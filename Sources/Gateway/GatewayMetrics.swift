@@ -18,6 +18,7 @@ package final class GatewayMetrics: Sendable {
     let retries: LabeledCounterMetric
     let failures: LabeledCounterMetric
     let backendRestarts: LabeledCounterMetric
+    private let clusterRequests: LabeledCounterMetric
 
     package init(registry: MetricRegistry) {
         func counter(_ name: String, _ help: String, _ labels: [String]) -> LabeledCounterMetric {
@@ -45,7 +46,21 @@ package final class GatewayMetrics: Sendable {
         retries = counter("fusebox_gateway_retries_total", "Attempts that were repeated.", ["model", "reason"])
         backendRestarts = counter(
             "fusebox_gateway_backend_ends_total", "Ends of processes that the gateway started, by why.", ["backend", "reason"])
+        clusterRequests = counter(
+            "fusebox_gateway_kubernetes_requests_total", "Requests to the API server of the cluster that is told of the models.",
+            ["verb", "kind", "code"])
         failures = counter("fusebox_gateway_failures_total", "Attempts that failed before an answer.", ["backend", "reason"])
+    }
+
+    /// A request to the cluster's API server; without an answer its code is `none`.
+    func cluster(_ request: ClusterRequest, _ answer: ClusterAnswer) {
+        let code =
+            switch answer {
+            case .done: "2xx"
+            case .status(let code, _, _): "\(code)"
+            case .nothing: "none"
+            }
+        clusterRequests.increment(request.verb, request.object.kind, code)
     }
 
     func queueWait(_ model: String, _ nanoseconds: Int64) {

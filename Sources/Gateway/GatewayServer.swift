@@ -19,6 +19,8 @@ struct GatewayShared: Sendable {
     let bodies: ByteBudget
     let board: BackendBoard
     let supervisors = Supervisors()
+    let cluster = ClusterDesk()
+    let gpus: GPUReader
     let watcher: BackendWatcher
     private let askingLoop: any EventLoop
     private let pools: [ObjectIdentifier: NIOLoopBound<UpstreamPool>]
@@ -34,6 +36,7 @@ struct GatewayShared: Sendable {
         self.metrics = metrics
         self.board = board
         watcher = BackendWatcher(settings.plan)
+        gpus = GPUReader(settings.plan)
         self.askingLoop = askingLoop
         self.pools = pools
         bodies = ByteBudget(limit: settings.bodiesBytesMax)
@@ -111,7 +114,10 @@ package struct GatewayServer: Sendable {
                     log.close()
                 }
                 tasks.addTask { await shared.watcher.run(shared) { shared.supervisors.isFinished } }
+                let reporter = reporter(group, shared, port: channel.localAddress?.port ?? settings.port)
                 await stop.whenStopping()
+                // Before it closes: nobody should be led here any more.
+                await reporter?.finish()
                 try? await channel.close()  // It may be closed already.
                 try await drain(group, shared, open)
                 shared.supervisors.finish(takesProcesses: settings.takesProcesses())
@@ -123,6 +129,15 @@ package struct GatewayServer: Sendable {
             throw error
         }
         try await group.shutdownGracefully()
+    }
+
+    /// Begins to tell a cluster of the models, where one is configured.
+    private func reporter(_ group: MultiThreadedEventLoopGroup, _ shared: GatewayShared, port: Int) -> ClusterReporter? {
+        guard let (plan, access) = settings.cluster?(port) else { return nil }
+        let reporter = ClusterReporter(plan, access: access, shared: shared, group: group, logger: logger)
+        shared.cluster.set(reporter)
+        reporter.start()
+        return reporter
     }
 
     private func listen(

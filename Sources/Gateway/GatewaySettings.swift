@@ -26,6 +26,8 @@ package struct GatewaySettings: Sendable {
     package var processFolder = ""
     /// Part of the memory that a start leaves free.
     package var headroomRatio = 0.15
+    /// Makes what a cluster is told, by the port that the gateway listens at; `nil` where none is told anything.
+    package var cluster: (@Sendable (Int) -> (plan: ClusterPlan, access: ClusterAccess))?
     /// Told whom others ask about the gateway, once it runs.
     package var opensDoor: @Sendable (GatewayDoor.Answers) -> Void = { _ in }
     /// Whether processes that were started here end with this program; asked as it stops. The next run adopts those that do not.

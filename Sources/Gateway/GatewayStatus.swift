@@ -11,6 +11,7 @@ enum GatewayStatus {
             "calls_max": .optional(view.callsMax.map(Int64.init)),
             "models": .array(view.models.map(model)),
             "backends": .array(view.backends.enumerated().map { backend($1, shared, $0) }),
+            "kubernetes": shared.cluster.reporter?.document ?? .null,
         ]
     }
 
@@ -67,15 +68,27 @@ enum GatewayStatus {
         var isReady = true
         var lines: [String] = []
         for (plan, model) in zip(shared.settings.plan.models, view.models) {
-            let serves = plan.backends.contains { index in
-                let state = state(index, shared, now).state
-                return view.backends[index].availability == .up && view.backends[index].breaker != .open
-                    && ["ready", "suspect", "unknown"].contains(state)
-            }
+            let serves = serves(plan, view, shared, now)
             isReady = isReady && serves
             let saturation = model.saturation.map(\.rawValue).joined(separator: ", ")
-            lines.append("\(model.name): \(serves ? "ready" : "not ready")\(saturation.isEmpty ? "" : ", saturated: \(saturation)")")
+            lines.append(
+                "\(model.name): \(serves ? "ready" : "not ready")\(saturation.isEmpty ? "" : ", saturated: \(saturation)")")
         }
         return (isReady, lines)
+    }
+
+    /// Whether each model has a backend that may take calls, by their positions in the plan.
+    static func servedModels(_ shared: GatewayShared) -> [Bool] {
+        let view = shared.desk.view
+        let now = GatewaySources.uptimeNanoseconds()
+        return shared.settings.plan.models.map { serves($0, view, shared, now) }
+    }
+
+    private static func serves(_ plan: ModelPlan, _ view: GatewayView, _ shared: GatewayShared, _ now: Int64) -> Bool {
+        plan.backends.contains { index in
+            let state = state(index, shared, now).state
+            return view.backends[index].availability == .up && view.backends[index].breaker != .open
+                && ["ready", "suspect", "unknown"].contains(state)
+        }
     }
 }

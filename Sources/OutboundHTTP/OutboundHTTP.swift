@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 import NIOHTTP1
 package import NIOPosix
 import NIOSSL
@@ -12,17 +12,20 @@ import NIOSSL
 /// An HTTP/1.1 client of one peer: one request after another on a connection that is kept. Used by one thread, which waits for each
 /// answer; the bytes move on an event loop of the group.
 package final class OutboundHTTP {
-    private static let connectTimeout = TimeAmount.seconds(10)
-
     private let endpoint: OutboundEndpoint
     private let tls: OutboundTLS
     private let group: MultiThreadedEventLoopGroup
+    private let connectTimeout: TimeAmount
     private var kept: (any Channel)?
 
-    package init(_ endpoint: OutboundEndpoint, tls: OutboundTLS, group: MultiThreadedEventLoopGroup) {
+    package init(
+        _ endpoint: OutboundEndpoint, tls: OutboundTLS, group: MultiThreadedEventLoopGroup,
+        connectTimeout: TimeAmount = .seconds(10)
+    ) {
         self.endpoint = endpoint
         self.tls = tls
         self.group = group
+        self.connectTimeout = connectTimeout
     }
 
     deinit {
@@ -33,7 +36,7 @@ package final class OutboundHTTP {
     ///
     /// A kept connection that the other side has closed meanwhile is no failure of the request: it goes once more on a new one. So a
     /// request may arrive twice.
-    package func post(_ request: OutboundRequest) throws(OutboundError) -> OutboundAnswer {
+    package func send(_ request: OutboundRequest) throws(OutboundError) -> OutboundAnswer {
         if let channel = kept, channel.isActive {
             do throws(OutboundError) {
                 return try send(request, on: channel)
@@ -66,7 +69,9 @@ package final class OutboundHTTP {
         headers.add(name: "Host", value: endpoint.authority)
         for (name, value) in request.headers { headers.add(name: name, value: value) }
         headers.add(name: "Content-Length", value: "\(request.body.count)")
-        return HTTPRequestHead(version: .http1_1, method: .POST, uri: endpoint.pathPrefix + request.path, headers: headers)
+        return HTTPRequestHead(
+            version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: endpoint.pathPrefix + request.path,
+            headers: headers)
     }
 
     // MARK: Connecting
@@ -77,7 +82,7 @@ package final class OutboundHTTP {
         // An address has no name that a certificate could be held against but its own.
         let name = (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
         let bootstrap = ClientBootstrap(group: group)
-            .connectTimeout(Self.connectTimeout)
+            .connectTimeout(connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -101,6 +106,15 @@ package final class OutboundHTTP {
         do {
             var configuration = TLSConfiguration.makeClientConfiguration()
             if let authorities = tls.authorities { configuration.trustRoots = .file(authorities) }
+            if let authorities = tls.texts.authorities {
+                configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(authorities.utf8)))
+            }
+            if let certificate = tls.texts.certificate, let key = tls.texts.privateKey {
+                configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8)).map {
+                    .certificate($0)
+                }
+                configuration.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: Array(key.utf8), format: .pem))
+            }
             if let certificate = tls.certificate, let key = tls.privateKey {
                 configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
                 configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))

@@ -31,6 +31,15 @@ package struct OutboundTLS: Equatable, Sendable {
     package var certificate: String?
     package var privateKey: String?
 
+    /// PEM documents themselves, which count in place of the files.
+    package struct Texts: Equatable, Sendable {
+        package var authorities: String?
+        package var certificate: String?
+        package var privateKey: String?
+    }
+
+    package var texts = Texts()
+
     package init(authorities: String? = nil, certificate: String? = nil, privateKey: String? = nil) {
         self.authorities = authorities
         self.certificate = certificate
@@ -38,8 +47,9 @@ package struct OutboundTLS: Equatable, Sendable {
     }
 }
 
-/// One POST.
+/// One request.
 package struct OutboundRequest: Equatable, Sendable {
+    package var method = "POST"
     package var path: String
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
@@ -54,7 +64,8 @@ package struct OutboundRequest: Equatable, Sendable {
     }
 
     package static func == (one: OutboundRequest, other: OutboundRequest) -> Bool {
-        one.path == other.path && one.body == other.body && one.timeoutNanoseconds == other.timeoutNanoseconds
+        one.method == other.method && one.path == other.path && one.body == other.body
+            && one.timeoutNanoseconds == other.timeoutNanoseconds
             && one.headers.elementsEqual(other.headers) { $0 == $1 }
     }
 }

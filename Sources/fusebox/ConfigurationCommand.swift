@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import FuseboxConfiguration
+import GatewayRules
 
 /// `fusebox config`: what is configured, and whether it can be used.
 struct ConfigurationCommand: ParsableCommand {
@@ -19,6 +20,7 @@ struct ConfigurationCommand: ParsableCommand {
             for warning in configuration.warnings { Terminal.error("warning: \(warning)") }
             do throws(ConfigurationError) {
                 try configuration.gateway.checkPrograms(path: ProcessInfo.processInfo.environment["PATH"] ?? "")
+                _ = try KubernetesFiles.cluster(configuration, isEncrypted: false)
             } catch {
                 throw CommandFailure(.usage, error.message)
             }
@@ -35,5 +37,16 @@ struct ConfigurationCommand: ParsableCommand {
         mutating func run() throws {
             Terminal.write(try common.configuration().yaml)
         }
+    }
+}
+
+/// How the cluster that is told of the gateway's models is reached, by the files and variables of this process.
+enum KubernetesFiles {
+    static func cluster(
+        _ configuration: Configuration, isEncrypted: Bool
+    ) throws(ConfigurationError) -> (plan: ClusterPlan, access: ClusterAccess)? {
+        try configuration.gateway.kubernetes.cluster(
+            models: configuration.gateway.models.map(\.plan.name), port: configuration.gateway.port, isEncrypted: isEncrypted,
+            environment: ProcessInfo.processInfo.environment, read: { try? String(contentsOfFile: $0, encoding: .utf8) })
     }
 }

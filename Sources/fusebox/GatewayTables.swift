@@ -20,7 +20,7 @@ enum GatewayTables {
         }
         text += "\n" + table(rows)
         let limit = status["calls_max"].flatMap(\.number).map { " of \(Int(clamping: Int64($0)))" } ?? ""
-        text += processes(backends)
+        text += processes(backends) + cluster(status["kubernetes"])
         return text + "\ncalls under way: \(word(status["running"]))\(limit)\n"
     }
 
@@ -37,6 +37,14 @@ enum GatewayTables {
             ])
         }
         return rows.count > 1 ? "\n" + table(rows) : ""
+    }
+
+    /// Whether the cluster that is told of the models, if one is, knows what is true here.
+    private static func cluster(_ value: JSONValue?) -> String {
+        guard let value, value["namespace"] != nil else { return "" }
+        let trouble = value["trouble"]?.text.map { ": \(Terminal.escaped($0))" } ?? ""
+        let state = value["in_sync"] == .bool(true) ? "knows the models" : "does not know what is true here\(trouble)"
+        return "\nKubernetes, namespace \(word(value["namespace"])): the cluster \(state)\n"
     }
 
     private static func breaker(_ backend: JSONValue) -> String {

@@ -2,6 +2,7 @@ import FuseboxConfiguration
 import FuseboxGRPC
 import FuseboxHTTP
 import Gateway
+import GatewayRules
 import Ingest
 import Logging
 import PrometheusText
@@ -109,6 +110,13 @@ struct Transports {
         settings.processFolder = configuration.dataFolder + "/gateway"
         settings.headroomRatio = configuration.gateway.headroomRatio
         settings.takesProcesses = takesProcesses
+        if let cluster = try KubernetesFiles.cluster(configuration, isEncrypted: contexts != nil) {
+            settings.cluster = { port in
+                var plan = cluster.plan
+                plan.port = port
+                return (plan, cluster.access)
+            }
+        }
         settings.opensDoor = { door.open($0) }
         let url = url(configuration, isEncrypted: contexts != nil)
         return GatewayServer(

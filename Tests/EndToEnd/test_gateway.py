@@ -405,20 +405,6 @@ def test_the_slots_of_a_llama_server_are_those_that_it_tells_of(gateway, backend
     poll("they are known", lambda: stand.backend()["slots"] == 3)
 
 
-def test_memory_stays_flat_over_thousands_of_streams(gateway, backend):
-    stand = gateway(backends=[{"max_concurrent": 8}], queue={"depth": 1000})
-
-    def round_of(count):
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            assert list(pool.map(lambda _: stand.stream()[0], range(count))) == [200] * count
-
-    round_of(500)
-    before = stand.fusebox.peak_resident_mebibytes()
-    round_of(2500)
-    assert stand.fusebox.peak_resident_mebibytes() - before < 30
-    poll("every call is told", lambda: stand.fusebox.scalar("SELECT count(*) AS n FROM spans WHERE operation IS NOT NULL") == 3000)
-
-
 # Fuses and the breaker
 
 
@@ -446,6 +432,13 @@ def test_a_longer_prompt_has_longer(gateway, backend):
 def test_once_a_token_came_only_the_gap_counts_however_long_it_takes(gateway, backend):
     backend.behave(does.stream(count=10, gap=0.2))
     stand = gateway(fuses={"first_token_s": 0.4, "gap_s": 0.6})
+    status, _, body = stand.stream()
+    assert status == 200 and events(body)[-1] == "[DONE]"
+
+
+def test_a_first_token_that_takes_longer_than_any_gap_may_is_no_gap(gateway, backend):
+    backend.behave(does.stream(count=3, before=0.9))
+    stand = gateway(fuses={"first_token_s": 5, "gap_s": 0.3})
     status, _, body = stand.stream()
     assert status == 200 and events(body)[-1] == "[DONE]"
 
@@ -515,6 +508,28 @@ def test_a_server_error_before_the_answer_is_repeated_and_then_passed_on(gateway
     assert len(backend.asked) == 4
     attempts = stand.spans(4, "SELECT * FROM spans WHERE name = 'POST' ORDER BY start_time_unix_nano")
     assert [attributes(span).get("http.request.resend_count") for span in attempts] == [None, 1, None, 1]
+
+
+def test_server_errors_in_a_row_open_the_breaker_as_timeouts_do(gateway, backend):
+    backend.behave(does.status(500))
+    stand = gateway(retry={"max": 0})
+    assert [stand.stream()[0] for _ in range(3)] == [500] * 3
+    assert stand.code() == (503, "fusebox_breaker_open") and len(backend.asked) == 3
+
+
+def test_a_backend_that_answers_nothing_holds_up_nobody_elses_calls(gateway, backend):
+    # It takes connections, and that is all: neither calls nor questions about its health have an answer.
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as dead:
+        url = f"http://127.0.0.1:{dead.getsockname()[1]}"
+        stand = gateway(models={"dead": {"backends": [{"name": "dead", "url": url, "max_concurrent": 8}], "fuses": {"first_token_s": 20}}})
+        waiting = [stand.open(model="dead", stream=True) for _ in range(8)]
+        poll("they wait for it", lambda: stand.status()["backends"][1]["running"] == 8)
+        for _ in range(20):
+            assert stand.stream()[0] == 200
+        poll("the other one's health is known", lambda: stand.backend()["health"]["state"] == "ready")
+        assert stand.status()["backends"][1]["running"] == 8
+        for connection in waiting:
+            connection.close()
 
 
 def test_nobody_there_is_said_and_not_waited_for(gateway):

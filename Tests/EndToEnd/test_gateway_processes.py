@@ -53,14 +53,14 @@ def supervise(launch, tmp_path):
     folder.mkdir()
     stands = []
 
-    def start(behaviour="good", kind="vllm", breaker=None, top=None, command=None, arguments=(), **backend):
+    def start(behaviour="good", kind="vllm", breaker=None, top=None, command=None, arguments=(), environment=None, **backend):
         model = {key: backend.pop(key) for key in ("queue", "fuses", "retry") if key in backend}
         model.setdefault("fuses", {"first_token_s": 5})
         command = command or [sys.executable, PROCESS, "{port}", behaviour, str(folder)]
         model["backends"] = [{"name": "b0", "kind": kind, "command": command, "stop_timeout_s": 1, **backend}]
         section = {"port": 0, "headroom_ratio": 0, "models": {"m": model}, **(top or {})}
         (folder / "fusebox.yaml").write_text(json.dumps({"gateway": section, "breaker": breaker or {}}))
-        stand = Supervised(launch(None, arguments, folder))
+        stand = Supervised(launch(environment, arguments, folder))
         stands.append(stand)
         return stand
 
@@ -318,3 +318,51 @@ def test_a_process_that_is_configured_no_more_is_ended_at_the_next_start(supervi
     (folder / "fusebox.yaml").write_text(json.dumps({"gateway": {"port": 0, "models": {"m": model}}}))
     stand.fusebox.start()
     poll("it is ended", lambda: not lives(second))
+
+
+# GPUs
+
+
+@pytest.fixture
+def driver(tmp_path):
+    """A folder with an `nvidia-smi` that prints what stands in its files."""
+    folder = tmp_path / "driver"
+    folder.mkdir()
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ncase $1 in --query-gpu=*) . {folder}/gpus ;; *) cat {folder}/apps ;; esac\n")
+    program.chmod(0o755)
+    (folder / "gpus").write_text("echo '0, 34, 1024, 24576'; echo '1, [N/A], 0, 24576'\n")
+    (folder / "apps").write_text("1, 7\n")
+    return folder
+
+
+def test_memory_and_work_of_gpus_are_told_where_the_driver_tells_them(supervise, driver):
+    stand = supervise(environment={"PATH": f"{driver}:{os.environ['PATH']}"})
+    pid = stand.ready()["pid"]
+    (driver / "apps").write_text(f"{pid}, 512\n{pid}, 8\n1, 7\n")
+
+    def told():
+        metrics = stand.fusebox.metrics()
+        return metrics if metrics.rows("fusebox_gateway_gpu_memory_bytes") else None
+
+    metrics = poll("the driver is asked", told)
+    assert metrics.value("fusebox_gateway_gpu_utilization_ratio", gpu="0") == 0.34
+    assert metrics.value("fusebox_gateway_gpu_memory_used_bytes", gpu="0") == 1024 << 20
+    assert metrics.value("fusebox_gateway_gpu_memory_bytes", gpu="1") == 24576 << 20
+    assert metrics.value("fusebox_gateway_process_gpu_memory_bytes", backend="b0") == 520 << 20
+    # What is not known has no line, and no zero.
+    assert len(metrics.rows("fusebox_gateway_gpu_utilization_ratio")) == 1
+
+
+@pytest.mark.parametrize("trouble", ["exit 9\n", "sleep 30\n", "echo 'NVIDIA-SMI has failed'; exit 0\n"])
+def test_without_a_driver_that_tells_them_gpus_have_no_series_and_nobody_waits(supervise, driver, trouble):
+    (driver / "gpus").write_text(f"echo >> {driver}/asked; {trouble}")
+    stand = supervise(environment={"PATH": f"{driver}:{os.environ['PATH']}"})
+    stand.ready()
+    stand.fusebox.metrics()
+    poll("the driver is asked", (driver / "asked").exists)
+    started = time.monotonic()
+    metrics = stand.fusebox.metrics()
+    assert time.monotonic() - started < 2 and not metrics.rows("fusebox_gateway_gpu_memory_bytes")
+    assert not metrics.rows("fusebox_gateway_process_gpu_memory_bytes")
+    assert stand.stream()[0] == 200

@@ -153,6 +153,9 @@ def test_manifests_are_valid_against_the_schemas_of_kubernetes():
     for document in documents("fusebox.yaml"):
         for version in versions:
             kubernetes_validate.validate(document, version, strict=True)
+    for document in documents("gateway.yaml"):
+        for version in versions:
+            kubernetes_validate.validate(document, version, strict=True)
     # The monitors are the Prometheus operator's own kinds, which no schema of Kubernetes has.
     assert {one["apiVersion"] for one in documents("monitoring.yaml")} == {"monitoring.coreos.com/v1"}
 

@@ -12,6 +12,9 @@ struct ChildProcess: Equatable, Sendable {
     /// Whether this program is its parent, and so waits for it.
     let isOwn: Bool
 
+    /// How the end of one that did its work is told.
+    static let wordsOfSuccess = "it exited with 0"
+
     enum Failure: Error {
         /// It could not be started; why, in words.
         case start(String)
