@@ -50,6 +50,52 @@ import Testing
         Self.expect([outer, inner], [1: [.call, .tokens], 2: [.call, .tokens]])
     }
 
+    /// A generator of which each seed gives the same numbers on every machine.
+    private struct Steps: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state >> 33) << 32 | (state &* 2_862_933_555_777_941_757 >> 32)
+        }
+    }
+
+    private static func anyCall(_ random: inout Steps) -> ToldCall {
+        var call = ToldCall(span: UInt64.random(in: 0...9, using: &random), parent: UInt64.random(in: 0...9, using: &random))
+        call.start = Int64.random(in: 0...9, using: &random)
+        call.end = call.start + Int64.random(in: 0...9, using: &random)
+        call.scope = .random(in: 1...20, using: &random) == 1 ? 2 : 1
+        call.model = .random(in: 0...1, using: &random)
+        call.response = .random(in: 0...30, using: &random)
+        call.carries = CallFacets(rawValue: .random(in: 0...7, using: &random))
+        call.sort = [.none, .model, .tool].randomElement(using: &random) ?? .none
+        // Rarely, since most of these are none of the plain ones.
+        switch Int.random(in: 0...60, using: &random) {
+        case 0: call.source = .log
+        case 1: (call.side, call.tool) = (.server, 1)
+        case 2: call.tellsParent = true
+        case 3: call.isToldByChild = true
+        default: break
+        }
+        return call
+    }
+
+    @Test(arguments: 1...8)
+    func plainTracesAreDecidedAsAllOthers(seed: UInt64) {
+        var random = Steps(state: seed)
+        var plainCount = 0
+        for _ in 0..<4_000 {
+            let calls = (0..<Int.random(in: 0...7, using: &random)).map { _ in Self.anyCall(&random) }
+            guard let plain = CallFamily.plainFacets(calls) else { continue }
+            plainCount += calls.count > 2 ? 1 : 0
+            let family = CallFamily(calls)
+            #expect(calls.indices.map { CallFamily.Verdict(facets: plain[$0]) } == calls.indices.map { family.verdict($0) })
+        }
+        #expect(plainCount > 100)
+        let many = (0..<40).map { Self.call($0 + 1, Int64($0), Int64($0) + 1) }
+        #expect(CallFamily.plainFacets(many) == nil)
+    }
+
     @Test func equalCallsAtTheSameTimeStayTwo() {
         Self.expect(
             [

@@ -34,16 +34,20 @@ struct CallsOfSegment: Sendable {
         hasLogs = rows.hasLogs
         var found = SegmentCalls()
         var traces: Set<UInt32> = []
-        for (trace, places) in rows.placesOfTraces.enumerated() where !places.isEmpty {
+        traces.reserveCapacity(rows.traceIDs.count)
+        var calls: [ToldCall] = []
+        rows.eachTrace { trace, places in
             traces.insert(TraceFilter.hash(rows.traceIDs[trace]))
-            let calls = places.map { rows.calls[$0] }
-            let family = calls.count > 1 || calls[0].tellsParent ? CallFamily(calls) : nil
+            calls.removeAll(keepingCapacity: true)
+            for place in places { calls.append(rows.calls[place]) }
+            let plain = CallFamily.plainFacets(calls)
+            let family = plain == nil ? CallFamily(calls) : nil
             for (index, place) in places.enumerated() {
-                let verdict = family?.verdict(index) ?? CallFamily.Verdict(facets: calls[index].carries)
+                let verdict = family?.verdict(index) ?? CallFamily.Verdict(facets: plain?[index] ?? [])
                 found.set(rows.rows[place], SegmentCalls.Change(calls[index], verdict, rows.endings), rowCount: rowCount)
             }
         }
-        calls = found
+        self.calls = found
         self.traces = Array(traces)
     }
 
@@ -56,8 +60,8 @@ struct CallsOfSegment: Sendable {
     mutating func readParts(of hashes: Set<UInt32>, _ rows: DoubtfulRows) {
         parts = []
         partsRead = hashes
-        for (trace, places) in rows.placesOfTraces.enumerated() where !places.isEmpty {
-            guard hashes.contains(TraceFilter.hash(rows.traceIDs[trace])) else { continue }
+        rows.eachTrace { trace, places in
+            guard hashes.contains(TraceFilter.hash(rows.traceIDs[trace])) else { return }
             var part = Part(trace: rows.traceIDs[trace], endings: rows.endings)
             for place in places {
                 part.calls.append(rows.calls[place])

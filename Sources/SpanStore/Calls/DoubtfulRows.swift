@@ -19,11 +19,20 @@ struct DoubtfulRows {
 
     var isEmpty: Bool { rows.isEmpty }
 
-    /// By the number of the trace in the segment the places of its rows in `rows`.
-    var placesOfTraces: [[Int]] {
-        var places: [[Int]] = Array(repeating: [], count: traceIDs.count)
-        for (place, trace) in traces.enumerated() { places[trace].append(place) }
-        return places
+    /// Calls `body` with the number of each trace that has rows here, and the places of those in `rows`, ascending.
+    func eachTrace(_ body: (_ trace: Int, _ places: ArraySlice<Int>) -> Void) {
+        var starts = [Int](repeating: 0, count: traceIDs.count + 1)
+        for trace in traces { starts[trace + 1] += 1 }
+        for trace in traceIDs.indices { starts[trace + 1] += starts[trace] }
+        var next = starts
+        var places = [Int](repeating: 0, count: traces.count)
+        for (place, trace) in traces.enumerated() {
+            places[next[trace]] = place
+            next[trace] += 1
+        }
+        for trace in traceIDs.indices where starts[trace] < starts[trace + 1] {
+            body(trace, places[starts[trace]..<starts[trace + 1]])
+        }
     }
 
     /// A text as a number that is not 0. By the seed of the process, since numbers of texts of many segments meet.
