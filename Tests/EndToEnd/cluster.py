@@ -4,6 +4,7 @@ It answers as the real one does, as far as a client can tell: versions and uids,
 schemas that Kubernetes publishes (by kubernetes_validate), immutable fields, preconditions, label selectors.
 """
 
+import base64
 import collections
 import datetime
 import http.server
@@ -81,13 +82,18 @@ class Cluster:
         self.server.shutdown()
         self.server.server_close()
 
-    def kubeconfig(self, path, authority=None, **user):
-        """Writes the file by which a client finds it."""
-        cluster = {"server": self.url, **({"certificate-authority": str(authority)} if authority else {})}
+    def kubeconfig(self, path, is_inline=False, cluster=None, user=None, token=None):
+        """Writes the file by which a client finds it; PEM files of `cluster` and `user` by their names, or inline as most tools write them."""
+        def files(named):
+            if is_inline:
+                return {f"{key}-data": base64.b64encode(file.read_bytes()).decode() for key, file in named.items()}
+            return {key: str(file) for key, file in named.items()}
+
         path.write_text(json.dumps({
-            "apiVersion": "v1", "kind": "Config", "current-context": "x", "clusters": [{"name": "c", "cluster": cluster}],
+            "apiVersion": "v1", "kind": "Config", "current-context": "x",
+            "clusters": [{"name": "c", "cluster": {"server": self.url, **files(cluster or {})}}],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": self.namespace}}],
-            "users": [{"name": "u", "user": user}]}))
+            "users": [{"name": "u", "user": {**files(user or {}), **({"token": token} if token else {})}}]}))
         return str(path)
 
     # What is there

@@ -8,6 +8,7 @@ import time
 import pytest
 import yaml
 
+import model_server as does
 from certificates import Authority
 from cluster import Cluster
 from model_server import ModelServer
@@ -38,6 +39,11 @@ class Told(Gateway):
     def lease(self):
         return f"model-gateway-192-0-2-10-{self.port}"
 
+    def fail(self, backend):
+        """Makes the model one that cannot be called."""
+        backend.behave(does.status(500))
+        assert self.stream()[0] == 500
+
     def kubernetes(self):
         return self.status()["kubernetes"]
 
@@ -54,9 +60,9 @@ def tell(launch, tmp_path, backend, cluster):
         folder.mkdir(exist_ok=True)
         if not section.get("account_dir"):
             section["kubeconfig"] = kubeconfig or cluster.kubeconfig(tmp_path / "kubeconfig", token=token)
-        model = {"backends": [{"name": "b", "url": backend.url, "kind": "vllm"}], "fuses": {"first_token_s": 5}}
+        model = {"backends": [{"name": "b", "url": backend.url, "kind": "vllm"}], "fuses": {"first_token_s": 5}, "retry": {"max": 0}}
         gateway = {"port": 0, "models": models or {"m": model}, "kubernetes": {"address": ADDRESS, **section}}
-        (folder / "fusebox.yaml").write_text(json.dumps({"gateway": gateway}))
+        (folder / "fusebox.yaml").write_text(json.dumps({"gateway": gateway, "breaker": {"threshold": 1, "cooldown_s": 60}}))
         return Told(launch(environment, (), folder))
 
     return start
@@ -109,7 +115,7 @@ def test_the_role_of_the_manifest_has_the_rights_that_are_used_and_no_others(tel
     stand.in_sync()
     service = cluster.get("services", "model-m")
     assert service["spec"]["ports"][0]["port"] == stand.port and service["metadata"]["labels"]["team"] == "a"
-    backend.close()
+    stand.fail(backend)
     poll("the slice is written again", lambda: ("update", "endpointslices") in {(one.verb, one.resource) for one in cluster.seen})
     poll("the lease is renewed", lambda: ("update", "leases") in {(one.verb, one.resource) for one in cluster.seen})
     stand.fusebox.stop()
@@ -152,7 +158,7 @@ def test_who_wrote_meanwhile_is_read_again_before_anything_is_written(tell, clus
     stand.in_sync()
     poll("it is ready", lambda: cluster.ready(stand.slice()))
     cluster.troubles = [conflict("endpointslices")]
-    backend.close()
+    stand.fail(backend)
     poll("it is not ready", lambda: cluster.ready(stand.slice()) is False)
     writes = [(one.verb, one.status) for one in cluster.seen if one.resource == "endpointslices"]
     place = writes.index(("update", 409))
@@ -165,7 +171,7 @@ def test_what_somebody_removed_is_made_again(tell, cluster, backend):
     poll("it is ready", lambda: cluster.ready(stand.slice()))
     cluster.remove("endpointslices", stand.slice())
     # It is seen with the next writing.
-    backend.close()
+    stand.fail(backend)
     poll("it is there again", lambda: cluster.ready(stand.slice()) is False)
     writes = [(one.verb, one.status) for one in cluster.seen if one.resource == "endpointslices"]
     assert writes[-2:] == [("update", 404), ("create", 201)]
@@ -219,7 +225,8 @@ def test_a_pods_token_is_read_again_when_it_was_renewed(launch, tell, cluster, b
         secured.close()
 
 
-def test_a_client_certificate_of_a_kubeconfig_is_shown(tell, cluster, tmp_path):
+@pytest.mark.parametrize("is_inline", [False, True])
+def test_a_client_certificate_of_a_kubeconfig_is_shown(tell, tmp_path, is_inline):
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl")
     authority = Authority(tmp_path, "authority")
@@ -227,10 +234,10 @@ def test_a_client_certificate_of_a_kubeconfig_is_shown(tell, cluster, tmp_path):
     own, own_key = authority.issue("client", 2)
     secured = Cluster(token="", certificate=certificate, key=key, authority=authority.certificate)
     try:
-        path = secured.kubeconfig(tmp_path / "k", authority.certificate, **{"client-certificate": str(own), "client-key": str(own_key)})
+        path = secured.kubeconfig(
+            tmp_path / "k", is_inline, {"certificate-authority": authority.certificate}, {"client-certificate": own, "client-key": own_key})
         stand = tell(kubeconfig=path)
         stand.in_sync()
-        # Inline, as most tools write it.
         stand.fusebox.stop()
         assert not secured.objects
     finally:

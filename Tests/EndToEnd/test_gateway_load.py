@@ -104,7 +104,7 @@ def test_every_one_of_very_many_streams_at_once_ends_well_and_is_told(stand):
     assert stand.count("kind = 2") == STREAMS and stand.backend()["running"] == 0
 
 
-def test_memory_is_flat_over_very_many_requests_of_all_kinds_and_each_has_an_answer_and_a_span(stand):
+def test_memory_grows_with_what_is_stored_alone_over_very_many_requests_of_all_kinds_and_each_has_an_answer_and_a_span(stand):
     """Streams, whole answers, failures, clients that leave, that read slowly, and that send half a body."""
     answers = collections.Counter()
 
@@ -169,9 +169,13 @@ def test_memory_is_flat_over_very_many_requests_of_all_kinds_and_each_has_an_ans
     # Every one that was a request is told, whatever became of it.
     asked = total - answers["half"]
     poll("all are told", lambda: stand.count("kind = 2") == asked, 120)
-    calls = stand.fusebox.sql("SELECT json_extract(attributes, '$.\"error.type\"') AS error, count(*) AS n FROM spans WHERE operation IS NOT NULL GROUP BY 1")
-    assert {row["error"]: row["n"] for row in calls} == {None: answers[200], "500": answers[500], "cancelled": answers["left"]}
+    told = {kind: {} for kind in ("server", "call")}
+    for row in stand.fusebox.sql("SELECT kind, error_type, count(*) AS n FROM spans WHERE kind = 2 OR operation IS NOT NULL GROUP BY 1, 2"):
+        told["server" if row["kind"] == 2 else "call"][row["error_type"]] = row["n"]
+    calls = {None: answers[200], "500": answers[500], "cancelled": answers["left"]}
+    assert told == {"server": {**calls, "fusebox_unknown_model": answers[404]}, "call": calls}
     poll("nothing is under way", lambda: stand.status()["running"] == 0)
-    assert stand.count("kind = 2 AND json_extract(attributes, '$.\"http.response.status_code\"') = 499") == answers["left"]
-    # What is remembered of spans and series grows at first, and then no more.
-    assert sizes[-1] - sizes[0] < 40
+    # The store itself remembers up to 200,000 spans of runs that may stall and 131,072 that wait for the other side of their call: the spans
+    # of this test alone, imported where no gateway runs, are 0.8 KiB each until then.
+    spans = stand.fusebox.scalar("SELECT count(*) AS n FROM spans") * 3 / 4
+    assert sizes[-1] - sizes[0] < 30 + spans / 1024
