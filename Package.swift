@@ -176,7 +176,7 @@ let package = Package(
             name: "FuseboxGRPCTests", dependencies: ["FuseboxGRPC", "FuseboxHTTP", nioCore]),
         .testTarget(
             name: "FleetTests",
-            dependencies: ["Fleet", "ClickHouse", "Forwarding", "OutboundHTTP", "Queries", "SpanStore", "TelemetryModel"]),
+            dependencies: ["Fleet", "ClickHouse", "Derivations", "Forwarding", "OutboundHTTP", "Queries", "SpanStore", "TelemetryModel"]),
         .testTarget(name: "ClickHouseTests", dependencies: ["ClickHouse", "TelemetryModel"]),
         .testTarget(
             name: "ForwardingTests",

@@ -74,7 +74,9 @@ package struct ClickHouseRows: Sendable {
         guard lines.count >= 2 else { throw Problem(message: "it has no line of names and none of types") }
         names = try Self.texts(lines.removeFirst())
         kinds = try Self.texts(lines.removeFirst()).map { ClickHouseValueKind(type: $0) }
-        guard names.count == kinds.count else { throw Problem(message: "it names \(names.count) columns and \(kinds.count) types") }
+        guard names.count == kinds.count else {
+            throw Problem(message: "it names \(names.count) columns and \(kinds.count) types")
+        }
         self.lines = lines
     }
 

@@ -20,7 +20,8 @@ package struct EngineLimits: Equatable, Sendable {
     var settings: [(String, String)] {
         [
             ("max_execution_time", "\(seconds)"), ("timeout_overflow_mode", "throw"),
-            ("max_result_rows", "\(rows)"), ("max_result_bytes", "\(answerBytes)"), ("result_overflow_mode", isCut ? "break" : "throw"),
+            ("max_result_rows", "\(rows)"), ("max_result_bytes", "\(answerBytes)"),
+            ("result_overflow_mode", isCut ? "break" : "throw"),
             ("max_bytes_to_read", "\(readBytes)"), ("read_overflow_mode", "throw"),
         ]
     }

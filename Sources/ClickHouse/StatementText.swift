@@ -22,7 +22,9 @@ package enum StatementText {
     /// Why a statement is not asked; `nil` when it reads.
     package static func objection(_ statement: String) -> String? {
         guard let word = firstWord(statement) else { return "there is no query in the text" }
-        guard reading.contains(word) else { return "\(word) is not asked: queries only read, and begin with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN" }
+        guard reading.contains(word) else {
+            return "\(word) is not asked: queries only read, and begin with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN"
+        }
         return nil
     }
 
@@ -110,7 +112,9 @@ package enum StatementText {
                 if bytes[position] == UInt8(ascii: "*"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "/") {
                     depth -= 1
                     position += 1
-                } else if bytes[position] == UInt8(ascii: "/"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "*") {
+                } else if bytes[position] == UInt8(ascii: "/"), position + 1 < bytes.count,
+                    bytes[position + 1] == UInt8(ascii: "*")
+                {
                     depth += 1
                     position += 1
                 }

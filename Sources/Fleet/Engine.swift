@@ -15,7 +15,9 @@ package final class Engine {
     }
 
     package init?(_ plan: ForwardTargetPlan, transport: any ForwardTransport) {
-        guard case .clickHouse(let database) = plan.kind, let question = ClickHouseQuestion(plan, transport: transport) else { return nil }
+        guard case .clickHouse(let database) = plan.kind, let question = ClickHouseQuestion(plan, transport: transport) else {
+            return nil
+        }
         name = plan.name
         self.database = database
         self.question = question

@@ -49,7 +49,9 @@ struct EngineRow {
             "`Events.Attributes`", "`Links.TraceId`", "`Links.SpanId`", "`Links.TraceState`", "`Links.Attributes`",
             "toUnixTimestamp64Nano(\(ClickHouseColumns.received))", "toString(\(ClickHouseColumns.node))",
         ]
-        let derived = ClickHouseColumns.derived.map { $0.kind == .text ? "toString(\($0.name))" : "CAST(\($0.name), 'Nullable(Int64)')" }
+        let derived = ClickHouseColumns.derived.map {
+            $0.kind == .text ? "toString(\($0.name))" : "CAST(\($0.name), 'Nullable(Int64)')"
+        }
         return (own + derived).joined(separator: ", ")
     }()
 

@@ -31,7 +31,9 @@ package final class FleetQuestions: Sendable {
     ) throws(QueryError) {
         let statements = StatementText.parts(query)
         guard statements.count == 1 else {
-            throw .invalid(statements.isEmpty ? "there is no query in the text" : "one statement at a time; there is another behind the first")
+            throw .invalid(
+                statements.isEmpty
+                    ? "there is no query in the text" : "one statement at a time; there is another behind the first")
         }
         var asked = EngineLimits()
         asked.seconds = 30
@@ -84,7 +86,9 @@ package final class FleetQuestions: Sendable {
         json.raw(table == nil ? "]" : "]}]")
     }
 
-    private func rows(_ statement: String, _ parameters: [String: String], _ limits: EngineLimits) throws(QueryError) -> ClickHouseRows {
+    private func rows(_ statement: String, _ parameters: [String: String], _ limits: EngineLimits) throws(QueryError)
+        -> ClickHouseRows
+    {
         guard let engine = Engine(plan, group: MultiThreadedEventLoopGroup.singleton) else {
             throw .unavailable("\(name) is no engine that can be asked")
         }

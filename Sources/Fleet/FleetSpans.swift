@@ -36,20 +36,34 @@ package final class FleetSpans: SpanSupply {
     private let policy: FusePolicy
     private let prices: PriceTable
     private let limits: Limits
+    private let engine: @Sendable (ForwardTargetPlan) -> Engine?
     private let kept = Mutex<[Kept]>([])
 
     /// - Parameters:
     ///   - plan: of the engine.
     ///   - policy: says how spans ended that no Fusebox wrote.
     ///   - prices: what tokens cost here.
-    package init(_ plan: ForwardTargetPlan, policy: FusePolicy, prices: PriceTable, limits: Limits = Limits()) {
+    package convenience init(_ plan: ForwardTargetPlan, policy: FusePolicy, prices: PriceTable, limits: Limits = Limits()) {
+        self.init(plan, policy: policy, prices: prices, limits: limits) {
+            Engine($0, group: MultiThreadedEventLoopGroup.singleton)
+        }
+    }
+
+    /// - Parameter engine: makes what is asked, for the thread that asks.
+    init(
+        _ plan: ForwardTargetPlan, policy: FusePolicy, prices: PriceTable, limits: Limits = Limits(),
+        engine: @escaping @Sendable (ForwardTargetPlan) -> Engine?
+    ) {
+        self.engine = engine
         self.plan = plan
         self.policy = policy
         self.prices = prices
         self.limits = limits
     }
 
-    package func folder(of need: SpanNeed, seconds: Int) throws(QueryError) -> (folder: StoreFolder, held: any AnyObject & Sendable) {
+    package func folder(of need: SpanNeed, seconds: Int) throws(QueryError) -> (
+        folder: StoreFolder, held: any AnyObject & Sendable
+    ) {
         do {
             let store = try store(of: need, seconds: seconds)
             return (store.folder, store)
@@ -80,7 +94,7 @@ package final class FleetSpans: SpanSupply {
     }
 
     private func read(_ need: SpanNeed, _ seconds: Int) throws -> WorkingStore {
-        guard let engine = Engine(plan, group: MultiThreadedEventLoopGroup.singleton) else {
+        guard let engine = engine(plan) else {
             throw QueryError.unavailable("\(plan.name) is no engine that can be asked")
         }
         var engineLimits = EngineLimits()
@@ -89,7 +103,8 @@ package final class FleetSpans: SpanSupply {
         guard let traces = try FleetTraces(need, engine) else {
             if need == .nothing { return try WorkingStore.make(policy: policy, prices: prices) { _ in } }
             throw QueryError.notHere(
-                "only nodes have that: ask one of them (fusebox on its machine); the engine \(plan.name) has spans and log records")
+                "only nodes have that: ask one of them (fusebox on its machine); the engine \(plan.name) has spans and log records"
+            )
         }
         let times = try reading.times(traces)
         let count = try reading.count(traces, times)
@@ -179,13 +194,33 @@ private struct FleetTraces {
                 "TraceId IN (SELECT TraceId FROM \(table)_trace_id_ts WHERE startsWith(TraceId, \(start)) LIMIT \(Self.foundMax))",
             ]
             if digits.utf8.count <= 16 {
-                terms.append("TraceId IN (SELECT TraceId FROM \(table) WHERE startsWith(SpanId, \(start)) LIMIT \(Self.foundMax))")
+                terms.append(
+                    "TraceId IN (SELECT TraceId FROM \(table) WHERE startsWith(SpanId, \(start)) LIMIT \(Self.foundMax))")
             }
             condition = "(\(terms.joined(separator: " OR ")))"
         case .session(let id): condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE session_id = \(Self.quoted(id)))"
+        case .latest(let traces): condition = "TraceId IN (\(Self.latest(traces, table)))"
         case .window(let from, let to): condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE \(Self.overlap(from, to)))"
         }
     }
+
+    /// The ids of the traces that a list shows first.
+    private static func latest(_ traces: LatestTraces, _ table: String) -> String {
+        var terms = ["1"]
+        if traces.from > 0 { terms.append("Timestamp >= fromUnixTimestamp64Nano(\(traces.from), 'UTC')") }
+        if traces.to != .max { terms.append("Timestamp < fromUnixTimestamp64Nano(\(max(0, traces.to)), 'UTC')") }
+        for one in traces.equalities { terms.append("\(columns[one.column] ?? one.column) = \(quoted(one.text))") }
+        if let hasFailed = traces.hasFailed { terms.append("StatusCode \(hasFailed ? "=" : "!=") 'Error'") }
+        var having = ""
+        if let time = traces.afterUnixNano, let id = traces.afterTraceID {
+            having = " HAVING (toUnixTimestamp64Nano(min(Timestamp)), TraceId) < (\(time), \(quoted(id)))"
+        }
+        return "SELECT TraceId FROM \(table) WHERE \(terms.joined(separator: " AND ")) GROUP BY TraceId\(having) "
+            + "ORDER BY min(Timestamp) DESC, TraceId DESC LIMIT \(traces.count)"
+    }
+
+    /// Columns of `spans` that the table has under another name.
+    private static let columns = ["service_name": "ServiceName", "name": "SpanName"]
 
     /// Spans that ran in a window. Those that are longer than a day are looked for by their length, which has an index.
     private static func overlap(_ from: Int64, _ to: Int64) -> String {

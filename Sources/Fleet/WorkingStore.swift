@@ -44,7 +44,8 @@ final class WorkingStoreWriter {
     private let decoder = TraceDecoder()
 
     /// The stored columns that a node's row says, by their places among `ClickHouseColumns.derived`.
-    private static let places: [Int?] = Column.storedNames.map { name in ClickHouseColumns.derived.firstIndex { $0.name == name } }
+    private static let places: [Int?] = Column.storedNames.map { name in ClickHouseColumns.derived.firstIndex { $0.name == name }
+    }
 
     private static let stage = place("stage")
     private static let outcome = place("outcome")
@@ -86,7 +87,8 @@ final class WorkingStoreWriter {
             if let row, !row.node.isEmpty {
                 Self.annotate(&annotations, row, bytes)
             } else {
-                observer.observe(span, reader.row, of: batch, receivedTimeUnixNano: annotations.receivedTimeUnixNano, into: &observed)
+                observer.observe(
+                    span, reader.row, of: batch, receivedTimeUnixNano: annotations.receivedTimeUnixNano, into: &observed)
                 annotations.take(derivations.observe(observed), tellsParent: observed.tellsParent)
             }
             appendColumns(row, bytes, &batch)

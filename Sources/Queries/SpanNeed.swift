@@ -17,7 +17,59 @@ package enum SpanNeed: Hashable, Sendable {
     /// The traces of which a span ran at some time from the first up to, and without, the last.
     case window(from: Int64, to: Int64)
 
+    /// The traces that a list shows first.
+    case latest(LatestTraces)
+
     package static func window(_ window: TimeWindow) -> SpanNeed { .window(from: window.from, to: window.to) }
+}
+
+/// The traces whose spans are what is wanted, newest first by the first such span, as many as a list shows.
+package struct LatestTraces: Hashable, Sendable {
+    /// A column of `spans` and the text that it has.
+    package struct Equality: Hashable, Sendable {
+        package var column: String
+        package var text: String
+    }
+
+    /// Start times of spans, nanoseconds since 1970; the upper bound is outside.
+    package var from: Int64
+    package var to: Int64
+    package var equalities: [Equality]
+    /// Whether spans failed, or did not; `nil` for all.
+    package var hasFailed: Bool?
+    /// The trace that stood last before, by its first such span.
+    package var afterUnixNano: Int64?
+    package var afterTraceID: String?
+    package var count: Int
+}
+
+extension TraceSearch {
+    /// Which spans it reads: where all that it asks is equality, those of the traces that it shows; else those of its window.
+    package var need: SpanNeed {
+        guard let equalities = criteria.equalities, durationMinimum == nil, durationMaximum == nil, extentMinimum == nil,
+            rootStatus == nil,
+            !isRunning, acceptance == nil
+        else { return .window(from: from, to: to) }
+        return .latest(
+            LatestTraces(
+                from: from, to: to, equalities: equalities, hasFailed: criteria.status.map { $0 == .error },
+                afterUnixNano: after?.matchUnixNano, afterTraceID: after?.traceID, count: limit + 1))
+    }
+}
+
+extension SpanCriteria {
+    /// The criteria but the status as equalities; `nil` when they are more. How a call ended is none: what a row says of that, the trace may
+    /// say otherwise (docs/metrics.md 2.12).
+    fileprivate var equalities: [LatestTraces.Equality]? {
+        guard stage == nil, outcome == nil, attributes.isEmpty, text == nil, extra.isEmpty,
+            tool.map({ !Self.isStage($0) }) ?? true
+        else { return nil }
+        let columns = [
+            ("service_name", service), ("workflow_name", workflow), ("name", name), ("model", model), ("session_id", session),
+            ("user_id", user), ("eval_id", evalID), ("breaker_state", breakerState), ("tool_name", tool),
+        ]
+        return columns.compactMap { column, text in text.map { LatestTraces.Equality(column: column, text: $0) } }
+    }
 }
 
 /// Where the spans of questions come from that are in no data folder of this machine.

@@ -8,7 +8,9 @@ import TelemetryModel
 /// The flag of commands that can ask an engine in place of the data file.
 struct EngineOptions: ParsableArguments {
     @Option(
-        help: "Ask this engine, which nodes forward to, in place of the data file: a name from engines, or of a ClickHouse in forward.targets.")
+        help:
+            "Ask this engine, which nodes forward to, in place of the data file: a name from engines, or of a ClickHouse in forward.targets."
+    )
     var engine: String?
 
     /// The engine that is named; `nil` for the data file.

@@ -56,7 +56,7 @@ struct Traces: AsyncParsableCommand {
         if let until { search.to = until.unixNano(nowUnixNano: now) }
         search.durationMinimum = minMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
         search.durationMaximum = maxMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
-        let answer = try StoreQuestions(common, engine).ask(of: .window(from: search.from, to: search.to)) { try search.run($0) }
+        let answer = try StoreQuestions(common, engine).ask(of: search.need) { try search.run($0) }
         guard format == .table else { return writeAll(answer.traces) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),

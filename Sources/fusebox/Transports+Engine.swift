@@ -15,7 +15,8 @@ extension Transports {
         let fleet = FleetSpans(plan, policy: configuration.policy, prices: try configuration.priceTable().sorted)
         let questions = APIContext(
             engine: FleetQuestions(plan, spans: fleet), policy: configuration.policy, gates: configuration.gateLimits,
-            projectAttribute: configuration.transport.projectAttribute, versionText: BuildInfo.version, clock: { Clock.unixNano() })
+            projectAttribute: configuration.transport.projectAttribute, versionText: BuildInfo.version,
+            clock: { Clock.unixNano() })
         let registry = MetricRegistry()
         var pipeline = ExportPipeline(
             writer: ClosedIntake(), metrics: HTTPMetrics(registry: registry),
@@ -32,9 +33,11 @@ extension Transports {
         http.pageFolder = pageFolder
         let url = Self.url(configuration, isEncrypted: contexts != nil)
         let server = HTTPServer.http(
-            http, writer: nil, pipeline: pipeline, questions: questions, connections: connections, contexts: contexts, logger: logger,
+            http, writer: nil, pipeline: pipeline, questions: questions, connections: connections, contexts: contexts,
+            logger: logger,
             onRunning: { port in
-                Terminal.write("fusebox \(BuildInfo.version) listens on \(url):\(port)\nengine: \(plan.name), \(plan.endpoint.text)\n")
+                Terminal.write(
+                    "fusebox \(BuildInfo.version) listens on \(url):\(port)\nengine: \(plan.name), \(plan.endpoint.text)\n")
             })
         services = (contexts.map { [Self.watch($0)] } ?? []) + [server.run]
     }
@@ -42,7 +45,9 @@ extension Transports {
 
 /// Takes nothing: who sends is told so before anything comes here.
 private struct ClosedIntake: BatchIntake {
-    func store(_ batch: SpanBatch, finish: @escaping @Sendable (Result<IngestResult, IngestError>) -> Void) { finish(.failure(.stopping)) }
+    func store(_ batch: SpanBatch, finish: @escaping @Sendable (Result<IngestResult, IngestError>) -> Void) {
+        finish(.failure(.stopping))
+    }
 
     func store(_ logs: LogBatch, calls: SpanBatch?, finish: @escaping @Sendable (Result<Void, IngestError>) -> Void) {
         finish(.failure(.stopping))

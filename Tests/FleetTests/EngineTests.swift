@@ -19,11 +19,13 @@ final class ScriptedEngine: ForwardTransport {
 
     func fail(_ code: Int, status: Int = 500) {
         answer = OutboundAnswer(
-            status: status, headers: [(name: "x-clickhouse-exception-code", value: "\(code)")], body: Array("Code: \(code). DB::Exception: no".utf8))
+            status: status, headers: [(name: "x-clickhouse-exception-code", value: "\(code)")],
+            body: Array("Code: \(code). DB::Exception: no".utf8))
     }
 
     func engine(_ change: (inout ClickHousePlan) -> Void = { _ in }) throws -> Engine {
-        var plan = ForwardTargetPlan(name: "fleet", endpoint: OutboundEndpoint(host: "h", port: 1, isEncrypted: false, pathPrefix: ""))
+        var plan = ForwardTargetPlan(
+            name: "fleet", endpoint: OutboundEndpoint(host: "h", port: 1, isEncrypted: false, pathPrefix: ""))
         var database = ClickHousePlan()
         change(&database)
         plan.kind = .clickHouse(database)
@@ -42,7 +44,8 @@ final class ScriptedEngine: ForwardTransport {
         let request = try #require(script.asked.first)
         #expect(request.body == Array("SELECT 1".utf8) && request.timeoutNanoseconds == 17_000_000_000)
         for part in [
-            "database=v", "readonly=2", "max_execution_time=7", "timeout_overflow_mode=throw", "max_result_rows=12", "result_overflow_mode=throw",
+            "database=v", "readonly=2", "max_execution_time=7", "timeout_overflow_mode=throw", "max_result_rows=12",
+            "result_overflow_mode=throw",
             "max_bytes_to_read=107374182400", "param_a=x%20y", "default_format=JSONCompactEachRowWithNamesAndTypes",
         ] { #expect(request.path.contains(part), "\(part)") }
     }
@@ -55,7 +58,8 @@ final class ScriptedEngine: ForwardTransport {
     @Test func errorsOfTheEngineSayWhatToDoNext() throws {
         let engine = try script.engine()
         let cases: [(code: Int, word: String)] = [
-            (159, "narrow it"), (396, "LIMIT"), (307, "GiB"), (241, "memory"), (164, "readonly = 2"), (516, "GRANT SELECT"), (60, "ddl"),
+            (159, "narrow it"), (396, "LIMIT"), (307, "GiB"), (241, "memory"), (164, "readonly = 2"), (516, "GRANT SELECT"),
+            (60, "ddl"),
             (81, "ddl"), (202, "in a moment"), (47, "fleet: HTTP 500: Code: 47"),
         ]
         for one in cases {
@@ -73,12 +77,14 @@ final class ScriptedEngine: ForwardTransport {
     }
 
     @Test func somebodyElseOnTheWayIsNotTakenForTheEngine() throws {
-        script.answer = OutboundAnswer(status: 200, headers: [(name: "content-type", value: "text/html")], body: Array("<html>".utf8))
+        script.answer = OutboundAnswer(
+            status: 200, headers: [(name: "content-type", value: "text/html")], body: Array("<html>".utf8))
         #expect(throws: EngineError.self) { try script.engine().rows("SELECT 1", EngineLimits()) }
     }
 
     @Test func aFormatInTheStatementIsRefused() throws {
-        script.answer = OutboundAnswer(status: 200, headers: [(name: "x-clickhouse-format", value: "CSV")], body: Array("1\n".utf8))
+        script.answer = OutboundAnswer(
+            status: 200, headers: [(name: "x-clickhouse-format", value: "CSV")], body: Array("1\n".utf8))
         #expect(throws: EngineError.self) { try script.engine().rows("SELECT 1 FORMAT CSV", EngineLimits()) }
     }
 }

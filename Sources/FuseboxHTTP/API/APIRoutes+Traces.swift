@@ -28,7 +28,7 @@ extension APIRoutes {
         }
         let asked = search
         let hasPreview = query["preview"] == "true"
-        return try await context.json(of: .window(window)) { reader, json in
+        return try await context.json(of: search.need) { reader, json in
             let answer = try asked.run(reader)
             let previews = try hasPreview ? TracePreview.read(answer.traces.map(\.traceID), reader) : nil
             json.raw("{\"traces\":[")
