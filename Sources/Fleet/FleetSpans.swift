@@ -61,6 +61,9 @@ package final class FleetSpans: SpanSupply {
         self.limits = limits
     }
 
+    /// Lets go of the stores that are kept for the next question: for the end.
+    package func clear() { kept.withLock { $0 = [] } }
+
     package func folder(of need: SpanNeed, seconds: Int) throws(QueryError) -> (
         folder: StoreFolder, held: any AnyObject & Sendable
     ) {

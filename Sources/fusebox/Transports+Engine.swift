@@ -39,7 +39,12 @@ extension Transports {
                 Terminal.write(
                     "fusebox \(BuildInfo.version) listens on \(url):\(port)\nengine: \(plan.name), \(plan.endpoint.text)\n")
             })
-        services = (contexts.map { [Self.watch($0)] } ?? []) + [server.run]
+        let answering: Service = { stop in
+            // What questions brought here does not stay behind.
+            defer { fleet.clear() }
+            try await server.run(until: stop)
+        }
+        services = (contexts.map { [Self.watch($0)] } ?? []) + [answering]
     }
 }
 
