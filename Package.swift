@@ -76,7 +76,13 @@ let package = Package(
 
         .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SpanStore", "SQLite", "CSQLite"]),
 
-        // Row 4: what agents ask; configuration; the made-up workload.
+        // Row 4: what agents ask; configuration; the made-up workload; what nodes forwarded, asked of an engine.
+        .target(
+            name: "Fleet",
+            dependencies: [
+                "ClickHouse", "Derivations", "Forwarding", "Ingest", "OTLP", "OutboundHTTP", "Queries", "SemanticColumns", "SpanStore", "TelemetryModel",
+                nioPosix,
+            ]),
         .target(
             name: "AgentProtocol",
             dependencies: ["TelemetryModel", "Conversations", "Derivations", "SpanStore", "SQLite", "Queries", "Reports"],
@@ -87,7 +93,7 @@ let package = Package(
             name: "FuseboxHTTP",
             dependencies: [
                 "TelemetryModel", "OTLP", "Conversations", "Derivations", "Evals", "SpanStore", "Ingest", "Queries", "Reports",
-                "PrometheusText", "WebPage", "AgentProtocol",
+                "PrometheusText", "WebPage", "AgentProtocol", "Fleet",
                 httpTypes, nioCore, nioPosix, nioHTTP1, nioHPACK, nioHTTP2, nioSSL, logging,
             ]),
         .target(
@@ -122,7 +128,7 @@ let package = Package(
         .executableTarget(
             name: "fusebox",
             dependencies: [
-                "AgentProtocol", "ClickHouse",
+                "AgentProtocol", "ClickHouse", "Fleet",
                 "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
                 "Reports",
                 "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
@@ -169,6 +175,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "FuseboxGRPCTests", dependencies: ["FuseboxGRPC", "FuseboxHTTP", nioCore]),
+        .testTarget(
+            name: "FleetTests",
+            dependencies: ["Fleet", "ClickHouse", "Derivations", "Forwarding", "OutboundHTTP", "Queries", "SpanStore", "TelemetryModel"]),
         .testTarget(name: "ClickHouseTests", dependencies: ["ClickHouse", "TelemetryModel"]),
         .testTarget(
             name: "ForwardingTests",

@@ -53,7 +53,7 @@ for part in "${parts[@]}"; do
                 echo "left out: the tests with the real ClickHouse, since chdb-core cannot be had here"
             fi
         fi
-        pytest Tests/EndToEnd/test_clickhouse_engine.py
+        pytest Tests/EndToEnd/test_clickhouse_engine.py Tests/EndToEnd/test_fleet_reading.py
         ;;
     power) pytest Tests/EndToEnd/test_power_loss.py ;;
     flips) pytest Tests/EndToEnd/test_bit_flips.py ;;

@@ -56,7 +56,7 @@ package enum ClickHouseQuery {
         return path([("query", query)])
     }
 
-    private static func path(_ parameters: [(String, String)]) -> String {
+    static func path(_ parameters: [(String, String)]) -> String {
         "/?" + parameters.map { "\($0)=\(encoded($1))" }.joined(separator: "&")
     }
 

@@ -31,7 +31,7 @@ enum ClickHouseAnswer {
     }
 
     /// The code of the error: the header says it, else the text does.
-    private static func code(_ answer: OutboundAnswer) -> Int? {
+    static func code(_ answer: OutboundAnswer) -> Int? {
         if let code = answer.header(codeHeader).flatMap({ Int($0) }) { return code }
         guard answer.body.starts(with: errorStart) else { return nil }
         let digits = answer.body.dropFirst(errorStart.count).prefix(6).prefix { (0x30...0x39).contains($0) }

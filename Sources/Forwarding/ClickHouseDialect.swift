@@ -1,7 +1,7 @@
-import ClickHouse
+package import ClickHouse
 import OTLP
 import OutboundHTTP
-import SpanStore
+package import SpanStore
 import TelemetryModel
 
 /// ClickHouse over HTTP: blocks in the format `Native`, one of each day, into tables that are keyed by identity.
@@ -134,7 +134,7 @@ final class ClickHouseDialect: ForwardDialect {
 }
 
 extension ClickHousePlan {
-    func table(_ signal: ForwardSignal) -> ClickHouseTable {
+    package func table(_ signal: ForwardSignal) -> ClickHouseTable {
         ClickHouseTable(database: database, table: signal == .traces ? tracesTable : logsTable)
     }
 

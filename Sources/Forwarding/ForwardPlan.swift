@@ -64,6 +64,8 @@ package struct ClickHousePlan: Equatable, Sendable {
     package var database = "default"
     package var tracesTable = "otel_traces"
     package var logsTable = "otel_logs"
+    /// The database of the views over them.
+    package var views = "fusebox"
     package var user: String?
     /// A file with the password, read again when it changes.
     package var passwordFile: String?

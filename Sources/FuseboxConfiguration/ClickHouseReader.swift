@@ -4,7 +4,7 @@ import OTLP
 
 /// Reads what only a target of kind clickhouse has.
 enum ClickHouseReader {
-    static let known = "database, table, logs_table, user, password_file, auth, batch_rows, batch_bytes, batch_age_s"
+    static let known = "database, table, logs_table, views, user, password_file, auth, batch_rows, batch_bytes, batch_age_s"
     private static let userBytesMax = 200
 
     /// Reads the kind of a target, and what follows from it where nothing else is said.
@@ -30,6 +30,7 @@ enum ClickHouseReader {
         case "database": plan.database = try self.name(part)
         case "table": plan.tracesTable = try self.name(part)
         case "logs_table": plan.logsTable = try self.name(part)
+        case "views": plan.views = try self.name(part)
         case "user": plan.user = try user(part)
         case "password_file": plan.passwordFile = try part.text()
         case "auth":

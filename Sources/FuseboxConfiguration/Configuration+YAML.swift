@@ -34,7 +34,7 @@ extension Configuration {
             lines.append("\(indent)\(parts[parts.count - 1]): \(setting.show(self))\(comment(setting))")
             if setting.key == "fuses.vector_p95_gate_s" { lines += mapLines }
             if setting.key == "gateway.headroom_ratio" { lines += gateway.yamlLines }
-            if setting.key == "forward.batch_age_s" { lines += forward.yamlLines }
+            if setting.key == "forward.batch_age_s" { lines += forward.yamlLines + engineLines }
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -1,4 +1,5 @@
 package import Derivations
+package import Forwarding
 package import OTLP
 package import Reports
 package import TelemetryModel
@@ -19,6 +20,8 @@ package struct Configuration: Equatable, Sendable {
     package var redaction = RedactionConfiguration()
     package var gateway = GatewayConfiguration()
     package var forward = ForwardConfiguration()
+    /// Engines that are asked, and not sent to from here.
+    package var engines: [ForwardTargetPlan] = []
     package var policy = FusePolicy()
     /// What the gates let pass, but for the p95, which is the policy's.
     package var gates = GateLimits()

@@ -93,6 +93,9 @@ package struct ConfigurationLoader: Sendable {
             } else if key == "forward.targets" {
                 configuration.forward.targets = try ForwardReader(path: path).read(value, line: line)
                 configuration.origins[key] = path
+            } else if key == "engines" {
+                configuration.engines = try ForwardReader(path: path).readEngines(value, line: line)
+                configuration.origins[key] = path
             } else if let setting = Setting.all.first(where: { $0.key == key }) {
                 do {
                     try setting.read(try scalar(value, key, separator: setting.separator), &configuration)

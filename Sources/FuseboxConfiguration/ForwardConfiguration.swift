@@ -41,35 +41,68 @@ package struct ForwardConfiguration: Equatable, Sendable {
                     "      compression: \(target.compression == .identity ? "none" : target.compression.rawValue)",
                     "      spans_per_second: \(target.countPerSecond.map(Decimal.text) ?? "none")", "      hold: \(target.holds)",
                 ]
-                if let file = target.tokenFile { lines.append("      token_file: \(YAMLText.quoted(file))") }
-                if !target.headers.isEmpty {
-                    lines.append("      headers:")
-                    // Values may be keys. What stands for them no header can have: a file made of this is refused.
-                    lines += target.headers.map { "        \(YAMLText.quoted($0.name)): \(YAMLText.quoted("…not shown"))" }
-                }
-                let files = [
-                    ("ca", target.tls.authorities), ("certificate", target.tls.certificate),
-                    ("private_key", target.tls.privateKey),
-                ]
-                let named = files.compactMap { name, file in file.map { "        \(name): \(YAMLText.quoted($0))" } }
-                return lines + (named.isEmpty ? [] : ["      tls:"] + named)
+                return lines + Self.accessLines(target)
             }
     }
 }
 
+extension Configuration {
+    /// `engines` as lines of `fusebox.yaml`.
+    var engineLines: [String] {
+        guard !engines.isEmpty else { return [] }
+        return ["engines:"]
+            + engines.flatMap { engine -> [String] in
+                guard case .clickHouse(let database) = engine.kind else { return [] }
+                let lines =
+                    ["    \(YAMLText.quoted(engine.name)):", "      endpoint: \(ForwardConfiguration.yaml([engine.endpoint] + engine.otherEndpoints))"]
+                    + ForwardConfiguration.yamlLines(database) + ForwardConfiguration.accessLines(engine)
+                // One level less deep than targets.
+                return lines.map { String($0.dropFirst(2)) }
+            }
+    }
+
+    /// An engine that can be asked: of `engines`, or a ClickHouse among the targets; `nil` when there is none of that name.
+    package func engine(named name: String) -> ForwardTargetPlan? { askable.first { $0.name == name } }
+
+    package var engineNames: [String] { askable.map(\.name).sorted() }
+
+    private var askable: [ForwardTargetPlan] { engines + forward.targets.filter { $0.kind != .otlp } }
+}
+
 extension ForwardConfiguration {
+    /// Who is let in, and how: what targets and engines share.
+    static func accessLines(_ target: ForwardTargetPlan) -> [String] {
+        var lines: [String] = []
+        if let file = target.tokenFile { lines.append("      token_file: \(YAMLText.quoted(file))") }
+        if !target.headers.isEmpty {
+            lines.append("      headers:")
+            // Values may be keys. What stands for them no header can have: a file made of this is refused.
+            lines += target.headers.map { "        \(YAMLText.quoted($0.name)): \(YAMLText.quoted("…not shown"))" }
+        }
+        let files = [
+            ("ca", target.tls.authorities), ("certificate", target.tls.certificate), ("private_key", target.tls.privateKey),
+        ]
+        let named = files.compactMap { name, file in file.map { "        \(name): \(YAMLText.quoted($0))" } }
+        return lines + (named.isEmpty ? [] : ["      tls:"] + named)
+    }
+
     /// One alone, several as a list.
-    private static func yaml(_ endpoints: [OutboundEndpoint]) -> String {
+    static func yaml(_ endpoints: [OutboundEndpoint]) -> String {
         let texts = endpoints.map { YAMLText.quoted($0.text) }
         return texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ", "))]"
     }
 
     private static func yamlLines(_ target: ForwardTargetPlan, _ database: ClickHousePlan) -> [String] {
-        var lines = [
-            "      kind: clickhouse", "      database: \(database.database)", "      table: \(database.tracesTable)",
-            "      logs_table: \(database.logsTable)", "      auth: \(database.authentication.rawValue)",
+        ["      kind: clickhouse"] + yamlLines(database) + [
             "      batch_rows: \(target.batchCount)", "      batch_bytes: \(target.batchBytes)",
             "      batch_age_s: \(Decimal.text(Double(target.batchAgeNanoseconds) / 1e9))",
+        ]
+    }
+
+    static func yamlLines(_ database: ClickHousePlan) -> [String] {
+        var lines = [
+            "      database: \(database.database)", "      table: \(database.tracesTable)", "      logs_table: \(database.logsTable)",
+            "      views: \(database.views)", "      auth: \(database.authentication.rawValue)",
         ]
         if let user = database.user { lines.append("      user: \(YAMLText.quoted(user))") }
         if let file = database.passwordFile { lines.append("      password_file: \(YAMLText.quoted(file))") }

@@ -4,7 +4,7 @@ import OutboundHTTP
 import SpanStore
 import Yams
 
-/// Reads `forward.targets` of `fusebox.yaml`. What is not known, or cannot be used, is refused with its line.
+/// Reads `forward.targets` and `engines` of `fusebox.yaml`. What is not known, or cannot be used, is refused with its line.
 struct ForwardReader {
     private static let nameBytesMax = 64
     private static let headersMax = 32
@@ -24,7 +24,29 @@ struct ForwardReader {
         return targets
     }
 
-    private func read(_ entry: SettingEntry, name: String) throws(ConfigurationError) -> ForwardTargetPlan {
+    /// Engines that are asked and not sent to: a target each, of which only what asking takes can be said.
+    func readEngines(_ node: Node, line: String) throws(ConfigurationError) -> [ForwardTargetPlan] {
+        let list = SettingEntry(key: "engines", node: node, place: path + line)
+        for entry in try list.entries(path: path) {
+            for part in try entry.entries(path: path) where !Self.ofEngines.contains(part.name(below: entry)) {
+                throw part.unknown(Self.ofEngines.joined(separator: ", "))
+            }
+        }
+        var engines: [ForwardTargetPlan] = []
+        for entry in try list.entries(path: path) {
+            engines.append(try read(entry, name: entry.name(below: list), kind: .clickHouse(ClickHousePlan())))
+        }
+        guard engines.count <= ForwardPlan.targetsMax else { throw list.error("has more than \(ForwardPlan.targetsMax) engines") }
+        return engines
+    }
+
+    private static let ofEngines = [
+        "endpoint", "database", "table", "logs_table", "views", "user", "password_file", "auth", "token_file", "headers", "tls",
+    ]
+
+    private func read(
+        _ entry: SettingEntry, name: String, kind: ForwardTargetKind = .otlp
+    ) throws(ConfigurationError) -> ForwardTargetPlan {
         guard name.utf8.count <= Self.nameBytesMax, name.utf8.allSatisfy({ Self.isWord($0) }) else {
             throw entry.error("has a name that is none: up to \(Self.nameBytesMax) letters, digits, - and _")
         }
@@ -35,6 +57,7 @@ struct ForwardReader {
         let endpoints = try endpoints(address)
         var target = ForwardTargetPlan(name: name, endpoint: endpoints[0])
         target.otherEndpoints = Array(endpoints.dropFirst())
+        target.kind = kind
         if let kind = parts.first(where: { $0.name(below: entry) == "kind" }) { try ClickHouseReader.read(kind, into: &target) }
         for part in parts {
             if try ClickHouseReader.read(part, name: part.name(below: entry), into: &target) { continue }

@@ -3,6 +3,7 @@ import HTTPTypes
 import Ingest
 import NIOCore
 import OTLP
+import Queries
 import TelemetryModel
 
 /// `/mcp`: the Model Context Protocol over streamable HTTP. Each request is answered by one JSON object; there are no sessions and no
@@ -11,15 +12,19 @@ struct AgentRoute: Sendable {
     static let bodyBytesMax = AgentServer.messageBytesMax
 
     private let server: AgentServer
+    /// Whether there is a node to ask; tools would answer of breakers and evals that there are none.
+    private let isOfNode: Bool
 
-    init(_ context: APIContext, _ writer: IngestWriter) {
+    init(_ context: APIContext, _ writer: IngestWriter?) {
+        isOfNode = writer != nil
         server = AgentServer(
             sources: AgentSources(
-                pool: context.pool, breakers: { await writer.breakers() }, policy: context.policy, gates: context.gates,
+                pool: context.pool, breakers: { await writer?.breakers() ?? [] }, policy: context.policy, gates: context.gates,
                 versionText: context.versionText, clock: context.clock))
     }
 
     func respond(to request: Request) async throws -> Response {
+        guard isOfNode else { throw QueryError.notHere("agents ask nodes: /mcp is not answered over an engine yet") }
         // A page of another site can post plain text without asking; this type makes its browser ask first.
         guard RequestContent.mediaType(request) == "application/json" else {
             throw StatusTable.wrongType("Content-Type must be application/json, and the body one JSON-RPC message")

@@ -36,10 +36,11 @@ extension HTTPServer {
     /// The HTTP server, as `serve` and the tests run it.
     ///
     /// - Parameters:
+    ///   - writer: `nil` where an engine is asked: then nothing is taken in.
     ///   - contexts: of TLS; `nil` for plain HTTP.
     ///   - onRunning: called with the port once the server listens.
     package static func http(
-        _ configuration: HTTPConfiguration, writer: IngestWriter, pipeline: ExportPipeline, questions: APIContext,
+        _ configuration: HTTPConfiguration, writer: IngestWriter?, pipeline: ExportPipeline, questions: APIContext,
         connections: ConnectionLedger, contexts: TLSContexts? = nil, logger: Logger,
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) -> HTTPServer {

@@ -5,7 +5,8 @@ package import PrometheusText
 
 /// `/metrics` and health.
 package struct OperatorRoutes: Sendable {
-    let writer: IngestWriter
+    /// `nil` where an engine is asked.
+    let writer: IngestWriter?
     let metrics: HTTPMetrics
     let admission: Admission
     let clientMetrics: ClientMetrics?
@@ -15,7 +16,7 @@ package struct OperatorRoutes: Sendable {
     func exposition(_ request: Request) async throws -> Response {
         let start = ContinuousClock.now
         let (format, echoesEscaping) = ExpositionFormat.negotiate(accept: request.headers[.accept])
-        var families = await writer.families()
+        var families = await writer?.families() ?? []
         families += clientMetrics?.families() ?? []
         families += constantFamilies
         families += ProcessMetrics.families()
@@ -50,7 +51,7 @@ package struct OperatorRoutes: Sendable {
         name: "fusebox_saturation_ratio", help: "How full the server is, by what fills it; at 1 it refuses.", kind: .gauge, unit: .ratio)
 
     /// How full the server is, by what fills it: 0 idle, 1 refusing.
-    private var saturation: [(cause: String, level: Double)] { admission.saturation + writer.saturation }
+    private var saturation: [(cause: String, level: Double)] { admission.saturation + (writer?.saturation ?? []) }
 
     private static func saturationFamily(_ saturation: [(cause: String, level: Double)]) -> MetricFamily {
         Self.saturation.with(
@@ -60,7 +61,7 @@ package struct OperatorRoutes: Sendable {
     /// Whether spans are taken now, how near the server is to saying no, and what the gateway can serve: it answers for itself on its own
     /// port, since a model that is down is no reason to send no spans.
     func readiness() throws -> Response {
-        if let reason = writer.refusal { throw StatusTable.unavailable("spans cannot be stored now: \(reason)") }
+        if let reason = writer?.refusal { throw StatusTable.unavailable("spans cannot be stored now: \(reason)") }
         let lines = saturation.map { "saturation \($0.cause) \(Int(($0.level * 100).rounded())) %\n" }
         return text("ready\n" + lines.joined() + gateway.readiness.map { "gateway \($0)\n" }.joined())
     }

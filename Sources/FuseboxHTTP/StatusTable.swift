@@ -38,6 +38,7 @@ package struct Refusal: Error, Sendable {
 /// | the body came too slowly (`RequestDeadlines`) | 408 | no |
 /// | too many or too long header fields | 431 | no |
 /// | a query runs too long, or its answer is too large | 422 | no |
+/// | only nodes have it, and an engine is asked | 501 | no |
 /// | the spans cannot be stored now | 503, `Retry-After: 1` | yes |
 ///
 /// 500 and 429 are never answered: clients drop a batch for good on 500, and 503 says all that 429 would.
@@ -87,8 +88,14 @@ package enum StatusTable {
         case .notFound: Refusal(status: .notFound, code: .notFound, message: error.message)
         case .forbidden: Refusal(status: .forbidden, code: .permissionDenied, message: error.message)
         case .tooLong, .tooLarge: Refusal(status: .unprocessableContent, code: .resourceExhausted, message: error.message)
-        case .busy, .store: unavailable(error.message)
+        case .notHere: Refusal(status: .notImplemented, code: .unimplemented, message: error.message)
+        case .busy, .store, .unavailable: unavailable(error.message)
         }
+    }
+
+    /// Nothing is taken in here: a client that goes on sending would wait for ever.
+    static func closed(_ reason: String) -> Refusal {
+        Refusal(status: .notImplemented, code: .unimplemented, message: reason, closesConnection: true)
     }
 
     static func wrongMethod(_ path: String, _ methods: [HTTPRequest.Method]) -> Refusal {

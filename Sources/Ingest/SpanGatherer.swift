@@ -88,7 +88,7 @@ package struct SpanGatherer {
             observer.observe(
                 span, reader.row, of: batch, receivedTimeUnixNano: annotations.receivedTimeUnixNano, into: &observed)
             let classification = derivations.observe(observed)
-            annotate(classification, tellsParent: observed.tellsParent)
+            annotations.take(classification, tellsParent: observed.tellsParent)
             annex.observe(span, reader.row, of: batch, observed, classification)
             reader.row.forEachStored { column, value in group.appendDerived(value, column: column) }
             group.append(span, at: index - 1, annotations: annotations)
@@ -106,16 +106,6 @@ package struct SpanGatherer {
         return try presence.answer(span, pendingHash: pendingHash)
     }
 
-    /// - Parameter tellsParent: the span is no attempt, but its ending is that of one.
-    private mutating func annotate(_ classification: Classification, tellsParent: Bool) {
-        annotations.stage = classification.stage.code + 1
-        let hasEnding = classification.isAttempt || tellsParent
-        annotations.outcome = hasEnding ? classification.outcome.code + 1 : 0
-        let reason = hasEnding ? classification.timeoutReason : nil
-        annotations.timeoutReason = reason.map { $0.code + 1 } ?? 0
-        annotations.timeoutPhase = reason == nil ? 0 : classification.phase.code + 1
-    }
-
     /// What was gathered and what it changed; another group begins.
     package mutating func take() -> (SpanGroup, DerivationChanges, AnnexRows) {
         defer { group = SpanGroup() }
@@ -126,5 +116,19 @@ package struct SpanGatherer {
     mutating func discard() {
         group = SpanGroup()
         annex.removeAll()
+    }
+}
+
+extension SpanAnnotations {
+    /// Notes how a span ended.
+    ///
+    /// - Parameter tellsParent: the span is no attempt, but its ending is that of one.
+    package mutating func take(_ classification: Classification, tellsParent: Bool) {
+        stage = classification.stage.code + 1
+        let hasEnding = classification.isAttempt || tellsParent
+        outcome = hasEnding ? classification.outcome.code + 1 : 0
+        let reason = hasEnding ? classification.timeoutReason : nil
+        timeoutReason = reason.map { $0.code + 1 } ?? 0
+        timeoutPhase = reason == nil ? 0 : classification.phase.code + 1
     }
 }

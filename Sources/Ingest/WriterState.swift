@@ -288,7 +288,7 @@ extension DerivationRows {
 
 extension AnnotationValues {
     /// The texts of a classification, by their codes.
-    static let derived = AnnotationValues(
+    package static let derived = AnnotationValues(
         stages: Stage.allCases.map(\.rawValue), outcomes: Outcome.allCases.map(\.rawValue),
         timeoutReasons: TimeoutReason.allCases.map(\.rawValue), timeoutPhases: Phase.allCases.map(\.rawValue))
 }

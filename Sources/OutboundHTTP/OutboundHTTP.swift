@@ -52,7 +52,7 @@ package final class OutboundHTTP {
         let answered = channel.eventLoop.makePromise(of: Exchange.Outcome.self)
         let exchange = Exchange(
             head: head(request), body: ByteBuffer(bytes: request.body), timeout: .nanoseconds(request.timeoutNanoseconds),
-            answered: answered)
+            answerBytesMax: request.answerBytesMax, answered: answered)
         channel.writeAndFlush(exchange).whenFailure { answered.fail($0) }
         do {
             let outcome = try answered.futureResult.wait()
@@ -137,6 +137,8 @@ private struct Exchange: Sendable {
     let head: HTTPRequestHead
     let body: ByteBuffer
     let timeout: TimeAmount
+    /// Of the answer's body.
+    let answerBytesMax: Int
     let answered: EventLoopPromise<Outcome>
 }
 
@@ -145,9 +147,6 @@ private final class ExchangeHandler: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundIn = Exchange
     typealias OutboundOut = HTTPClientRequestPart
-
-    /// Of an answer's body; those of OTLP are a few hundred bytes.
-    private static let answerBytesMax = 1 << 20
 
     private var exchange: Exchange?
     private var answer: OutboundAnswer?
@@ -169,7 +168,7 @@ private final class ExchangeHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         // What is said unasked is not understood.
-        guard exchange != nil else { return context.close(promise: nil) }
+        guard let exchange else { return context.close(promise: nil) }
         switch unwrapInboundIn(data) {
         case .head(let head):
             // What announces the answer is none.
@@ -179,7 +178,7 @@ private final class ExchangeHandler: ChannelDuplexHandler {
             isKept = head.isKeepAlive
         case .body(let part):
             answer?.body.append(contentsOf: part.readableBytesView)
-            if answer?.body.count ?? 0 > Self.answerBytesMax { end(.failure(.answerTooLong), context) }
+            if answer?.body.count ?? 0 > exchange.answerBytesMax { end(.failure(.answerTooLong), context) }
         case .end:
             guard let answer else { return }
             end(.success(.init(answer: answer, isKept: isKept)), context)

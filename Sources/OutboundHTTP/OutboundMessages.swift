@@ -55,6 +55,11 @@ package struct OutboundRequest: Equatable, Sendable {
     package var body: [UInt8]
     /// Nanoseconds from the first byte to the last of the answer.
     package var timeoutNanoseconds: Int64
+    /// Of the answer's body; a longer one is an error.
+    package var answerBytesMax = OutboundRequest.answerBytesUsually
+
+    /// What deliveries are answered with is some hundred bytes.
+    package static let answerBytesUsually = 1 << 20
 
     package init(path: String, headers: [(name: String, value: String)], body: [UInt8], timeoutNanoseconds: Int64) {
         self.path = path
@@ -65,7 +70,7 @@ package struct OutboundRequest: Equatable, Sendable {
 
     package static func == (one: OutboundRequest, other: OutboundRequest) -> Bool {
         one.method == other.method && one.path == other.path && one.body == other.body
-            && one.timeoutNanoseconds == other.timeoutNanoseconds
+            && one.timeoutNanoseconds == other.timeoutNanoseconds && one.answerBytesMax == other.answerBytesMax
             && one.headers.elementsEqual(other.headers) { $0 == $1 }
     }
 }
@@ -110,7 +115,7 @@ package enum OutboundError: Error, Equatable, Sendable {
         case .timedOut: "there was no answer in time"
         case .closed(let what): "the connection ended before an answer came\(what.isEmpty ? "" : ": \(what)")"
         case .cutOff(let what): "the connection ended within the answer\(what.isEmpty ? "" : ": \(what)")"
-        case .answerTooLong: "the answer is longer than any that this protocol has"
+        case .answerTooLong: "the answer is longer than it may be"
         }
     }
 }

@@ -12,22 +12,28 @@ package enum QueryError: Error, Sendable {
     case tooLarge(String)
     /// It asks for what its token may not read.
     case forbidden(String)
+    /// It is about what only nodes have, and an engine is asked.
+    case notHere(String)
+    /// Who is asked in place of a data folder does not answer.
+    case unavailable(String)
     /// As many questions wait as may wait.
     case busy
     case store(StoreError)
 
     package var isRetryable: Bool {
         switch self {
-        case .busy: true
+        case .busy, .unavailable: true
         case .store(let error): error.isRetryable
-        case .invalid, .notFound, .tooLong, .tooLarge, .forbidden: false
+        case .invalid, .notFound, .tooLong, .tooLarge, .forbidden, .notHere: false
         }
     }
 
     /// What happened and what to do next.
     package var message: String {
         switch self {
-        case .invalid(let what), .notFound(let what), .tooLarge(let what), .forbidden(let what): what
+        case .invalid(let what), .notFound(let what), .tooLarge(let what), .forbidden(let what), .notHere(let what),
+            .unavailable(let what):
+            what
         case .tooLong(let seconds):
             "the query ran longer than \(seconds) s; narrow it, above all by start_time_unix_nano or trace_id"
         case .busy: "too many queries wait already; try again in a moment"

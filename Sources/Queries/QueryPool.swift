@@ -18,33 +18,53 @@ package final class QueryPool: Sendable {
         var waiting: [@Sendable (Int) -> Void] = []
     }
 
+    /// Where spans are read.
+    private enum Source: Sendable {
+        /// All of them.
+        case folder(StoreFolder)
+        /// Those that a question needs.
+        case supply(any SpanSupply)
+    }
+
     /// A thread with its connection, which is opened by the first question. Only its queue touches it.
     private final class Worker: @unchecked Sendable {
         let queue: DispatchQueue
-        private let folder: StoreFolder
+        private let source: Source
         private let turns: ReadingTurns
         private let calls: CallsOfSegments
         private var reader: QueryReader?
 
-        init(_ number: Int, _ folder: StoreFolder, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
+        init(_ number: Int, _ source: Source, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
             queue = DispatchQueue(label: "fusebox.query.\(number)", qos: .utility)
-            self.folder = folder
+            self.source = source
             self.turns = turns
             self.calls = calls
         }
 
         func answer<Value>(
-            _ limit: Duration, _ scope: ProjectScope?, _ body: (QueryReader) throws -> Value
+            _ limit: Duration, _ scope: ProjectScope?, of need: SpanNeed, _ body: (QueryReader) throws -> Value
         ) -> Result<Value, QueryError> {
             do {
-                return .success(
-                    try turns.whileReading {
-                        let open = try reader ?? QueryReader(folder: folder, calls: calls)
-                        reader = open
-                        open.begin(limit: limit, scope: scope)
-                        defer { open.end() }
-                        return try body(open)
-                    })
+                switch source {
+                case .folder(let folder):
+                    return .success(
+                        try turns.whileReading {
+                            let open = try reader ?? QueryReader(folder: folder, calls: calls)
+                            reader = open
+                            open.begin(limit: limit, scope: scope)
+                            defer { open.end() }
+                            return try body(open)
+                        })
+                case .supply(let supply):
+                    let (folder, held) = try supply.folder(of: need, seconds: Int(limit.components.seconds))
+                    return .success(
+                        try withExtendedLifetime(held) {
+                            let open = try QueryReader(folder: folder)
+                            open.begin(limit: limit, scope: scope)
+                            defer { open.end() }
+                            return try body(open)
+                        })
+                }
             } catch {
                 let problem = QueryPool.queryError(error)
                 // A connection that failed for reasons of its own is made anew.
@@ -60,10 +80,10 @@ package final class QueryPool: Sendable {
         let limits: Limits
         let state: Mutex<State>
 
-        init(_ folder: StoreFolder, _ limits: Limits, _ turns: ReadingTurns) {
+        init(_ source: Source, _ limits: Limits, _ turns: ReadingTurns) {
             self.limits = limits
             let calls = CallsOfSegments()
-            workers = (0..<limits.readers).map { Worker($0, folder, turns, calls) }
+            workers = (0..<limits.readers).map { Worker($0, source, turns, calls) }
             state = Mutex(State(idle: Array(0..<limits.readers)))
         }
 
@@ -96,7 +116,13 @@ package final class QueryPool: Sendable {
 
     /// - Parameter turns: those of the process that owns the data file, if it is this one.
     package init(folder: StoreFolder, limits: Limits = Limits(), turns: ReadingTurns = ReadingTurns()) {
-        threads = Threads(folder, limits, turns)
+        threads = Threads(.folder(folder), limits, turns)
+        scope = nil
+    }
+
+    /// - Parameter supply: where spans come from, question by question.
+    package init(supply: any SpanSupply, limits: Limits = Limits()) {
+        threads = Threads(.supply(supply), limits, ReadingTurns())
         scope = nil
     }
 
@@ -109,14 +135,16 @@ package final class QueryPool: Sendable {
     package func scoped(to scope: ProjectScope) -> QueryPool { QueryPool(threads, scope) }
 
     /// Runs `body` on one of the threads and gives its answer; statements that still run after `limit` are ended.
+    ///
+    /// - Parameter need: which spans it reads. More are there where a data folder has them.
     package func run<Value: Sendable>(
-        limit: Duration, _ body: @escaping @Sendable (QueryReader) throws -> Value
+        limit: Duration, of need: SpanNeed = .node, _ body: @escaping @Sendable (QueryReader) throws -> Value
     ) async throws(QueryError) -> Value {
         let result: Result<Value, QueryError> = await withCheckedContinuation { continuation in
             let (threads, scope) = (threads, scope)
             let work: @Sendable (Int) -> Void = { number in
                 threads.workers[number].queue.async {
-                    let answer = threads.workers[number].answer(limit, scope, body)
+                    let answer = threads.workers[number].answer(limit, scope, of: need, body)
                     threads.release(number)
                     continuation.resume(returning: answer)
                 }

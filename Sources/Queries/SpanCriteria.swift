@@ -102,6 +102,8 @@ package struct SpanCriteria: Equatable, Sendable {
 
     /// Calls without a tool name go by their stage, as in the metrics.
     private static let stages: Set<String> = ["http_tool", "subprocess", "llm", "vector", "other"]
+
+    static func isStage(_ tool: String) -> Bool { stages.contains(tool) }
 }
 
 /// A condition in SQL and the values of its parameters, in order.

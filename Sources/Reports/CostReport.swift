@@ -36,10 +36,13 @@ package struct CostReport {
         package var listPricedModels: [String] = []
         /// Hours of the window in which the server ran.
         package var hours = 0.0
+        /// Hosts whose rent is by hours that a server watched, where spans of an engine are read, which nobody watched.
+        package var unwatchedHosts: [String] = []
 
         package init() {}
 
-        package var totalDollars: Double? { apiDollars.map { $0 + rentDollars + egressDollars } }
+        /// `nil` when a part of it is not known.
+        package var totalDollars: Double? { unwatchedHosts.isEmpty ? apiDollars.map { $0 + rentDollars + egressDollars } : nil }
 
         /// Dollars a million tokens; `nil` without tokens or prices.
         package var dollarsPerMillionTokens: Double? { perMillion(totalDollars, tokens) }
@@ -195,6 +198,10 @@ package struct CostReport {
         var section = ReportSection(
             key: "rent", title: "Rent", columns: ["host", "dollars_per_hour", "billed_hours", "dollars"])
         for host in prices.hosts {
+            if !reader.isOfNode && host.billedFromUnixNano == nil {
+                figures.unwatchedHosts.append(host.host)
+                continue
+            }
             let seconds = Self.billedSeconds(host, window, watchedSeconds: uptime.hours * 3600)
             let dollars = host.dollarsPerHour * seconds / 3600
             figures.rentDollars += dollars
@@ -205,6 +212,9 @@ package struct CostReport {
         section.notes = [
             "billed: from start to stop of the machine where prices.yaml says them, else the hours that were watched"
         ]
+        if !figures.unwatchedHosts.isEmpty {
+            section.notes.append("left out, since only a node knows its hours: \(figures.unwatchedHosts.joined(separator: ", "))")
+        }
         section.queries = [
             ReportQuery(
                 "rent by host, for \(DecimalText.rounded(uptime.hours, digits: 4)) watched hours",
@@ -279,7 +289,7 @@ package struct CostReport {
             [.text("per million tokens"), .optional(dollars: figures.dollarsPerMillionTokens), .text("USD/Mtok")],
             [.text("per million tokens, prices only"), .optional(dollars: figures.apiDollarsPerMillionTokens), .text("USD/Mtok")],
             [.text("per million output tokens"), .optional(dollars: figures.dollarsPerMillionOutputTokens), .text("USD/Mtok")],
-            [.text("watched"), .number(figures.hours, digits: 4), .text("hours")],
+            [.text("watched"), reader.isOfNode ? .number(figures.hours, digits: 4) : .none, .text("hours")],
         ]
         section.queries = [uptime.query]
         if figures.tokens == 0 { section.notes.append("no model call with tokens ended in the window") }

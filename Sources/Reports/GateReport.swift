@@ -100,14 +100,15 @@ package struct GateReport {
         let tools = ToolReport(reader)
         var counts = ToolReport.Counts()
         let contract = try ContractReport(reader).section(window, settings.limits)
-        let sections = [
-            latency, try tools.tools(window, &counts), try tools.timeouts(window), try tools.breakers(window, &counts),
-            try tools.stalls(window, &counts), contract.section,
-        ]
+        var sections = [latency, try tools.tools(window, &counts), try tools.timeouts(window)]
+        // Over an engine their tables are empty, which says nothing.
+        if reader.isOfNode { sections += [try tools.breakers(window, &counts), try tools.stalls(window, &counts)] }
+        sections.append(contract.section)
         let uptime = try Uptime(reader, window)
         let gates = judge(runs, cost.figures, counts, contract.figures, uptime)
         var document = ReportDocument(name: settings.requiresSoak ? "soak" : "gate", window: window)
-        document.sections = [table(gates, uptime)] + sections + cost.document.sections + [try EvalReport(reader).names()]
+        document.sections = [table(gates, uptime)] + sections + cost.document.sections
+        if reader.isOfNode { document.sections.append(try EvalReport(reader).names()) }
         document.verdict = ReportDocument.Verdict.worst(gates.map(\.verdict))
         return (gates, document)
     }
@@ -123,16 +124,25 @@ package struct GateReport {
         gates.append(
             Self.cap("egress_usd", .dollars(cost.egressDollars), cost.egressDollars, limits.egressDollars, unit: { .dollars($0) }))
         if settings.requiresSoak { gates.append(soak(uptime)) }
-        for (name, count, limit) in [
-            ("timeouts", counts.timeouts, limits.timeouts), ("breaker_opens", counts.opens, limits.breakerOpens),
-            ("stalls", counts.stalls, limits.stalls),
-        ] {
-            gates.append(Self.cap(name, .count(count), Double(count), limit))
+        gates.append(Self.cap("timeouts", .count(counts.timeouts), Double(counts.timeouts), limits.timeouts))
+        for (name, count, limit) in [("breaker_opens", counts.opens, limits.breakerOpens), ("stalls", counts.stalls, limits.stalls)] {
+            gates.append(reader.isOfNode ? Self.cap(name, .count(count), Double(count), limit) : Self.ofNodes(name, limit))
         }
         gates += ContractReport.gates(contract, limits)
-        gates.append(completeness(uptime))
+        gates.append(reader.isOfNode ? completeness(uptime) : Self.ofNodes(Self.completenessName, nil))
         return gates
     }
+
+    /// A gate that judges what an engine is not sent: it is not judged, and one with a limit does not pass.
+    private static func ofNodes(_ name: String, _ limit: Double?) -> Gate {
+        var gate = Gate(name: name, value: .none, limit: limit.map { .number($0, digits: 3) } ?? .none, outcome: .reported)
+        guard limit != nil else { return gate }
+        gate.outcome = .insufficient
+        gate.message = "only nodes have that: run fusebox gate on each of them for it"
+        return gate
+    }
+
+    private static let completenessName = "lost_spans"
 
     // MARK: Gates
 
@@ -191,7 +201,9 @@ package struct GateReport {
         guard let value else {
             gate.outcome = .insufficient
             gate.message =
-                cost.unpricedModels.isEmpty
+                !cost.unwatchedHosts.isEmpty
+                ? "the hours of \(cost.unwatchedHosts.joined(separator: ", ")) are known to nodes alone; say in prices.yaml from when they are billed"
+                : cost.unpricedModels.isEmpty
                 ? "no tokens in the window" : "no price for \(cost.unpricedModels.joined(separator: ", "))"
             return gate
         }
@@ -234,7 +246,7 @@ package struct GateReport {
 
     private func completeness(_ uptime: Uptime) -> Gate {
         var gate = Gate(
-            name: "lost_spans", value: .count(uptime.dropped + uptime.rejected), limit: .count(0), outcome: .pass)
+            name: Self.completenessName, value: .count(uptime.dropped + uptime.rejected), limit: .count(0), outcome: .pass)
         var faults: [String] = []
         if uptime.dropped > 0 { faults.append("\(uptime.dropped) spans could not be stored and were answered with 503") }
         if uptime.rejected > 0 { faults.append("\(uptime.rejected) spans were refused") }
@@ -259,6 +271,7 @@ package struct GateReport {
             ])
         }
         section.notes = gates.filter { !$0.message.isEmpty }.map { "\($0.name): \($0.message)" }
+        if !reader.isOfNode { section.notes.append("breakers, stalls, lost spans and evals are kept by each node, and not judged here") }
         section.queries = [uptime.query]
         return section
     }

@@ -6,10 +6,15 @@ import TelemetryModel
 package struct ReportReader {
     package let connection: Connection
     private let reader: SQLReader
+    private let held: (any AnyObject & Sendable)?
+    /// Whether what stands beside spans is there too: breakers, stalls, heartbeats, evals. An engine has the spans alone.
+    package var isOfNode: Bool { held == nil }
 
-    package init(_ reader: SQLReader) {
+    /// - Parameter held: what has to be there while spans of an engine are read; `nil` for a node's data folder.
+    package init(_ reader: SQLReader, over held: (any AnyObject & Sendable)? = nil) {
         connection = reader.connection
         self.reader = reader
+        self.held = held
     }
 
     /// Why a report could not be made.

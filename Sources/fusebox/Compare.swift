@@ -17,6 +17,7 @@ struct Compare: ParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
     @OptionGroup var options: ReportOptions
 
     @Argument(help: "The one side.")
@@ -36,10 +37,9 @@ struct Compare: ParsableCommand {
 
     mutating func run() throws {
         let configuration = try common.configuration()
-        try configuration.loadPrices()
-        let reader = try ReportReader.open(configuration)
         let now = Clock.unixNano()
         let window = try options.window(nowUnixNano: now)
+        let reader = try ReportReader.open(configuration, engine, try span(window, nowUnixNano: now))
         let sides = try [a, b].map { try side($0, window, reader, nowUnixNano: now) }
         var settings = CompareReport.Settings()
         settings.seed = seed
@@ -53,6 +53,19 @@ struct Compare: ParsableCommand {
         }
         document.write(format, explains: options.explain)
         try document.exit()
+    }
+
+    /// From the earliest start of a side to the latest end.
+    private func span(_ window: ReportWindow, nowUnixNano now: Int64) throws -> ReportWindow {
+        var span = window
+        for term in (a + "," + b).split(separator: ",").map(String.init) {
+            let sides = term.split(separator: "=", maxSplits: 1).map(String.init)
+            guard sides.count == 2, sides[0] == "since" || sides[0] == "until" else { continue }
+            let time = try ReportTime.parse(sides[1], nowUnixNano: now, flag: sides[0])
+            span.fromUnixNano = min(span.fromUnixNano, time)
+            span.untilUnixNano = max(span.untilUnixNano, time)
+        }
+        return span
     }
 
     private func side(_ text: String, _ window: ReportWindow, _ reader: ReportReader, nowUnixNano now: Int64) throws -> CompareReport.Side {

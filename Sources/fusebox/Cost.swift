@@ -17,6 +17,7 @@ struct Cost: ParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
     @OptionGroup var options: ReportOptions
 
     @Option(help: "Bytes that went over a link in the window, as link=bytes; may be given more than once.")
@@ -27,9 +28,8 @@ struct Cost: ParsableCommand {
 
     mutating func run() throws {
         let configuration = try common.configuration()
-        try configuration.loadPrices()
-        let reader = try ReportReader.open(configuration)
         let window = try options.window(nowUnixNano: Clock.unixNano())
+        let reader = try ReportReader.open(configuration, engine, window)
         let document: ReportDocument
         do throws(ReportReader.Failure) {
             document = try CostReport(reader, settings: Self.settings(configuration, egress)).make(window).document

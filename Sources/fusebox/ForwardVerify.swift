@@ -51,7 +51,7 @@ extension ForwardCommand {
                 }
             } catch let error as StoreError {
                 throw error.failure
-            } catch let problem as ClickHouseCounts.Problem {
+            } catch let problem as ClickHouseQuestion.Problem {
                 throw CommandFailure(.failed, "\(target) did not answer: \(problem.message)")
             }
             guard !orders.isEmpty else { return }

@@ -14,6 +14,7 @@ struct Gate: ParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
     @OptionGroup var options: ReportOptions
 
     @Option(help: "Maximum p95 of whole runs, in milliseconds (P95_LATENCY_MS_MAX).")
@@ -57,13 +58,12 @@ struct Gate: ParsableCommand {
 
     mutating func run() throws {
         let configuration = try common.configuration(flags: flags)
-        try configuration.loadPrices()
-        let reader = try ReportReader.open(configuration)
         var settings = GateReport.Settings()
         settings.limits = configuration.gateLimits
         settings.egressBytes = Cost.settings(configuration, egress).egressBytes
         settings.isStrict = strict
         let window = try options.window(nowUnixNano: Clock.unixNano())
+        let reader = try ReportReader.open(configuration, engine, window)
         let gates: [GateReport.Gate]
         let document: ReportDocument
         do throws(ReportReader.Failure) {

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Fleet
 import FuseboxConfiguration
+import Queries
 import Reports
 import SQLite
 import SpanStore
@@ -76,11 +78,31 @@ extension ReportDocument {
 }
 
 extension ReportReader {
+    /// Seconds that an engine may take for the spans of a report.
+    private static let engineSecondsMax = 300
+
     /// A reader of the data folder.
     static func open(_ configuration: Configuration) throws -> ReportReader {
-        do {
+        do throws(StoreError) {
             return ReportReader(try SQLReader(folder: StoreFolder(path: configuration.dataFolder)))
         } catch {
+            throw error.failure
+        }
+    }
+
+    /// A reader of the data folder, or of the spans of a window that an engine has.
+    static func open(_ configuration: Configuration, _ engine: EngineOptions, _ window: ReportWindow) throws -> ReportReader {
+        guard let fleet = try engine.fleet(configuration) else {
+            try configuration.loadPrices()
+            return try open(configuration)
+        }
+        do {
+            let (folder, held) = try fleet.folder(
+                of: .window(from: window.fromUnixNano, to: window.untilUnixNano), seconds: engineSecondsMax)
+            return ReportReader(try SQLReader(folder: folder), over: held)
+        } catch let error as QueryError {
+            throw error.failure
+        } catch let error as StoreError {
             throw error.failure
         }
     }

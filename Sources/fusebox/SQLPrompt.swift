@@ -17,7 +17,7 @@ struct SQLPrompt {
 
         """
 
-    let session: SQLSession
+    let session: any SQLAsking
     let historyPath: String
 
     func run() throws {
@@ -64,9 +64,10 @@ struct SQLPrompt {
         let words = line.split(separator: " ").map(String.init)
         switch words[0] {
         case ".help": Terminal.write(Self.help)
-        case ".tables": Terminal.write(SQLReader.tables.joined(separator: "\n") + "\n")
+        case ".tables": Terminal.write(try session.tables().joined(separator: "\n") + "\n")
         case ".schema":
-            for table in words.count > 1 ? Array(words[1...]) : SQLReader.tables { try schema(table) }
+            let tables = try session.tables()
+            for table in words.count > 1 ? Array(words[1...]) : tables { try schema(table, of: tables) }
         case ".format":
             guard words.count == 2, let format = SQLFormat(rawValue: words[1]) else {
                 throw CommandFailure(
@@ -77,11 +78,11 @@ struct SQLPrompt {
         }
     }
 
-    private func schema(_ table: String) throws {
-        guard SQLReader.tables.contains(table) else {
+    private func schema(_ table: String, of tables: [String]) throws {
+        guard tables.contains(table) else {
             throw CommandFailure(.usage, "there is no table \(table); .tables lists them")
         }
-        let columns = try session.reader.columns(of: table)
+        let columns = try session.columns(of: table)
         Terminal.write("\(table)\n")
         for column in columns { Terminal.write("  \(column.name)\(column.type.isEmpty ? "" : " \(column.type)")\n") }
     }

@@ -2,9 +2,21 @@ import CSQLite
 import SQLite
 import SpanStore
 
-/// Runs queries and writes their rows.
-final class SQLSession {
-    let reader: SQLReader
+/// Where queries go: the data file or an engine. Used by one thread.
+protocol SQLAsking: AnyObject {
+    /// How rows are written.
+    var format: SQLFormat { get set }
+    /// Runs every statement of the text, one after the other, and writes what each gives. One that fails is the last.
+    func run(_ text: String) throws
+    /// Tables and views that can be asked.
+    func tables() throws -> [String]
+    /// A table's columns, in order; the type is empty where it has none.
+    func columns(of table: String) throws -> [(name: String, type: String)]
+}
+
+/// Runs queries of the data file and writes their rows.
+final class SQLSession: SQLAsking {
+    private let reader: SQLReader
     var format: SQLFormat
     private let parameters: SQLParameters
     /// Whether values go to a terminal, where control characters must not act.
@@ -42,6 +54,10 @@ final class SQLSession {
             throw Self.failure(error)
         }
     }
+
+    func tables() -> [String] { SQLReader.tables }
+
+    func columns(of table: String) throws -> [(name: String, type: String)] { try reader.columns(of: table) }
 
     private func bind(_ statement: Statement) throws {
         do {

@@ -15,12 +15,18 @@ import Synchronization
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take spans in over OTLP, keep them, and answer about them.",
-        discussion: "Stops on SIGTERM and SIGINT: it lets nothing more in, finishes what it has, commits, and exits with 0.")
+        discussion: """
+            Stops on SIGTERM and SIGINT: it lets nothing more in, finishes what it has, commits, and exits with 0.
+
+            With --engine it takes nothing in and opens no data folder: it is the page and the API over what nodes forwarded to that
+            engine (docs/fleet.md).
+            """)
 
     /// What is running when this has passed since the signal is cut off.
     private static let shutdownMax = Duration.seconds(7)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
 
     @Option(help: "Port of everything over HTTP; 0 takes a free one (FUSEBOX_HTTP_PORT, 4318).")
     var httpPort: String?
@@ -48,6 +54,7 @@ struct Serve: AsyncParsableCommand {
         logger.logLevel = .warning
         // A limit on file sizes is an error of the write then, and not the end of the process.
         signal(SIGXFSZ, SIG_IGN)
+        if let plan = try engine.plan(configuration) { return try await serve(configuration, over: plan, logger) }
         try configuration.loadPrices()
         let metrics = IngestMetrics()
         let log = logger
@@ -73,6 +80,20 @@ struct Serve: AsyncParsableCommand {
             try await Self.run(transports.services, interrupt)
         } catch let error as TLSError {
             throw CommandFailure(.usage, error.message)
+        } catch {
+            throw CommandFailure(.failed, Self.explain(error, configuration))
+        }
+    }
+
+    /// Answers about what an engine has, and takes nothing in.
+    private func serve(_ configuration: Configuration, over plan: ForwardTargetPlan, _ logger: Logger) async throws {
+        do {
+            let transports = try Transports(configuration, over: plan, pageFolder: pageFolder, logger: logger)
+            try await Self.run(transports.services, Interrupt())
+        } catch let error as TLSError {
+            throw CommandFailure(.usage, error.message)
+        } catch let error as CommandFailure {
+            throw error
         } catch {
             throw CommandFailure(.failed, Self.explain(error, configuration))
         }

@@ -12,6 +12,7 @@ struct Session: ParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
 
     @Argument(help: "The session's id.")
     var id: String
@@ -27,10 +28,10 @@ struct Session: ParsableCommand {
     }
 
     mutating func run() throws {
-        let questions = try StoreQuestions(common)
+        let questions = try StoreQuestions(common, engine)
         let (id, json) = (id, json)
         if json {
-            let bytes = try questions.ask { reader in
+            let bytes = try questions.ask(of: .session(id)) { reader in
                 var writer = JSONWriter()
                 try ConversationReading.write(session: id, reader, into: &writer)
                 return writer.bytes
@@ -38,7 +39,7 @@ struct Session: ParsableCommand {
             let text = String(decoding: bytes, as: UTF8.self)
             return Terminal.write((Terminal.isTerminal(.standardOutput) ? Terminal.escapedJSON(text) : text) + "\n")
         }
-        let conversation = try questions.ask { try ConversationReading.conversation(ofSession: id, $0) }
+        let conversation = try questions.ask(of: .session(id)) { try ConversationReading.conversation(ofSession: id, $0) }
         Terminal.write(ConversationLines(width: width ?? Terminal.columns ?? 100).text(conversation))
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Fleet
 import FuseboxConfiguration
 import Queries
 import SpanStore
@@ -73,26 +74,54 @@ struct SpanFilterOptions: ParsableArguments {
 
 extension SpanCriteria.Status: ExpressibleByArgument {}
 
-/// The store, opened for a command's questions.
+/// What a command asks: the data file, or an engine.
 struct StoreQuestions {
-    let reader: QueryReader
+    private enum Source {
+        case reader(QueryReader)
+        case fleet(FleetSpans)
+    }
 
-    init(_ common: CommonOptions) throws {
+    /// Seconds that an engine may take for the spans of a question.
+    private static let engineSecondsMax = 120
+
+    private let source: Source
+
+    init(_ common: CommonOptions, _ engine: EngineOptions? = nil) throws {
+        let configuration = try common.configuration()
         do {
-            reader = try QueryReader(folder: StoreFolder(path: try common.configuration().dataFolder))
+            if let fleet = try engine?.fleet(configuration) {
+                source = .fleet(fleet)
+            } else {
+                source = .reader(try QueryReader(folder: StoreFolder(path: configuration.dataFolder)))
+            }
         } catch let error as StoreError {
             throw error.failure
         }
     }
 
-    func ask<Value>(_ body: (QueryReader) throws -> Value) throws -> Value {
+    /// - Parameter need: which spans are read.
+    func ask<Value>(of need: SpanNeed = .node, _ body: (QueryReader) throws -> Value) throws -> Value {
         do {
-            return try body(reader)
-        } catch let error as QueryError {
-            switch error {
-            case .store(let error): throw error.failure
-            case .invalid, .notFound, .tooLong, .tooLarge, .forbidden, .busy: throw CommandFailure(.failed, error.message)
+            switch source {
+            case .reader(let reader): return try body(reader)
+            case .fleet(let fleet):
+                let (folder, held) = try fleet.folder(of: need, seconds: Self.engineSecondsMax)
+                return try withExtendedLifetime(held) { try body(try QueryReader(folder: folder)) }
             }
+        } catch let error as QueryError {
+            throw error.failure
+        } catch let error as StoreError {
+            throw error.failure
+        }
+    }
+}
+
+extension QueryError {
+    /// The failure that a command ends with.
+    var failure: CommandFailure {
+        switch self {
+        case .store(let error): error.failure
+        case .invalid, .notFound, .tooLong, .tooLarge, .forbidden, .notHere, .unavailable, .busy: CommandFailure(.failed, message)
         }
     }
 }

@@ -8,6 +8,7 @@ struct Tools: AsyncParsableCommand {
         abstract: "Show every tool: calls, timeouts, errors, latency; those with timeouts first.")
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
 
     @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.")
     var since: TimeArgument?
@@ -24,7 +25,7 @@ struct Tools: AsyncParsableCommand {
     mutating func run() async throws {
         let now = Clock.unixNano()
         let window = TimeWindow(from: since?.unixNano(nowUnixNano: now) ?? .min, to: until?.unixNano(nowUnixNano: now) ?? .max)
-        let found = try StoreQuestions(common).ask { try ToolBoard.rows(window, service: service, $0) }
+        let found = try StoreQuestions(common, engine).ask(of: .window(window)) { try ToolBoard.rows(window, service: service, $0) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),
             columns: [

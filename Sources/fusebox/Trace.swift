@@ -13,6 +13,7 @@ struct Trace: AsyncParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
 
     @Argument(help: "The trace's id; leading zeros may be left out.")
     var id: String
@@ -31,14 +32,14 @@ struct Trace: AsyncParsableCommand {
     }
 
     mutating func run() async throws {
-        let questions = try StoreQuestions(common)
+        let questions = try StoreQuestions(common, engine)
         let trace = try Self.find(id, questions)
         if messages {
-            let conversation = try questions.ask { try ConversationReading.conversation(ofTrace: trace, $0) }
+            let conversation = try questions.ask(of: .trace(trace.hexadecimal)) { try ConversationReading.conversation(ofTrace: trace, $0) }
             return Terminal.write(ConversationLines(width: width ?? Terminal.columns ?? 100).text(conversation))
         }
         if json {
-            let bytes = try questions.ask { reader in
+            let bytes = try questions.ask(of: .trace(trace.hexadecimal)) { reader in
                 var writer = JSONWriter()
                 try TraceReading.write(trace, attributes: true, reader, into: &writer)
                 return writer.bytes
@@ -46,7 +47,7 @@ struct Trace: AsyncParsableCommand {
             let text = String(decoding: bytes, as: UTF8.self)
             return Terminal.write((Terminal.isTerminal(.standardOutput) ? Terminal.escapedJSON(text) : text) + "\n")
         }
-        let (rows, count, path) = try questions.ask { reader in
+        let (rows, count, path) = try questions.ask(of: .trace(trace.hexadecimal)) { reader in
             let rows = try reader.rows(
                 """
                 SELECT span_id, parent_span_id, name, start_time_unix_nano, end_time_unix_nano, duration_ns, stage, outcome,
@@ -68,7 +69,7 @@ struct Trace: AsyncParsableCommand {
             throw CommandFailure(
                 .usage, "'\(Terminal.escaped(text))' is no id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
         }
-        let found = try questions.ask { try IdentityFind.find(digits, $0) }
+        let found = try questions.ask(of: .identity(digits)) { try IdentityFind.find(digits, $0) }
         let ids = Set(found.map(\.traceID))
         guard ids.count < 2 else {
             throw CommandFailure(.usage, "\(ids.count) traces begin with '\(digits)': \(ids.sorted().prefix(5).joined(separator: ", "))")

@@ -14,6 +14,7 @@ struct Traces: AsyncParsableCommand {
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
     @OptionGroup var filter: SpanFilterOptions
 
     @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.")
@@ -55,7 +56,7 @@ struct Traces: AsyncParsableCommand {
         if let until { search.to = until.unixNano(nowUnixNano: now) }
         search.durationMinimum = minMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
         search.durationMaximum = maxMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
-        let answer = try StoreQuestions(common).ask { try search.run($0) }
+        let answer = try StoreQuestions(common, engine).ask(of: search.need) { try search.run($0) }
         guard format == .table else { return writeAll(answer.traces) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),

@@ -39,10 +39,7 @@ struct Transports {
             bodyBytesMax: configuration.requestBytesMax)
         let connections = ConnectionLedger(
             connectionsMax: ConnectionLedger.connectionsMax(wanted: transport.connectionsMax), registry: metrics.registry)
-        var files: TLSFiles?
-        if let certificate = transport.tlsCertificate, let key = transport.tlsPrivateKey {
-            files = TLSFiles(certificate: certificate, privateKey: key, clientAuthorities: transport.tlsClientAuthorities)
-        }
+        let files = Self.tlsFiles(configuration)
         var http = Self.http(configuration)
         http.pageFolder = pageFolder
         var services: [Service] = []
@@ -75,8 +72,14 @@ struct Transports {
         self.services = services
     }
 
+    static func tlsFiles(_ configuration: Configuration) -> TLSFiles? {
+        let transport = configuration.transport
+        guard let certificate = transport.tlsCertificate, let key = transport.tlsPrivateKey else { return nil }
+        return TLSFiles(certificate: certificate, privateKey: key, clientAuthorities: transport.tlsClientAuthorities)
+    }
+
     /// Reads the TLS files again when they change, for as long as the servers run.
-    private static func watch(_ contexts: TLSContexts) -> Service {
+    static func watch(_ contexts: TLSContexts) -> Service {
         { stop in
             await withTaskGroup { tasks in
                 tasks.addTask { await contexts.watch() }
@@ -127,12 +130,12 @@ struct Transports {
     }
 
     /// Where we listen, without a port.
-    private static func url(_ configuration: Configuration, isEncrypted: Bool) -> String {
+    static func url(_ configuration: Configuration, isEncrypted: Bool) -> String {
         let host = configuration.listenAddress.contains(":") ? "[\(configuration.listenAddress)]" : configuration.listenAddress
         return "\(isEncrypted ? "https" : "http")://\(host)"
     }
 
-    private static func access(_ configuration: Configuration) -> AccessPolicy {
+    static func access(_ configuration: Configuration) -> AccessPolicy {
         let transport = configuration.transport
         var access = AccessPolicy()
         access.ingestTokens = transport.ingestTokens
@@ -147,7 +150,7 @@ struct Transports {
         return access
     }
 
-    private static func http(_ configuration: Configuration) -> HTTPConfiguration {
+    static func http(_ configuration: Configuration) -> HTTPConfiguration {
         var http = HTTPConfiguration()
         http.host = configuration.listenAddress
         http.port = configuration.httpPort

@@ -14,9 +14,9 @@ import urllib.parse
 
 from chdb import session
 
-STATUS = {516: 403, 192: 403, 497: 403, 60: 404, 81: 404, 16: 404, 62: 400, 27: 400, 33: 400, 117: 400, 6: 400, 53: 400}
+STATUS = {516: 403, 192: 403, 497: 403, 60: 404, 81: 404, 16: 404, 47: 404, 62: 400, 27: 400, 33: 400, 117: 400, 6: 400, 53: 400, 159: 408}
 # Parameters that are HTTP's own, and no settings of the engine.
-OF_HTTP = {"query", "query_id", "database", "user", "password", "wait_end_of_query"}
+OF_HTTP = {"query", "query_id", "database", "user", "password", "wait_end_of_query", "default_format"}
 
 
 def main():
@@ -33,6 +33,26 @@ def main():
             said = ", ".join(f"{name} = '{value}'" for name, value in settings.items())
             engine.query(f"{head} FROM INFILE '{file.name}' COMPRESSION '{encoding or 'none'}'" + (f" SETTINGS {said}" if said else "") + f" FORMAT {form}")
         return b""
+
+    def ask(statement, parameters):
+        """What a client that reads says goes along: the database, settings, values of parameters, the format."""
+        settings = {name: value for name, value in parameters.items() if name not in OF_HTTP and not name.startswith("param_")}
+        values = {name[len("param_"):]: value for name, value in parameters.items() if name.startswith("param_")}
+        statement = statement.rstrip().rstrip(";")
+        named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$", statement)
+        form = named.group(1) if named else parameters.get("default_format", "TabSeparated")
+        text = statement[:named.start()] if named else statement
+        if settings:
+            text += "\n" + ("," if re.search(r"(?i)\bSETTINGS\b", text) else "SETTINGS ") + ", ".join(f"{name} = '{value}'" for name, value in settings.items())
+        engine.query(f"USE {parameters.get('database', 'default')}")
+        try:
+            return engine.query(text, form, params=values).bytes() or b"", form
+        except Exception:
+            # What it had written before it failed would come before the next answer.
+            engine.query("SELECT 1")
+            raise
+        finally:
+            engine.query("USE default")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -52,10 +72,10 @@ def main():
                 with lock:
                     if statement.startswith("INSERT INTO") and " FORMAT Native" in statement:
                         found = insert(statement, settings, body, self.headers.get("Content-Encoding"))
+                        form = "Null"
                     else:
-                        form = re.search(r"(?i)\bFORMAT (\w+)\s*$", statement)
-                        found = engine.query(statement, form.group(1) if form else "TabSeparated").bytes() or b""
-                self.answer(200, found, {"X-ClickHouse-Summary": json.dumps({"written_rows": "0"})})
+                        found, form = ask(statement, parameters)
+                self.answer(200, found, {"X-ClickHouse-Summary": json.dumps({"written_rows": "0"}), "X-ClickHouse-Format": form})
             except Exception as problem:
                 text = str(problem)
                 code = int(next(iter(re.findall(r"Code: (\d+)\.", text)), 1002))

@@ -423,3 +423,23 @@ def test_the_compose_file_configures_a_node_that_starts(binary, tmp_path):
     assert done.returncode == 0, done
     assert "fusebox ddl clickhouse --database otel" in compose["services"]["schema"]["entrypoint"][2]
     assert set(compose["services"]) == {"schema", "engine", "node"} and set(compose["volumes"]) == {"schema", "engine", "node"}
+
+
+def test_engines_are_printed_as_they_are_read(binary, tmp_path):
+    def command(text, *arguments):
+        (tmp_path / "c.yaml").write_text(text)
+        return subprocess.run([binary, *arguments, "--config", str(tmp_path / "c.yaml")], capture_output=True, text=True, timeout=60)
+
+    engines = "engines:\n  fleet:\n    endpoint: [http://one:8123, http://two:8123]\n    database: otel\n    views: v\n    user: reader\n    password_file: /p\n"
+    printed = command(engines, "config", "print")
+    assert printed.returncode == 0 and yaml.safe_load(printed.stdout)["engines"] == {"fleet": {
+        "endpoint": ["http://one:8123", "http://two:8123"], "database": "otel", "table": "otel_traces", "logs_table": "otel_logs", "views": "v",
+        "auth": "headers", "user": "reader", "password_file": "/p"}}
+    assert yaml.safe_load(command(printed.stdout, "config", "print").stdout) == yaml.safe_load(printed.stdout)
+    # What only a target has.
+    for line in ("    hold: true", "    kind: clickhouse", "    batch_rows: 5"):
+        done = command(engines + line + "\n", "config", "check")
+        assert done.returncode == 2 and "there are: endpoint" in done.stderr, done
+    for arguments in (("sql", "--engine", "other", "SELECT 1"), ("traces", "--engine", "other"), ("serve", "--engine", "other")):
+        done = command(engines, *arguments)
+        assert done.returncode == 2 and "there are: fleet" in done.stderr, done

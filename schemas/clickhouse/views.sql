@@ -13,13 +13,13 @@ SELECT Timestamp, TraceId AS trace_id, SpanId AS span_id, nullIf(ParentSpanId, '
     toUnixTimestamp64Nano(Timestamp) AS start_time_unix_nano, toUnixTimestamp64Nano(Timestamp) + toInt64(Duration) AS end_time_unix_nano,
     toInt64(Duration) AS duration_ns, ServiceName AS service_name, SpanName AS name,
     transform(SpanKind, ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], [1, 2, 3, 4, 5], 0) AS kind,
-    transform(StatusCode, ['Ok', 'Error'], [1, 2], 0) AS status_code, StatusMessage AS status_message,
-    ScopeName AS scope_name, ScopeVersion AS scope_version,
+    transform(StatusCode, ['Ok', 'Error'], [1, 2], 0) AS status_code, nullIf(StatusMessage, '') AS status_message,
+    nullIf(ScopeName, '') AS scope_name, nullIf(ScopeVersion, '') AS scope_version,
 {view_columns}
     coalesce(nullIf(s.tool_name, ''), nullIf(s.stage, '')) AS call_name,
     toUInt8((s.tokens IS NOT NULL OR s.input_tokens IS NOT NULL OR s.output_tokens IS NOT NULL) AND s.operation NOT IN ({wrappers}))
         AS counts_tokens,
-    toUnixTimestamp64Nano(FuseboxReceived) AS received_time_unix_nano, TraceState AS trace_state,
+    toUnixTimestamp64Nano(FuseboxReceived) AS received_time_unix_nano, nullIf(TraceState, '') AS trace_state,
     SpanAttributes AS attributes, ResourceAttributes AS resource_attributes,
     `Events.Timestamp`, `Events.Name`, `Events.Attributes`, `Links.TraceId`, `Links.SpanId`, `Links.Attributes`,
     FuseboxNode AS node, FuseboxOrdinal AS ordinal
@@ -29,7 +29,7 @@ SETTINGS do_not_merge_across_partitions_select_final = 1;
 CREATE OR REPLACE VIEW {views}.logs{on_cluster} AS
 SELECT Timestamp, toUnixTimestamp64Nano(Timestamp) AS time_unix_nano, nullIf(TraceId, '') AS trace_id, nullIf(SpanId, '') AS span_id,
     SeverityNumber AS severity_number, nullIf(SeverityText, '') AS severity_text, nullIf(EventName, '') AS event_name, Body AS body,
-    ServiceName AS service_name, ScopeName AS scope_name, LogAttributes AS attributes, ResourceAttributes AS resource_attributes,
+    ServiceName AS service_name, nullIf(ScopeName, '') AS scope_name, LogAttributes AS attributes, ResourceAttributes AS resource_attributes,
     toUnixTimestamp64Nano(FuseboxReceived) AS received_time_unix_nano, FuseboxNode AS node, FuseboxOrdinal AS ordinal
 FROM {database}.{logs_table} FINAL
 SETTINGS do_not_merge_across_partitions_select_final = 1;
@@ -46,8 +46,8 @@ SELECT trace_id, min(start_time_unix_nano) AS start_time_unix_nano, max(end_time
     argMin(service_name, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id)) AS service_name,
     argMinIf(s.workflow_name, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id), s.workflow_name IS NOT NULL)
         AS workflow_name,
-    maxIf(name, parent_span_id IS NULL) AS root_name, maxIf(status_code, parent_span_id IS NULL) AS root_status_code,
-    count() AS span_count, countIf(status_code = 2) AS error_count, countIf(outcome = 'timeout') AS timeout_count,
+    maxIfOrNull(name, parent_span_id IS NULL) AS root_name, maxIfOrNull(status_code, parent_span_id IS NULL) AS root_status_code,
+    count() AS span_count, countIf(status_code = 2) AS error_count, sum(s.outcome = 'timeout') AS timeout_count,
     sumIf(s.tokens, counts_tokens = 1) AS tokens,
     argMinIf(s.session_id, (parent_span_id IS NOT NULL, s.start_time_unix_nano, s.end_time_unix_nano, span_id), s.session_id IS NOT NULL)
         AS session_id,

@@ -1,4 +1,5 @@
 package import Derivations
+package import Fleet
 import HTTPTypes
 import Ingest
 import NIOCore
@@ -19,6 +20,8 @@ package struct APIContext: Sendable {
     let policy: FusePolicy
     /// What `/api/gates` judges by.
     let gates: GateLimits
+    /// What is asked in place of a data folder; `nil` on a node.
+    let engine: FleetQuestions?
     let versionText: String
     /// Nanoseconds since 1970.
     let clock: @Sendable () -> Int64
@@ -29,6 +32,22 @@ package struct APIContext: Sendable {
     ) {
         self.folder = folder
         pool = QueryPool(folder: folder, turns: turns)
+        engine = nil
+        self.projectAttribute = projectAttribute
+        self.policy = policy
+        self.gates = gates
+        self.versionText = versionText
+        self.clock = clock
+    }
+
+    /// - Parameter engine: what is asked in place of a data folder.
+    package init(
+        engine: FleetQuestions, policy: FusePolicy, gates: GateLimits, projectAttribute: String = ProjectScope.serviceName,
+        versionText: String, clock: @escaping @Sendable () -> Int64
+    ) {
+        self.engine = engine
+        folder = StoreFolder(path: "")
+        pool = QueryPool(supply: engine.spans)
         self.projectAttribute = projectAttribute
         self.policy = policy
         self.gates = gates
@@ -59,11 +78,13 @@ package struct APIContext: Sendable {
     }
 
     /// Runs `body` on a reading thread and answers with the JSON that it writes.
+    ///
+    /// - Parameter need: which spans it reads; a question that does not say it is answered by nodes alone.
     func json(
-        limit: Duration = TimeLimit.list, contentType: String = "application/json",
+        limit: Duration = TimeLimit.list, of need: SpanNeed = .node, contentType: String = "application/json",
         _ body: @escaping @Sendable (QueryReader, inout JSONWriter) throws -> Void
     ) async throws(QueryError) -> Response {
-        let (bytes, truncations) = try await pool.run(limit: limit) { reader in
+        let (bytes, truncations) = try await pool.run(limit: limit, of: need) { reader in
             var json = JSONWriter()
             try body(reader, &json)
             return (json.bytes, reader.truncations)

@@ -1,4 +1,5 @@
 import Derivations
+import Fleet
 import HTTPTypes
 import Ingest
 import Queries
@@ -11,12 +12,13 @@ extension APIRoutes {
         let policy = context.policy
         let version = context.versionText
         let now = context.clock()
-        let refusal = writer.refusal
+        let engine = context.engine?.name
+        let refusal = engine.map(FleetQuestions.closedBecause) ?? writer?.refusal
         let (user, project, scope) = (visitor.user, visitor.project, context.scope)
-        return try await context.json { reader, json in
+        return try await context.json(of: .nothing) { reader, json in
             // How much others have stored is told to nobody who may not read it, and counting one project takes a look at every segment.
             let row =
-                scope?.isLimit == true ? [.null, .null, .null, .null, .null]
+                scope?.isLimit == true || engine != nil ? [.null, .null, .null, .null, .null]
                 : try reader.first(
                     """
                     SELECT coalesce(sum(span_count), 0), count(*), min(start_min), max(start_max),
@@ -38,6 +40,7 @@ extension APIRoutes {
             member("now_unix_nano", .integer(now))
             member("user", user.map(QueryValue.text) ?? .null)
             member("project", project.map(QueryValue.text) ?? .null)
+            member("engine", .optional(engine))
             json.key("taking_spans", isFirst: &isFirst)
             json.bool(refusal == nil)
             member("refusing_because", refusal.map(QueryValue.text) ?? .null)
@@ -115,6 +118,7 @@ extension APIRoutes {
             throw QueryError.forbidden("this token may read project '\(scope.name)' alone, and breakers are kept by service")
         }
         // Of a project that is no service, every breaker is shown as one of all.
+        guard let writer else { throw QueryError.notHere("breakers are kept by each node: ask one of them, at the same path") }
         let live = await writer.breakers().filter { scope?.isService != true || $0.service == scope?.name }
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
             json.raw("{\"now_unix_nano\":")
@@ -204,7 +208,8 @@ extension APIRoutes {
             sides.append((window, query["\(side).service"]))
         }
         let asked = sides
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
+        let need = SpanNeed.window(from: sides.map(\.window.from).min() ?? .min, to: sides.map(\.window.to).max() ?? .max)
+        return try await context.json(limit: APIContext.TimeLimit.query, of: need) { reader, json in
             json.raw("{")
             for (index, side) in asked.enumerated() {
                 json.raw(index == 0 ? "\"a\":{\"tools\":" : ",\"b\":{\"tools\":")

@@ -99,6 +99,7 @@ extension APIRoutes {
     private static let pauseMicroseconds: UInt32 = 20_000
 
     func judge(_ asked: RouteRequest) async throws -> Response {
+        guard context.engine == nil else { throw QueryError.notHere("judgements are kept by nodes: send it to one of them") }
         // A page of another site cannot send these types without asking first.
         guard ["application/json", "application/x-ndjson"].contains(RequestContent.mediaType(asked.request)) else {
             throw StatusTable.wrongType("Content-Type must be application/json or application/x-ndjson")

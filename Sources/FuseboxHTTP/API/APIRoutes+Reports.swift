@@ -11,7 +11,7 @@ extension APIRoutes {
         var settings = GateReport.Settings()
         settings.limits = context.gates
         let asked = settings
-        return try await report(query) { reader, window throws(ReportReader.Failure) in
+        return try await report(query, isOfSpans: true) { reader, window throws(ReportReader.Failure) in
             try GateReport(reader, settings: asked).makeGates(window).document
         }
     }
@@ -26,9 +26,11 @@ extension APIRoutes {
 
     /// A report over the window of the question; without one, the last 24 hours.
     ///
-    /// - Parameter fallback: how far back the window goes that was not asked for.
+    /// - Parameters:
+    ///   - fallback: how far back the window goes that was not asked for.
+    ///   - isOfSpans: whether it can be made of spans alone, or says what it lacks then.
     func report(
-        _ query: QueryString, fallbackNanoseconds fallback: Int64 = 24 * 3_600_000_000_000,
+        _ query: QueryString, fallbackNanoseconds fallback: Int64 = 24 * 3_600_000_000_000, isOfSpans: Bool = false,
         _ make: @escaping @Sendable (ReportReader, ReportWindow) throws(ReportReader.Failure) -> ReportDocument
     ) async throws -> Response {
         let now = context.clock()
@@ -36,9 +38,10 @@ extension APIRoutes {
         let until = asked.to == .max ? now : asked.to
         let from = asked.from == .min ? max(0, until.subtractingSaturated(fallback)) : asked.from
         guard from < until else { throw QueryError.invalid("from must be before to") }
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
+        let (need, engine) = (isOfSpans ? SpanNeed.window(from: from, to: until) : .node, context.engine)
+        return try await context.json(limit: APIContext.TimeLimit.query, of: need) { reader, json in
             do throws(ReportReader.Failure) {
-                let document = try make(ReportReader(reader.reader), ReportWindow(fromUnixNano: from, untilUnixNano: until))
+                let document = try make(ReportReader(reader.reader, over: engine), ReportWindow(fromUnixNano: from, untilUnixNano: until))
                 json.raw(Self.withTextTimes(document.json(explains: false)).line)
             } catch {
                 switch error {

@@ -1,3 +1,4 @@
+import Fleet
 import HTTPTypes
 import NIOCore
 import OTLP
@@ -27,7 +28,7 @@ extension APIRoutes {
         }
         let asked = search
         let hasPreview = query["preview"] == "true"
-        return try await context.json { reader, json in
+        return try await context.json(of: search.need) { reader, json in
             let answer = try asked.run(reader)
             let previews = try hasPreview ? TracePreview.read(answer.traces.map(\.traceID), reader) : nil
             json.raw("{\"traces\":[")
@@ -54,7 +55,7 @@ extension APIRoutes {
         histogram.isRunning = try query.flag("running")
         histogram.points = try query.integer("points", 10...TraceHistogram.pointsMax, fallback: histogram.points)
         let (asked, now) = (histogram, context.clock())
-        return try await context.json { reader, json in try asked.write(nowUnixNano: now, reader, into: &json) }
+        return try await context.json(of: .window(histogram.window)) { reader, json in try asked.write(nowUnixNano: now, reader, into: &json) }
     }
 
     /// Traces whose id, or whose span's id, is or begins with the text.
@@ -62,14 +63,14 @@ extension APIRoutes {
         guard let digits = IdentityFind.digits(text) else {
             throw QueryError.invalid("'\(text)' is no id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
         }
-        return try await context.json { reader, json in try IdentityFind.write(digits, reader, into: &json) }
+        return try await context.json(of: .identity(digits)) { reader, json in try IdentityFind.write(digits, reader, into: &json) }
     }
 
     /// Keys of attributes that spans carried lately; with `key`, its values, most frequent first.
     func attributes(_ query: QueryString) async throws -> Response {
         let window = try timeWindow(query)
         let key = query["key"]
-        return try await context.json { reader, json in
+        return try await context.json(of: .window(window)) { reader, json in
             let found: [QueryValue] =
                 if let key {
                     try AttributeKeys.values(of: "span." + key, matching: nil, window, reader).map(\.value)
@@ -88,7 +89,7 @@ extension APIRoutes {
     func trace(_ text: String, _ query: QueryString) async throws -> Response {
         let id = try Self.traceID(text)
         let withAttributes = query["attributes"] == "true"
-        return try await context.json { reader, json in
+        return try await context.json(of: .trace(id.hexadecimal)) { reader, json in
             try TraceReading.write(id, attributes: withAttributes, reader, into: &json)
         }
     }
@@ -99,7 +100,7 @@ extension APIRoutes {
             throw QueryError.invalid("'\(text)' is no span id: 16 hexadecimal digits")
         }
         let kind = try query["kind"].map { _ in Int64(try query.integer("kind", 0...Int(Int32.max), fallback: 0)) }
-        return try await context.json { reader, json in try TraceReading.write(id, span: span, kind: kind, reader, into: &json) }
+        return try await context.json(of: .trace(id.hexadecimal)) { reader, json in try TraceReading.write(id, span: span, kind: kind, reader, into: &json) }
     }
 
     static func traceID(_ text: String) throws(QueryError) -> TraceID {
@@ -123,12 +124,14 @@ extension APIRoutes {
             totals.after = (time, String(sides[1]))
         }
         let asked = totals
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in try asked.write(reader, into: &json) }
+        return try await context.json(limit: APIContext.TimeLimit.query, of: .window(totals.window)) { reader, json in
+            try asked.write(reader, into: &json)
+        }
     }
 
     func session(_ query: QueryString) async throws -> Response {
         guard let id = query["id"] else { throw QueryError.invalid("which session? give its id=") }
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
+        return try await context.json(limit: APIContext.TimeLimit.query, of: .session(id)) { reader, json in
             try Boards.writeSession(id, reader, into: &json)
         }
     }
@@ -149,9 +152,20 @@ extension APIRoutes {
         var parameters: [String: String] = [:]
         for (name, value) in query.pairs where name.hasPrefix("p.") { parameters[String(name.dropFirst(2))] = value }
         let (bound, given) = (limits, parameters)
+        if let engine = context.engine {
+            guard context.scope == nil else { throw QueryError.notHere("a project's own SQL is asked of nodes; here SQL is the engine's") }
+            return try await context.json(limit: APIContext.TimeLimit.query, of: .nothing) { _, json in
+                try engine.write(text, parameters: given, limits: bound, into: &json)
+            }
+        }
         return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
             try SQLAnswer.write(text, parameters: given, limits: bound, reader, into: &json)
         }
+    }
+
+    func schema() async throws -> Response {
+        guard let engine = context.engine else { return try await context.json(Self.writeSchema) }
+        return try await context.json(of: .nothing) { _, json in try engine.writeSchema(into: &json) }
     }
 
     /// Tables that a user queries, with their columns.

@@ -9,7 +9,8 @@ import TelemetryModel
 /// `/api`: questions about the store as JSON. docs/api.md and docs/openapi.json tell each; a test holds them together.
 struct APIRoutes: Sendable {
     var context: APIContext
-    let writer: IngestWriter
+    /// `nil` where an engine is asked, which is written to by nodes.
+    let writer: IngestWriter?
     let access: AccessPolicy
     /// Who asks.
     var visitor = Visitor()
@@ -53,7 +54,7 @@ struct APIRoutes: Sendable {
         Route(.post, "/api/sql", of: .everything, bodyBytesMax: SQLAnswer.queryBytesMax) {
             try await $0.sql($1.request, $1.query)
         },
-        Route(.get, "/api/schema", of: .nothing) { api, _ in try await api.context.json(Self.writeSchema) },
+        Route(.get, "/api/schema", of: .nothing) { api, _ in try await api.schema() },
     ])
 
     /// What a request asks; errors are `application/problem+json`.
@@ -155,7 +156,7 @@ struct APIRoutes: Sendable {
         _ query: QueryString, _ body: @escaping @Sendable (TimeWindow, QueryReader, inout JSONWriter) throws -> Void
     ) async throws(QueryError) -> Response {
         let window = try timeWindow(query)
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in try body(window, reader, &json) }
+        return try await context.json(limit: APIContext.TimeLimit.query, of: .window(window)) { reader, json in try body(window, reader, &json) }
     }
 
     // MARK: Errors

@@ -48,6 +48,7 @@ extension HTTPConnection {
         do {
             try FuseboxResponder.checkHeaders(fields.byteCount + head.uri.utf8.count)
             try settings.pipeline.access.checkSender(head, isFromPage: fields.isFromPage, isEncrypted: settings.isEncrypted)
+            if let reason = settings.pipeline.closedBecause { throw StatusTable.closed(reason) }
         } catch {
             return respond(StatusTable.response(StatusTable.refusal(for: error), encoding == .protobuf ? .protobuf : .json))
         }

@@ -54,6 +54,8 @@ package struct ExportPipeline: Sendable {
     package let bodyBytesMax: Int
     /// `nil` when clients' metrics are counted only.
     let clientMetrics: ClientMetrics?
+    /// Why nothing is taken in at all; `nil` on a node.
+    package var closedBecause: String?
     private let redactor: Redactor?
     let decoder = TraceDecoder()
     static let logsDecoder = LogsDecoder()

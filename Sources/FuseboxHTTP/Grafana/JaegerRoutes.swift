@@ -102,7 +102,7 @@ struct JaegerRoutes: Sendable {
         search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
         try Self.addTags(query["tags"], to: &search.criteria)
         let asked = search
-        return try await context.json { reader, json in
+        return try await context.json(of: .window(from: search.from, to: search.to)) { reader, json in
             let found = try asked.run(reader).traces
             json.raw("{\"data\":[")
             for (index, trace) in found.enumerated() {
@@ -132,7 +132,7 @@ struct JaegerRoutes: Sendable {
 
     private func trace(_ text: String) async throws -> Response {
         guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
-        return try await context.json { reader, json in
+        return try await context.json(of: .trace(id.hexadecimal)) { reader, json in
             json.raw("{\"data\":[")
             try JaegerTraceText.write(id, reader, into: &json)
             json.raw("],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")

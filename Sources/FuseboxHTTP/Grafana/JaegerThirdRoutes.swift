@@ -17,7 +17,7 @@ struct JaegerThirdRoutes: Sendable {
     /// A start and an end that come with an id do not hide the trace.
     func trace(_ text: String) async throws -> Response {
         guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
-        return try await context.json { reader, json in
+        return try await context.json(of: .trace(id.hexadecimal)) { reader, json in
             json.raw("{\"result\":")
             try OTLPTraceText.write(id, listName: "resourceSpans", reader, into: &json)
             json.raw("}")

@@ -58,7 +58,7 @@ struct TempoRoutes: Sendable {
     private func trace(_ text: String, isWrapped: Bool, _ request: Request) async throws -> Response {
         guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
         if request.headers[.accept]?.contains("application/protobuf") == true {
-            let (bytes, truncations) = try await context.pool.run(limit: APIContext.TimeLimit.list) { reader in
+            let (bytes, truncations) = try await context.pool.run(limit: APIContext.TimeLimit.list, of: .trace(id.hexadecimal)) { reader in
                 // An export request and a trace are the same message: resource spans in field 1.
                 (try TraceReading.batches(id, reader).flatMap { TraceRequestMessage.encode($0) }, reader.truncations)
             }
@@ -70,7 +70,7 @@ struct TempoRoutes: Sendable {
             }
             return APIContext.response(answer.bytes, contentType: "application/protobuf", truncations: truncations)
         }
-        return try await context.json { reader, json in
+        return try await context.json(of: .trace(id.hexadecimal)) { reader, json in
             json.raw(isWrapped ? "{\"trace\":" : "")
             let cut = try OTLPTraceText.write(id, listName: isWrapped ? "resourceSpans" : "batches", reader, into: &json)
             guard isWrapped else { return }
@@ -108,7 +108,7 @@ struct TempoRoutes: Sendable {
         search.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
         search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
         let asked = search
-        return try await context.json { reader, json in
+        return try await context.json(of: .window(window)) { reader, json in
             let answer = try asked.run(reader)
             json.raw("{\"traces\":[")
             for (index, trace) in answer.traces.enumerated() {
@@ -157,7 +157,7 @@ struct TempoRoutes: Sendable {
     private func tags(_ query: QueryString, isScoped: Bool) async throws -> Response {
         let window = try window(query)
         let wanted = query["scope"]
-        return try await context.json { reader, json in
+        return try await context.json(of: .window(window)) { reader, json in
             var scopes: [(String, [String])] = []
             if wanted == nil || wanted == "none" || wanted == "resource" {
                 scopes.append(("resource", try AttributeKeys.keys(ofResource: true, window, reader)))
@@ -199,7 +199,7 @@ struct TempoRoutes: Sendable {
         let window = try window(query)
         // A query that is not finished yet narrows nothing.
         let condition = (try? TraceQL(query["q"] ?? ""))?.condition
-        return try await context.json { reader, json in
+        return try await context.json(of: .window(window)) { reader, json in
             json.raw("{\"tagValues\":[")
             for (index, found) in try AttributeKeys.values(of: tag, matching: condition, window, reader).enumerated() {
                 if index > 0 { json.raw(",") }

@@ -57,7 +57,8 @@ async function show() {
     isBroken = false;
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    isBroken = true;
+    // What an engine has not it will not have in a moment either.
+    isBroken = error.status !== 501;
     replace(main, h("h1", {}, page.title), problem(error), h("p", {}, h("button", { type: "button", class: "main", onclick: show }, "Try again")));
   }
   main.removeAttribute("aria-busy");
@@ -77,7 +78,7 @@ async function store() {
     if ((spansShown === 0 && status.span_count !== 0) || isBroken) show();
     spansShown = status.span_count;
     const stored = status.span_count === null ? [] : [`${count(status.span_count)} spans`, h("br"), status.received_time_unix_nano ? `last ${ago(status.received_time_unix_nano)}` : "waiting for the first", h("br")];
-    replace(box, stored, status.user ? [status.user, h("br")] : null, `times: ${zone()}`, h("br"), status.taking_spans ? "" : h("strong", { class: "bad" }, "cannot store spans"), ` v${status.version}`);
+    replace(box, stored, status.user ? [status.user, h("br")] : null, `times: ${zone()}`, h("br"), status.engine ? `of the engine ${status.engine},` : status.taking_spans ? "" : h("strong", { class: "bad" }, "cannot store spans"), ` v${status.version}`);
   } catch {
     replace(box, h("strong", { class: "bad" }, "The server does not answer."));
   }

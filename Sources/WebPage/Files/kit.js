@@ -93,7 +93,7 @@ export async function ask(path, parameters = {}, options = {}) {
   }
   const body = await answer.json().catch(() => null);
   if (answer.status === 401) dispatchEvent(new CustomEvent("signin"));
-  if (!answer.ok) throw new Problem(body?.detail || `The server answered ${answer.status}.`);
+  if (!answer.ok) throw Object.assign(new Problem(body?.detail || `The server answered ${answer.status}.`), { status: answer.status });
   return body;
 }
 

@@ -1,0 +1,120 @@
+import ClickHouse
+package import Forwarding
+import NIOPosix
+package import Queries
+import Synchronization
+package import TelemetryModel
+
+/// What is asked of an engine by everybody at once: its spans, and SQL in its own dialect. From any thread that may wait.
+package final class FleetQuestions: Sendable {
+    /// Tables of one answer, and columns of all of them.
+    private static let columnsMax = 10_000
+
+    package let name: String
+    package let spans: FleetSpans
+    private let plan: ForwardTargetPlan
+
+    package init(_ plan: ForwardTargetPlan, spans: FleetSpans) {
+        name = plan.name
+        self.plan = plan
+        self.spans = spans
+    }
+
+    /// Why a server over an engine takes nothing in.
+    package static func closedBecause(_ engine: String) -> String {
+        "this server reads the engine \(engine) and takes no telemetry in: send it to a node, which forwards it there"
+    }
+
+    /// Runs a query and writes `{"columns":[…],"rows":[[…]],"row_count":n,"truncated":…}`, as `SQLAnswer` does.
+    package func write(
+        _ query: String, parameters: [String: String], limits: SQLAnswer.Limits, into json: inout JSONWriter
+    ) throws(QueryError) {
+        let statements = StatementText.parts(query)
+        guard statements.count == 1 else {
+            throw .invalid(
+                statements.isEmpty
+                    ? "there is no query in the text" : "one statement at a time; there is another behind the first")
+        }
+        var asked = EngineLimits()
+        asked.seconds = 30
+        (asked.rows, asked.isCut) = (limits.rows, true)
+        let rows = try rows(statements[0], parameters, asked)
+        json.raw("{\"columns\":[")
+        for (index, name) in rows.names.enumerated() {
+            if index > 0 { json.raw(",") }
+            json.string(name)
+        }
+        json.raw("],\"rows\":[")
+        var count = 0
+        while count < min(rows.rowCount, limits.rows), json.bytes.count < limits.bytes {
+            json.raw(count > 0 ? ",[" : "[")
+            for (index, value) in try row(count, of: rows).enumerated() {
+                if index > 0 { json.raw(",") }
+                value.queryValue.write(into: &json)
+            }
+            json.raw("]")
+            count += 1
+        }
+        json.raw("],\"row_count\":")
+        json.integer(Int64(count))
+        json.raw(",\"truncated\":")
+        json.bool(count < rows.rowCount)
+        json.raw("}")
+    }
+
+    /// Writes the views and tables that can be asked, with their columns.
+    package func writeSchema(into json: inout JSONWriter) throws(QueryError) {
+        var limits = EngineLimits()
+        (limits.seconds, limits.rows) = (10, Self.columnsMax)
+        let rows = try rows(
+            "SELECT table, name FROM system.columns WHERE database = currentDatabase() ORDER BY table, position", [:], limits)
+        json.raw("[")
+        var table: String?
+        for index in 0..<rows.rowCount {
+            let row = try row(index, of: rows)
+            guard row.count == 2, case .text(let of) = row[0], case .text(let name) = row[1] else { continue }
+            if of != table {
+                json.raw(table == nil ? "{\"name\":" : "]},{\"name\":")
+                json.string(of)
+                json.raw(",\"columns\":[")
+            } else {
+                json.raw(",")
+            }
+            table = of
+            json.string(name)
+        }
+        json.raw(table == nil ? "]" : "]}]")
+    }
+
+    private func rows(_ statement: String, _ parameters: [String: String], _ limits: EngineLimits) throws(QueryError)
+        -> ClickHouseRows
+    {
+        guard let engine = Engine(plan, group: MultiThreadedEventLoopGroup.singleton) else {
+            throw .unavailable("\(name) is no engine that can be asked")
+        }
+        do throws(EngineError) {
+            return try engine.rows(statement, parameters: parameters, limits)
+        } catch {
+            throw QueryError(error)
+        }
+    }
+
+    private func row(_ index: Int, of rows: ClickHouseRows) throws(QueryError) -> [ClickHouseValue] {
+        do throws(ClickHouseRows.Problem) {
+            return try rows.row(index)
+        } catch {
+            throw .unavailable(Engine.unreadable(error, name).message)
+        }
+    }
+}
+
+extension ClickHouseValue {
+    fileprivate var queryValue: QueryValue {
+        switch self {
+        case .null: .null
+        case .integer(let integer): .integer(integer)
+        case .double(let double): .double(double)
+        case .text(let text): .text(text)
+        }
+    }
+}
