@@ -15,7 +15,7 @@ struct AgentRoute: Sendable {
     init(_ context: APIContext, _ writer: IngestWriter) {
         server = AgentServer(
             sources: AgentSources(
-                pool: context.pool, breakers: { await writer.breakers() }, policy: context.policy, gates: context.gates,
+                pool: context.agentPool, breakers: { await writer.breakers() }, policy: context.policy, gates: context.gates,
                 versionText: context.versionText, clock: context.clock))
     }
 

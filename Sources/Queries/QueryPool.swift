@@ -9,8 +9,17 @@ package final class QueryPool: Sendable {
         package var readers = 4
         /// Questions that wait for a thread; more are refused.
         package var waiting = 64
+        /// Whether everybody else who wants a processor goes first.
+        package var isBehind = false
 
         package init() {}
+
+        /// For programs that ask in loops: half of the threads, and those behind all others.
+        package static let agents = {
+            var limits = Limits()
+            (limits.readers, limits.waiting, limits.isBehind) = (2, 8, true)
+            return limits
+        }()
     }
 
     private struct State {
@@ -20,17 +29,32 @@ package final class QueryPool: Sendable {
 
     /// A thread with its connection, which is opened by the first question. Only its queue touches it.
     private final class Worker: @unchecked Sendable {
-        let queue: DispatchQueue
+        private enum Place {
+            case queue(DispatchQueue)
+            case behind(BackgroundThread)
+        }
+
+        private let place: Place
         private let folder: StoreFolder
         private let turns: ReadingTurns
         private let calls: CallsOfSegments
         private var reader: QueryReader?
 
-        init(_ number: Int, _ folder: StoreFolder, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
-            queue = DispatchQueue(label: "fusebox.query.\(number)", qos: .utility)
+        init(_ number: Int, _ folder: StoreFolder, isBehind: Bool, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
+            place =
+                isBehind
+                ? .behind(BackgroundThread("fusebox.agent.\(number)"))
+                : .queue(DispatchQueue(label: "fusebox.query.\(number)", qos: .utility))
             self.folder = folder
             self.turns = turns
             self.calls = calls
+        }
+
+        func async(_ work: @escaping @Sendable () -> Void) {
+            switch place {
+            case .queue(let queue): queue.async(execute: work)
+            case .behind(let thread): thread.async(work)
+            }
         }
 
         func answer<Value>(
@@ -63,7 +87,7 @@ package final class QueryPool: Sendable {
         init(_ folder: StoreFolder, _ limits: Limits, _ turns: ReadingTurns) {
             self.limits = limits
             let calls = CallsOfSegments()
-            workers = (0..<limits.readers).map { Worker($0, folder, turns, calls) }
+            workers = (0..<limits.readers).map { Worker($0, folder, isBehind: limits.isBehind, turns, calls) }
             state = Mutex(State(idle: Array(0..<limits.readers)))
         }
 
@@ -115,7 +139,7 @@ package final class QueryPool: Sendable {
         let result: Result<Value, QueryError> = await withCheckedContinuation { continuation in
             let (threads, scope) = (threads, scope)
             let work: @Sendable (Int) -> Void = { number in
-                threads.workers[number].queue.async {
+                threads.workers[number].async {
                     let answer = threads.workers[number].answer(limit, scope, body)
                     threads.release(number)
                     continuation.resume(returning: answer)

@@ -10,6 +10,8 @@ import TelemetryModel
 /// What answers questions over HTTP are made from.
 package struct APIContext: Sendable {
     private(set) var pool: QueryPool
+    /// For agents, whose loops must not take the processors from those who send spans.
+    private(set) var agentPool: QueryPool
     /// The resource attribute that says which project a span is of.
     let projectAttribute: String
     let folder: StoreFolder
@@ -29,6 +31,7 @@ package struct APIContext: Sendable {
     ) {
         self.folder = folder
         pool = QueryPool(folder: folder, turns: turns)
+        agentPool = QueryPool(folder: folder, limits: .agents, turns: turns)
         self.projectAttribute = projectAttribute
         self.policy = policy
         self.gates = gates
@@ -44,7 +47,8 @@ package struct APIContext: Sendable {
     /// - Parameter isLimit: whether who asks may read no other.
     func of(project: String, isLimit: Bool) -> APIContext {
         var context = self
-        context.pool = pool.scoped(to: ProjectScope(attribute: projectAttribute, name: project, isLimit: isLimit))
+        let scope = ProjectScope(attribute: projectAttribute, name: project, isLimit: isLimit)
+        (context.pool, context.agentPool) = (pool.scoped(to: scope), agentPool.scoped(to: scope))
         return context
     }
 
