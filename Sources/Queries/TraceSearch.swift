@@ -30,6 +30,7 @@ package struct TraceSearch: Sendable {
     private static let batch = 32
     /// The same where traces are looked for by their length: each window reads those behind it once more.
     private static let lengthWindowSpansMax = 64_000_000
+    private static let lengthWindowGrowth = 16
 
     package var criteria = SpanCriteria()
     /// Start times, nanoseconds since 1970; the upper bound is outside.
@@ -89,7 +90,9 @@ package struct TraceSearch: Sendable {
                 answer.stoppedEarly = true
                 return answer
             }
-            budget = lengthMinimum == nil ? min(budget * 2, Self.windowSpansMax) : min(budget * 4, Self.lengthWindowSpansMax)
+            budget =
+                lengthMinimum == nil
+                ? min(budget * 2, Self.windowSpansMax) : min(budget * Self.lengthWindowGrowth, Self.lengthWindowSpansMax)
         }
         return answer
     }
@@ -149,9 +152,9 @@ package struct TraceSearch: Sendable {
         if let minimum = lengthMinimum { return try take(try longTraces(lower, last, minimum, reader), lower, last, reader, &answer) }
         let condition = criteria.condition
         var sql =
-            "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
+            "SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
         if let condition { sql += " AND " + condition.sql }
-        sql += " GROUP BY trace_id ORDER BY 2 DESC, 1 DESC"
+        sql += " GROUP BY unordered_trace_id ORDER BY 2 DESC, 1 DESC"
         var candidates: [String] = []
         try reader.each(sql, [.integer(lower), .integer(last)] + (condition?.values ?? [])) { row in
             let match = row.integer(1)

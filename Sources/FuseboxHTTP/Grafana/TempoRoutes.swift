@@ -159,11 +159,8 @@ struct TempoRoutes: Sendable {
         let wanted = query["scope"]
         return try await context.json { reader, json in
             var scopes: [(String, [String])] = []
-            if wanted == nil || wanted == "none" || wanted == "resource" {
-                scopes.append(("resource", try AttributeKeys.keys(ofResource: true, window, reader)))
-            }
-            if wanted == nil || wanted == "none" || wanted == "span" {
-                scopes.append(("span", try AttributeKeys.keys(ofResource: false, window, reader)))
+            for owner in AttributeKeys.Owner.allCases where wanted == nil || wanted == "none" || wanted == owner.rawValue {
+                scopes.append((owner.rawValue, try AttributeKeys.keys(of: owner, window, reader)))
             }
             if isScoped && (wanted == nil || wanted == "none" || wanted == "intrinsic") {
                 scopes.append(("intrinsic", Self.intrinsics))

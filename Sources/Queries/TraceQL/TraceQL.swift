@@ -25,8 +25,15 @@ package struct TraceQL: Sendable {
         /// What is measured; `nil` for counts.
         var field: TraceQLField?
         var by: [TraceQLField] = []
+        /// What is done with its series, one after another.
+        var stages: [SeriesStage] = []
+    }
+
+    enum SeriesStage: Sendable {
         /// Only so many series, those with the largest or smallest sum.
-        var best: (count: Int, isLargest: Bool)?
+        case best(count: Int, isLargest: Bool)
+        /// Only the samples that compare so with a number, which is seconds for durations.
+        case filter(symbol: String, number: Double)
     }
 
     /// What is asked of traces.
@@ -114,14 +121,12 @@ indirect enum TraceQLSpanset: Sendable {
 
 struct TraceQLPipeline: Sendable {
     enum Stage: Sendable {
-        case by(TraceQLField)
+        /// By a field or what is calculated of some, with its text in the query.
+        case by(TraceQLExpression, name: String)
         case coalesce
-        case filter(TraceQLFilter)
-        case aggregate(Aggregate, TraceQLField?, symbol: String, number: Double)
-    }
-
-    enum Aggregate: String, Sendable {
-        case count, avg, min, max, sum
+        /// Of each group the spans that this finds among them.
+        case spans(TraceQLSpanset)
+        case scalar(TraceQLScalarFilter)
     }
 
     var source: TraceQLSpanset

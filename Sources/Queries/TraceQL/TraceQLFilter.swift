@@ -98,13 +98,13 @@ struct TraceQLComparison: Equatable, Sendable {
     var symbol: String
     var operand: Operand
 
-    /// Over a column of one type.
+    /// Over a column of one type. NULL where there is no value, so that a scan of spans can take it as it stands.
     func sql(_ value: String, _ values: [QueryValue] = []) -> SQLCondition? {
         let word = symbol == "!=" ? "<>" : symbol
         switch operand {
-        case .text(let text): return SQLCondition("coalesce(\(value) \(word) ?, 0)", values + [.text(text)])
-        case .number(let number): return SQLCondition("coalesce(\(value) \(word) ?, 0)", values + [number])
-        case .flag(let flag): return SQLCondition("coalesce(\(value) \(word) ?, 0)", values + [.integer(flag ? 1 : 0)])
+        case .text(let text): return SQLCondition("\(value) \(word) ?", values + [.text(text)])
+        case .number(let number): return SQLCondition("\(value) \(word) ?", values + [number])
+        case .flag(let flag): return SQLCondition("\(value) \(word) ?", values + [.integer(flag ? 1 : 0)])
         case .pattern(let pattern):
             let matches = "traceql_matches(\(value), ?)"
             return SQLCondition(symbol == "=" ? "coalesce(\(matches), 0)" : "coalesce(NOT \(matches), 0)", values + [.text(pattern)])

@@ -85,6 +85,8 @@ enum TraceQLMeaning {
         default: throw .invalid("\(field.name) takes = and != with a word without quotes, and =~ and !~ with a text")
         }
         let list = codes.map { "\($0)" }.joined(separator: ", ")
+        // A span without one has 0.
+        if !symbol.hasPrefix("!"), !codes.contains(0) { return .sql(SQLCondition("\(field.sql) IN (\(list))")) }
         return .sql(SQLCondition("coalesce(\(field.sql), 0) \(symbol.hasPrefix("!") ? "NOT " : "")IN (\(list))"))
     }
 
