@@ -116,19 +116,10 @@ package struct TraceSearch: Sendable {
     /// Traces that began in a window and are long enough, newest first: one pass over columns instead of each trace read whole. A trace that
     /// has not ended lasts up to its latest start.
     private func longTraces(_ lower: Int64, _ last: Int64, _ minimum: Int64, _ reader: QueryReader) throws -> [String] {
-        var found: [(start: Int64, id: String)] = []
-        try reader.each(
-            """
-            SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ?1 GROUP BY unordered_trace_id
-            HAVING min(start_time_unix_nano) <= ?2 AND (max(end_time_unix_nano) - min(start_time_unix_nano) >= ?3
-                OR max(start_time_unix_nano) - min(start_time_unix_nano) >= ?3)
-            """, [.integer(lower), .integer(last), .integer(minimum)]
-        ) { row in
-            let (id, start) = (row.text(0) ?? "", row.integer(1))
-            if after.map({ (start, id) < ($0.matchUnixNano, $0.traceID) }) ?? true { found.append((start, id)) }
-            return true
-        }
-        return found.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map(\.id)
+        let extents = TraceExtents(from: lower, minimumNanoseconds: minimum)
+        return try extents.find(reader).filter { trace in
+            trace.start <= last && (after.map { (trace.start, trace.id) < ($0.matchUnixNano, $0.traceID) } ?? true)
+        }.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map(\.id)
     }
 
     /// The start of a window that ends with `last` and holds about that many spans; `nil` when nothing is older.

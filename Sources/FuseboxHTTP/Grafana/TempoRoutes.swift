@@ -101,7 +101,7 @@ struct TempoRoutes: Sendable {
         let limit = try query.integer("limit", 0...10_000, fallback: 20)
         search.limit = limit == 0 ? 20 : min(limit, Self.tracesMax)
         let spans = min(Self.spansPerSetMax, max(1, try query.integer("spss", 0...10_000, fallback: 3)))
-        if let condition = language.condition { search.criteria.extra = [condition] }
+        if let candidates = language.candidates { search.criteria.extra = [candidates] }
         search.acceptance = language.acceptance
         search.extentMinimum = language.durationMinimum
         if let tags = query["tags"] { search.criteria.extra += try LogfmtText.pairs(tags).map(Self.condition) }

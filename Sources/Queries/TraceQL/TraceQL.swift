@@ -68,6 +68,12 @@ package struct TraceQL: Sendable {
     /// Whether each span tells for itself whether it is meant.
     package var isSimple: Bool { simpleFilter != nil }
 
+    /// Whether `candidates` are those that are meant, and not only those that may be.
+    var isExact: Bool { simpleFilter.map { $0.condition == $0.superset } ?? false }
+
+    /// SQL that some span of each trace meets that a search means, as cheap as it can be told; `nil` for every span.
+    package var candidates: SQLCondition? { pipeline.source.superset }
+
     /// SQL that spans meet by which a trace is a candidate; for a simple query those that are meant. `nil` for every span.
     package var condition: SQLCondition? { simpleFilter.map(\.condition) ?? pipeline.source.superset }
 }

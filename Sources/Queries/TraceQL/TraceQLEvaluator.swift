@@ -27,7 +27,7 @@ struct TraceQLEvaluator {
         func add(_ field: TraceQLField) { if !fields.contains(field.own) { fields.append(field.own) } }
         func visit(_ filter: TraceQLFilter) {
             switch filter {
-            case .sql(let condition): if !conditions.contains(condition) { conditions.append(condition) }
+            case .sql(let condition), .attribute(let condition, _): if !conditions.contains(condition) { conditions.append(condition) }
             case .computed(_, let comparison):
                 if case .pattern(let text) = comparison.operand { patterns[text] = try? Pattern(ofWholeText: text) }
             case .all(let parts), .any(let parts): parts.forEach(visit)
@@ -177,7 +177,7 @@ struct TraceQLEvaluator {
         switch filter {
         case .always: return trace.spans.map { _ in true }
         case .never: return trace.spans.map { _ in false }
-        case .sql(let condition):
+        case .sql(let condition), .attribute(let condition, _):
             guard let place = conditions.firstIndex(of: condition) else { return trace.spans.map { _ in false } }
             return trace.spans.map { $0.meets[place] }
         case .computed(let field, let comparison):

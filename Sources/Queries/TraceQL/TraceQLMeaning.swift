@@ -27,7 +27,9 @@ enum TraceQLMeaning {
                 sql = "CASE WHEN \(has[index]) THEN traceql_compare(\(objects[index]), ?, ?, ?) ELSE \(sql) END"
                 values = [.text(field.key), .text(field.key)] + comparison.arguments + values
             }
-            return .sql(SQLCondition("(\(sql))", values))
+            let exact = SQLCondition("(\(sql))", values)
+            guard objects == ["attributes"], let candidates = candidates(field.key, comparison) else { return .sql(exact) }
+            return .attribute(exact, candidates: candidates)
         case .element(let column, let member):
             var inner = SQLCondition("traceql_compare(element.value ->> 'attributes', ?, ?, ?)", [.text(field.key)] + comparison.arguments)
             if let member {
@@ -36,6 +38,23 @@ enum TraceQLMeaning {
             }
             return .sql(
                 SQLCondition("EXISTS (SELECT 1 FROM json_each(\(column)) AS element WHERE \(inner.sql))", inner.values))
+        }
+    }
+
+    /// What every span meets of which the attribute compares so: a list, which is shown as its text, is any of its elements.
+    private static func candidates(_ key: String, _ comparison: TraceQLComparison) -> SQLCondition? {
+        // SQL's texts end at a NUL.
+        guard !key.utf8.contains(0) else { return nil }
+        let value = "attr(attributes, '\(key.replacing("'", with: "''"))')"
+        let isThere = SQLCondition("\(value) IS NOT NULL")
+        let isList = "\(value) >= '[' AND \(value) < '\\'"
+        switch (comparison.symbol, comparison.operand) {
+        case ("!=", _), (_, .pattern): return isThere
+        case ("=", .text(let text)): return SQLCondition("(\(value) = ? OR \(isList))", [.text(text)])
+        case (_, .text): return isThere
+        case ("=", .flag(let flag)): return SQLCondition("(\(value) = ? OR \(isList))", [.integer(flag ? 1 : 0)])
+        case (_, .flag): return isThere
+        case (let symbol, .number(let number)): return SQLCondition("(\(value) \(symbol) ? OR \(isList))", [number])
         }
     }
 

@@ -6,7 +6,7 @@ extension TraceQL {
 
     /// Which of these traces the query means, for a search whose candidates SQL finds; `nil` where SQL says all.
     package var acceptance: (@Sendable ([String], QueryReader) throws -> Set<String>)? {
-        guard !isSimple else { return nil }
+        guard !isExact else { return nil }
         let pipeline = pipeline
         return { ids, reader in
             let evaluator = TraceQLEvaluator(pipeline, wanted: [])

@@ -45,6 +45,9 @@ struct LikePattern {
         return sqlite3_strlike(self.ended, ended, UInt32(escape)) == 0
     }
 
+    /// What every text that matches has in it; `nil` where nothing can be said.
+    var search: FoldedSearch? { literals { _ in false }.max { $0.count < $1.count }.flatMap(FoldedSearch.init) }
+
     /// What stands between wildcards, and between characters of which `isMark` says that nothing reaches over them.
     func literals(_ isMark: (UInt8) -> Bool) -> [[UInt8]] {
         // SQLite reads a pattern up to its first NUL, and bytes that are no UTF-8 as replacement characters.

@@ -23,7 +23,8 @@ extension SegmentRows {
             if part.isInString(Array(entry.name.utf8)[...]) {
                 let presence = try reader.presence(.attribute, entry.name)
                 for row in 0..<reader.spanCount where presence[row] { found.insert(row) }
-            } else if part.mayBeIn(entry.encoding), let column = try reader.column(.attribute, entry.name) {
+            } else if part.mayBeIn(entry.encoding), try part.search.map({ try reader.mayHold($0, in: .attribute, entry.name) }) ?? true,
+                let column = try reader.column(.attribute, entry.name) {
                 mark(column, part, &found)
             }
         }
@@ -67,12 +68,24 @@ struct AttributesPart {
     private let bytes: [UInt8]
     /// Whether it may stand in a number, or in a word such as `true`.
     let mayBeInNumber: Bool
+    /// What of it stands in a text as it is stored wherever the part stands in the JSON; `nil` where nothing can be said.
+    let search: FoldedSearch?
 
     private init(_ bytes: [UInt8]) {
         let folded = bytes.map(Self.folded)
         self.bytes = folded
+        search = FoldedSearch(folded.dropFirst(Self.escapeCount(folded)))
         let isNumber = bytes.allSatisfy { "0123456789+-.eE".utf8.contains($0) }
         mayBeInNumber = isNumber || ["true", "false", "null", "-infinity", "nan"].contains { Self.contains(Array($0.utf8)[...], folded) }
+    }
+
+    /// How many bytes at the beginning may be the end of an escape, such as the `n` of `\n` or the `1f` of `\u001f`: these are not stored so.
+    private static func escapeCount(_ bytes: [UInt8]) -> Int {
+        func isDigit(_ byte: UInt8) -> Bool { "0123456789abcdef".utf8.contains(byte) }
+        let digits = bytes.prefix { isDigit($0) }.count
+        if digits > 0 { return min(digits, 4) }
+        if bytes.first == UInt8(ascii: "u") { return 1 + min(4, bytes.dropFirst().prefix { isDigit($0) }.count) }
+        return bytes.first.map { "nrt".utf8.contains($0) } == true ? 1 : 0
     }
 
     /// The longest parts; none where nothing can be said. What stands between the marks of JSON and LIKE cannot reach over two values.

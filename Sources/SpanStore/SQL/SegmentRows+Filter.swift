@@ -55,6 +55,9 @@ extension SegmentRows {
         let (space, name): (ColumnSpace, String)
         let condition: ColumnCondition?
         switch source(filter.column) {
+        case .serviceName:
+            guard case .texts(let texts)? = ColumnCondition.texts(filter.comparison, filter.argument), let known = try? serviceNames() else { return false }
+            return !known.contains { service in texts.contains { $0.elementsEqual(service.utf8) } }
         case .text(let own, let column):
             (space, name, condition) = (own, column, ColumnCondition.texts(filter.comparison, filter.argument))
         case .integer(let own, let column):

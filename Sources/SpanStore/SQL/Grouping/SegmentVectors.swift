@@ -85,6 +85,27 @@ final class SegmentVectors {
         }
     }
 
+    /// `false` where no row fulfils a condition for certain, by what texts have in them: most segments have nothing of a text that is looked for.
+    func mayFulfil(_ condition: SQLExpression) throws -> Bool {
+        switch condition.form {
+        case .binary(.or, let left, let right): return try mayFulfil(left) || mayFulfil(right)
+        case .binary(.and, let left, let right): return try mayFulfil(left) && mayFulfil(right)
+        case .binary(.like, let value, let pattern): return try mayMatch(value, LikePattern(vector(pattern), escape: nil))
+        case .call(LikePattern.escapedLike, let arguments) where arguments.count == 3:
+            return try mayMatch(arguments[0], LikePattern(vector(arguments[1]), escape: vector(arguments[2])))
+        default: return true
+        }
+    }
+
+    private func mayMatch(_ value: SQLExpression, _ pattern: LikePattern) throws -> Bool {
+        guard case .column(let index) = value.form else { return true }
+        switch segment.source(index) {
+        case .attributes: return try segment.rows(rows, mayMatch: pattern)?.isEmpty != true
+        case .text(let space, let name): return try pattern.search.map { try segment.reader.mayHold($0, in: space, name) } ?? true
+        default: return true
+        }
+    }
+
     /// Attributes are put together only where their values say that they may match.
     private func like(_ value: SQLExpression, _ pattern: LikePattern) throws -> Vector {
         guard value.form == .column(SpansColumn.attributesIndex) else {
