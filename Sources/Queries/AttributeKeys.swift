@@ -91,14 +91,19 @@ package enum AttributeKeys {
             field = try TraceQLField(computed == .rootName ? "name" : "resource.service.name")
             isMeant = "parent_span_id IS NULL"
         }
-        let found = try reader.rows(
-            """
-            SELECT \(field.sql) AS value, count(*) FROM spans
-            WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ? AND \(isMeant) AND \(condition?.sql ?? "1")
-            GROUP BY 1 HAVING value IS NOT NULL ORDER BY 2 DESC LIMIT \(valuesMax + 1)
-            """,
-            field.values + [.integer(try recent(window, reader)), .integer(window.last)] + (condition?.values ?? [])
-        )
+        let from = try recent(window, reader)
+        func counted(_ sql: String, _ values: [QueryValue]) throws -> [[QueryValue]] {
+            try reader.rows(
+                """
+                SELECT \(sql) AS value, count(*) FROM spans
+                WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ? AND \(isMeant) AND \(condition?.sql ?? "1")
+                GROUP BY 1 HAVING value IS NOT NULL ORDER BY 2 DESC LIMIT \(valuesMax + 1)
+                """, values + [.integer(from), .integer(window.last)] + (condition?.values ?? []))
+        }
+        // By the attribute's column, unless its numbers may be booleans, which that shows alike.
+        let byColumn = try field.attributeColumn.map { try counted($0, []) }
+        let isSure = byColumn.map { !$0.contains { $0[0] == .integer(0) || $0[0] == .integer(1) } } ?? false
+        let found = isSure ? byColumn ?? [] : try counted(field.sql, field.values)
         if found.count > valuesMax { reader.noteTruncated("values", after: valuesMax) }
         return found.prefix(valuesMax).map { ($0[0], false) }
     }

@@ -1,5 +1,11 @@
-import Foundation
+import Dispatch
 import Synchronization
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
 
 /// A thread that works behind all others: where processors are short, whoever else wants one goes first.
 final class BackgroundThread: Sendable {
@@ -25,12 +31,9 @@ final class BackgroundThread: Sendable {
 
     init(_ name: String) {
         let inbox = inbox
-        let thread = Thread {
-            Self.stepBack()
-            inbox.run()
-        }
-        thread.name = name
-        thread.start()
+        // Not one of Dispatch's, which are shared: it could not step forward again.
+        guard !Self.start(inbox) else { return }
+        DispatchQueue(label: name, qos: .utility).async { inbox.run() }
     }
 
     deinit {
@@ -41,6 +44,39 @@ final class BackgroundThread: Sendable {
     func async(_ work: @escaping @Sendable () -> Void) {
         inbox.works.withLock { $0.append(work) }
         inbox.arrival.signal()
+    }
+
+    /// `false` where the system has no more threads.
+    private static func start(_ inbox: Inbox) -> Bool {
+        let context = Unmanaged.passRetained(inbox)
+        #if canImport(Darwin)
+            var thread: pthread_t?
+        #else
+            var thread = pthread_t()
+        #endif
+        let result = pthread_create(
+            &thread, nil,
+            { context in
+                BackgroundThread.work(context)
+                return nil
+            }, context.toOpaque())
+        guard result == 0 else {
+            context.release()
+            return false
+        }
+        #if canImport(Darwin)
+            if let thread { pthread_detach(thread) }
+        #else
+            pthread_detach(thread)
+        #endif
+        return true
+    }
+
+    private static func work(_ context: UnsafeMutableRawPointer?) {
+        guard let context else { return }
+        let inbox = Unmanaged<Inbox>.fromOpaque(context).takeRetainedValue()
+        stepBack()
+        inbox.run()
     }
 
     /// Where it is refused, the thread is one like all others.

@@ -125,6 +125,13 @@ struct TraceQLField: Equatable, Sendable {
         }
     }
 
+    /// A span's attribute as the call of `attr` that a statement over columns knows: booleans are 0 and 1 there. `nil` for other fields, and
+    /// for a key that cannot stand in a statement.
+    var attributeColumn: String? {
+        guard source == .attribute(["attributes"]), !key.utf8.contains(0) else { return nil }
+        return "attr(attributes, '\(key.replacing("'", with: "''"))')"
+    }
+
     /// The value where it is a number.
     var numberSQL: String { sql.replacing("traceql_value(", with: "traceql_number(") }
 

@@ -28,8 +28,8 @@ enum TraceQLMeaning {
                 values = [.text(field.key), .text(field.key)] + comparison.arguments + values
             }
             let exact = SQLCondition("(\(sql))", values)
-            guard objects == ["attributes"], let candidates = candidates(field.key, comparison) else { return .sql(exact) }
-            return .attribute(exact, candidates: candidates)
+            guard let column = field.attributeColumn else { return .sql(exact) }
+            return .attribute(exact, candidates: candidates(column, comparison))
         case .element(let column, let member):
             var inner = SQLCondition("traceql_compare(element.value ->> 'attributes', ?, ?, ?)", [.text(field.key)] + comparison.arguments)
             if let member {
@@ -42,10 +42,7 @@ enum TraceQLMeaning {
     }
 
     /// What every span meets of which the attribute compares so: a list, which is shown as its text, is any of its elements.
-    private static func candidates(_ key: String, _ comparison: TraceQLComparison) -> SQLCondition? {
-        // SQL's texts end at a NUL.
-        guard !key.utf8.contains(0) else { return nil }
-        let value = "attr(attributes, '\(key.replacing("'", with: "''"))')"
+    private static func candidates(_ value: String, _ comparison: TraceQLComparison) -> SQLCondition {
         let isThere = SQLCondition("\(value) IS NOT NULL")
         let isList = "\(value) >= '[' AND \(value) < '\\'"
         switch (comparison.symbol, comparison.operand) {
