@@ -3,7 +3,7 @@
 
     make bench                         every section that takes less than a minute
     make bench ARGS="ingest single"    some of them
-    make bench ARGS=all                also those that take minutes: growth, overload, readers
+    make bench ARGS=all                also those that take minutes: agents, growth, overload, readers
     make bench ARGS="--record"         writes the result to bench/baseline.json
 
 Ratios to bench/baseline.json are printed and never fail the run: wall time depends on the machine. What gates is counted in
@@ -28,6 +28,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
+import bench_agents  # noqa: E402
 import bench_gateway  # noqa: E402
 import bench_questions  # noqa: E402
 import bench_readers  # noqa: E402
@@ -49,6 +50,7 @@ UNITS = {
     "lost_spans": ("lost", False), "recovery_seconds": ("s to recover", False), "slow_clients": ("slow clients", True),
     "log_mebibytes": ("MiB of log at most", False), "unanswered_questions": ("questions not answered", False),
     "longest_question_seconds": ("s the longest question", False),
+    "kept_ratio": ("of the rate without agents", True), "agent_calls": ("calls of agents", True), "agent_answers": ("of them answered", True),
 }
 
 
@@ -349,8 +351,14 @@ class Bench:
         self.note("readers", result, "spans_per_second", "refused_requests", "unanswered_questions", "log_mebibytes",
                   "longest_question_seconds", "p99_milliseconds")
 
+    def agents(self):
+        """Ingest in the closed loop alone and beside an agent that asks by MCP without a pause, in turns."""
+        with Server(self.binary, self.folder("agents")) as server:
+            result = bench_agents.measure(server, self.load, self.spans // 2)
+        self.note("agents", result, "kept_ratio", "spans_per_second", "agent_calls", "agent_answers", "unanswered_questions")
+
     QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries", "questions", "gateway", "gateway_ingest"]
-    ALL = [*QUICK, "growth", "overload", "readers"]
+    ALL = [*QUICK, "agents", "growth", "overload", "readers"]
 
 
 def compare(results):

@@ -19,7 +19,7 @@ struct AgentRoute: Sendable {
         isOfNode = writer != nil
         server = AgentServer(
             sources: AgentSources(
-                pool: context.pool, breakers: { await writer?.breakers() ?? [] }, policy: context.policy, gates: context.gates,
+                pool: context.agentPool, breakers: { await writer?.breakers() ?? [] }, policy: context.policy, gates: context.gates,
                 versionText: context.versionText, clock: context.clock))
     }
 

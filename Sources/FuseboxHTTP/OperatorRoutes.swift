@@ -15,7 +15,8 @@ package struct OperatorRoutes: Sendable {
 
     func exposition(_ request: Request) async throws -> Response {
         let start = ContinuousClock.now
-        let (format, echoesEscaping) = ExpositionFormat.negotiate(accept: request.headers[.accept])
+        let agreed = ExpositionFormat.negotiate(accept: request.headers[.accept])
+        let format = agreed.format
         var families = await writer?.families() ?? []
         families += clientMetrics?.families() ?? []
         families += constantFamilies
@@ -26,7 +27,7 @@ package struct OperatorRoutes: Sendable {
         metrics.expositionDuration.cell(format == .text004 ? "text" : "openmetrics").record(ContinuousClock.now - start)
         return Response(
             status: .ok,
-            headers: [.contentType: format.contentType(echoEscaping: echoesEscaping), .vary: "Accept, Accept-Encoding"], body: body)
+            headers: [.contentType: agreed.contentType, .vary: "Accept, Accept-Encoding"], body: body)
     }
 
     /// Bytes of an answer that are made before it is written; what comes behind them is made piece by piece as it is taken.

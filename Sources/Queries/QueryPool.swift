@@ -9,8 +9,17 @@ package final class QueryPool: Sendable {
         package var readers = 4
         /// Questions that wait for a thread; more are refused.
         package var waiting = 64
+        /// Whether everybody else who wants a processor goes first.
+        package var isBehind = false
 
         package init() {}
+
+        /// For programs that ask in loops: half of the threads, and those behind all others.
+        package static let agents = {
+            var limits = Limits()
+            (limits.readers, limits.waiting, limits.isBehind) = (2, 8, true)
+            return limits
+        }()
     }
 
     private struct State {
@@ -28,17 +37,32 @@ package final class QueryPool: Sendable {
 
     /// A thread with its connection, which is opened by the first question. Only its queue touches it.
     private final class Worker: @unchecked Sendable {
-        let queue: DispatchQueue
+        private enum Place {
+            case queue(DispatchQueue)
+            case behind(BackgroundThread)
+        }
+
+        private let place: Place
         private let source: Source
         private let turns: ReadingTurns
         private let calls: CallsOfSegments
         private var reader: QueryReader?
 
-        init(_ number: Int, _ source: Source, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
-            queue = DispatchQueue(label: "fusebox.query.\(number)", qos: .utility)
+        init(_ number: Int, _ source: Source, isBehind: Bool, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
+            place =
+                isBehind
+                ? .behind(BackgroundThread("fusebox.agent.\(number)"))
+                : .queue(DispatchQueue(label: "fusebox.query.\(number)", qos: .utility))
             self.source = source
             self.turns = turns
             self.calls = calls
+        }
+
+        func async(_ work: @escaping @Sendable () -> Void) {
+            switch place {
+            case .queue(let queue): queue.async(execute: work)
+            case .behind(let thread): thread.async(work)
+            }
         }
 
         func answer<Value>(
@@ -80,10 +104,9 @@ package final class QueryPool: Sendable {
         let limits: Limits
         let state: Mutex<State>
 
-        init(_ source: Source, _ limits: Limits, _ turns: ReadingTurns) {
+        init(_ source: Source, _ limits: Limits, _ turns: ReadingTurns, _ calls: CallsOfSegments) {
             self.limits = limits
-            let calls = CallsOfSegments()
-            workers = (0..<limits.readers).map { Worker($0, source, turns, calls) }
+            workers = (0..<limits.readers).map { Worker($0, source, isBehind: limits.isBehind, turns, calls) }
             state = Mutex(State(idle: Array(0..<limits.readers)))
         }
 
@@ -114,15 +137,19 @@ package final class QueryPool: Sendable {
     /// The only project that questions are about; `nil` for all.
     package let scope: ProjectScope?
 
-    /// - Parameter turns: those of the process that owns the data file, if it is this one.
-    package init(folder: StoreFolder, limits: Limits = Limits(), turns: ReadingTurns = ReadingTurns()) {
-        threads = Threads(.folder(folder), limits, turns)
+    /// - Parameters:
+    ///   - turns: those of the process that owns the data file, if it is this one.
+    ///   - calls: what other pools over the same file learn of its calls too.
+    package init(
+        folder: StoreFolder, limits: Limits = Limits(), turns: ReadingTurns = ReadingTurns(), calls: CallsOfSegments = CallsOfSegments()
+    ) {
+        threads = Threads(.folder(folder), limits, turns, calls)
         scope = nil
     }
 
     /// - Parameter supply: where spans come from, question by question.
     package init(supply: any SpanSupply, limits: Limits = Limits()) {
-        threads = Threads(.supply(supply), limits, ReadingTurns())
+        threads = Threads(.supply(supply), limits, ReadingTurns(), CallsOfSegments())
         scope = nil
     }
 
@@ -143,7 +170,7 @@ package final class QueryPool: Sendable {
         let result: Result<Value, QueryError> = await withCheckedContinuation { continuation in
             let (threads, scope) = (threads, scope)
             let work: @Sendable (Int) -> Void = { number in
-                threads.workers[number].queue.async {
+                threads.workers[number].async {
                     let answer = threads.workers[number].answer(limit, scope, of: need, body)
                     threads.release(number)
                     continuation.resume(returning: answer)

@@ -45,12 +45,12 @@ package final class QueryReader {
     /// Notes that an answer ends after so many of something, and that there are more.
     package func noteTruncated(_ what: String, after count: Int) { truncations.append("\(what) after \(count)") }
 
-    /// Runs a statement and calls `body` for each row until it says `false`.
+    /// Runs a statement and calls `body` for each row until it says `false`. What it groups is grouped by column where that is possible.
     package func each(
         _ sql: String, _ values: [QueryValue] = [], _ body: (Statement) throws -> Bool
     ) throws {
         do {
-            let statement = try reader.connection.prepare(sql)
+            guard let statement = try reader.prepareNext(sql[...])?.statement else { return }
             for (index, value) in values.enumerated() { try Self.bind(value, to: statement, at: Int32(index + 1)) }
             while try statement.step() {
                 guard try body(statement) else { return }

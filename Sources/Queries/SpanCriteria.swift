@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// What a span must be, all at once, for its trace to be found. Empty matches every span.
 package struct SpanCriteria: Equatable, Sendable {
     package enum Status: String, CaseIterable, Sendable {
@@ -90,11 +92,17 @@ package struct SpanCriteria: Equatable, Sendable {
                     [.text(attribute.key), .text(attribute.value)]))
         }
         if let text {
-            let pattern = QueryValue.text("%\(SQLCondition.escapedPattern(text))%")
+            func pattern(_ text: String) -> QueryValue { .text("%\(SQLCondition.escapedPattern(text))%") }
+            var columns = [("name", text), ("status_message", text), ("attributes", text)]
+            // Attributes are JSON, in which a quotation mark and a backslash have one before them.
+            var json = JSONWriter()
+            json.string(text)
+            let inJSON = String(decoding: json.bytes.dropFirst().dropLast(), as: UTF8.self)
+            if inJSON != text { columns.append(("attributes", inJSON)) }
             parts.append(
                 SQLCondition(
-                    "(name LIKE ? ESCAPE '\\' OR status_message LIKE ? ESCAPE '\\' OR attributes LIKE ? ESCAPE '\\')",
-                    [pattern, pattern, pattern]))
+                    "(" + columns.map { "\($0.0) LIKE ? ESCAPE '\\'" }.joined(separator: " OR ") + ")",
+                    columns.map { pattern($0.1) }))
         }
         parts += extra
         return SQLCondition.all(parts)

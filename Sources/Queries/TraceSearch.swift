@@ -30,6 +30,7 @@ package struct TraceSearch: Sendable {
     private static let batch = 32
     /// The same where traces are looked for by their length: each window reads those behind it once more.
     private static let lengthWindowSpansMax = 64_000_000
+    private static let lengthWindowGrowth = 16
 
     package var criteria = SpanCriteria()
     /// Start times, nanoseconds since 1970; the upper bound is outside.
@@ -89,7 +90,9 @@ package struct TraceSearch: Sendable {
                 answer.stoppedEarly = true
                 return answer
             }
-            budget = lengthMinimum == nil ? min(budget * 2, Self.windowSpansMax) : min(budget * 4, Self.lengthWindowSpansMax)
+            budget =
+                lengthMinimum == nil
+                ? min(budget * 2, Self.windowSpansMax) : min(budget * Self.lengthWindowGrowth, Self.lengthWindowSpansMax)
         }
         return answer
     }
@@ -113,19 +116,10 @@ package struct TraceSearch: Sendable {
     /// Traces that began in a window and are long enough, newest first: one pass over columns instead of each trace read whole. A trace that
     /// has not ended lasts up to its latest start.
     private func longTraces(_ lower: Int64, _ last: Int64, _ minimum: Int64, _ reader: QueryReader) throws -> [String] {
-        var found: [(start: Int64, id: String)] = []
-        try reader.each(
-            """
-            SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ?1 GROUP BY unordered_trace_id
-            HAVING min(start_time_unix_nano) <= ?2 AND (max(end_time_unix_nano) - min(start_time_unix_nano) >= ?3
-                OR max(start_time_unix_nano) - min(start_time_unix_nano) >= ?3)
-            """, [.integer(lower), .integer(last), .integer(minimum)]
-        ) { row in
-            let (id, start) = (row.text(0) ?? "", row.integer(1))
-            if after.map({ (start, id) < ($0.matchUnixNano, $0.traceID) }) ?? true { found.append((start, id)) }
-            return true
-        }
-        return found.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map(\.id)
+        let extents = TraceExtents(from: lower, minimumNanoseconds: minimum)
+        return try extents.find(reader).filter { trace in
+            trace.start <= last && (after.map { (trace.start, trace.id) < ($0.matchUnixNano, $0.traceID) } ?? true)
+        }.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map(\.id)
     }
 
     /// The start of a window that ends with `last` and holds about that many spans; `nil` when nothing is older.
@@ -149,9 +143,9 @@ package struct TraceSearch: Sendable {
         if let minimum = lengthMinimum { return try take(try longTraces(lower, last, minimum, reader), lower, last, reader, &answer) }
         let condition = criteria.condition
         var sql =
-            "SELECT trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
+            "SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
         if let condition { sql += " AND " + condition.sql }
-        sql += " GROUP BY trace_id ORDER BY 2 DESC, 1 DESC"
+        sql += " GROUP BY unordered_trace_id ORDER BY 2 DESC, 1 DESC"
         var candidates: [String] = []
         try reader.each(sql, [.integer(lower), .integer(last)] + (condition?.values ?? [])) { row in
             let match = row.integer(1)

@@ -4,10 +4,12 @@ import json
 import urllib.parse
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import captures
 import wire
 from server import Fusebox, poll
+from traceql_model import fill
 
 NAME = "handmade"
 
@@ -196,3 +198,25 @@ def test_the_tail_tells_each_span_once_and_ends_with_the_server(launch):
     # The connection is still open: the server must end all the same.
     server.stop()
     connection.close()
+
+
+def test_a_text_is_found_in_names_messages_and_attributes_however_it_is_written(fusebox):
+    """Marks of LIKE stand for themselves, and what JSON writes with a backslash is found as people write it."""
+    values = ["plain", "100%", "a_b", "axb", 'say "hi"', "back\\slash", "Ärger", json.dumps([{"role": "user", "content": "call web_search"}]), 7, 2.5, True, [1, "listed"], "UPPER lower"]
+    message, told = ExportTraceServiceRequest(), {}
+    spans = message.resource_spans.add().scope_spans.add().spans
+    for number in range(120):
+        trace, value, key = wire.trace_id(), values[number % len(values)], ["note", "gen_ai.input.messages", "k%"][number % 3]
+        span = spans.add(trace_id=trace, span_id=wire.span_id(), name=f"name_{number % 7}", start_time_unix_nano=wire.BASE_TIME + number, end_time_unix_nano=wire.BASE_TIME + 1000)
+        fill(span.attributes.add(key=key).value, value)
+        told[trace.hex()] = [span.name, json.dumps({key: value}, ensure_ascii=False, separators=(",", ":"))]
+    assert fusebox.post(message.SerializeToString()).status == 200
+    lower = str.maketrans({chr(code): chr(code + 32) for code in range(65, 91)})
+    needles = ["plain", "%", "_", "100%", "a_b", "a%b", 'say "hi"', "say", "\\", "back\\slash", "Ärger", "ärger", "web_search", "WEB_SEARCH", "upper LOWER", "name_3", "ame_", "7", "2.5", "true",
+               "listed", "k%", "gen_ai.input", "user", "nowhere", '":"', "e"]
+    for needle in needles:
+        escaped = json.dumps(needle, ensure_ascii=False)[1:-1]
+        wanted = {trace for trace, (name, attributes) in told.items()
+                  if needle.translate(lower) in name.translate(lower) or any(form.translate(lower) in attributes.translate(lower) for form in (needle, escaped))}
+        found = json.loads(fusebox.get(f"/api/traces?limit=200&{urllib.parse.urlencode({'q': needle})}").body)["traces"]
+        assert {trace["trace_id"] for trace in found} == wanted, needle

@@ -163,6 +163,19 @@ def test_an_agent_answers_ten_questions_about_a_failure_within_its_budget(store)
     assert agent.bytes < 100_000
 
 
+def test_a_trace_tells_its_critical_path_as_the_api_does(store):
+    agent = Agent(store)
+    for row in store.sql("SELECT trace_id FROM traces ORDER BY span_count DESC LIMIT 5"):
+        path = json.loads(store.get(f"/api/traces/{row['trace_id']}").body)["critical_path"]
+        wanted = {span["span_id"]: span["duration_ns"] / 1e6 for span in path["spans"] if span["duration_ns"] > 0}
+        told = agent.call("get_trace", trace_id=row["trace_id"], only="critical_path", limit=500)
+        assert {span["span_id"]: span["path_ms"] for span in told["spans"]} == {key: pytest.approx(value, abs=0.001) for key, value in wanted.items()}
+        assert [span["path_ms"] for span in told["critical_path"]] == [pytest.approx(value, abs=0.001) for value in sorted(wanted.values(), reverse=True)[:10]]
+        assert sum(wanted.values()) + told["uncovered_ms"] == pytest.approx(told["duration_ms"], abs=0.01)
+        whole = agent.call("get_trace", trace_id=row["trace_id"], limit=500)
+        assert {span["span_id"] for span in whole["spans"] if span["path_ms"]} == set(wanted) and whole["critical_path"] == told["critical_path"]
+
+
 def test_a_run_is_read_as_a_conversation(fusebox):
     captures.replay_all(fusebox, "openai-v2-content")
     agent = Agent(fusebox)

@@ -1,7 +1,9 @@
 """/metrics as Prometheus sees it: the formats, promtool's opinion, a real Prometheus, and the same bytes for the same state."""
 
+import gzip
 import json
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -70,7 +72,8 @@ def test_head(settled):
     ("application/openmetrics-text;version=1.0.0;q=0", "text/plain; version=0.0.4; charset=utf-8"),
     ("application/openmetrics-text;version=1.0.0;escaping=underscores",
      "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"),
-    ("text/plain;version=0.0.4;escaping=allow-utf-8", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
+    ("text/plain;version=0.0.4;escaping=allow-utf-8", "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8"),
+    ("text/plain;version=1.0.0;escaping=dots", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores"),
 ])
 def test_negotiation(settled, accept, media_type):
     answer = settled.get("/metrics", headers={"Accept": accept} if accept else {})
@@ -79,6 +82,44 @@ def test_negotiation(settled, accept, media_type):
     assert "Accept" in answer.headers["Vary"]
     ends_as_openmetrics = answer.body.endswith(b"\n# EOF\n")
     assert ends_as_openmetrics == media_type.startswith(OPENMETRICS)
+
+
+def third(protocols, scheme):
+    """What Prometheus 3 sends for its scrape_protocols: prometheus/prometheus, scrape/scrape.go, acceptHeader."""
+    types = {
+        "PrometheusProto": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+        "PrometheusText0.0.4": "text/plain;version=0.0.4", "PrometheusText1.0.0": "text/plain;version=1.0.0",
+        "OpenMetricsText0.0.1": "application/openmetrics-text;version=0.0.1", "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0",
+    }
+    ranges = [types[name] + (f";escaping={scheme}" if name in ("PrometheusText1.0.0", "OpenMetricsText1.0.0") else "") for name in protocols]
+    return ",".join(f"{own};q=0.{len(types) + 1 - place}" for place, own in enumerate([*ranges, "*/*"]))
+
+
+TEXTS = ["OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4"]
+LEGACY = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+
+
+@pytest.mark.parametrize("protocols, scheme, media_type", [
+    (TEXTS, "allow-utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
+    (TEXTS, "underscores", "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"),
+    # Native histograms and created timestamps are asked for by protobuf first, which is not spoken here.
+    (["PrometheusProto", *TEXTS], "allow-utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
+    (["PrometheusText1.0.0", "PrometheusText0.0.4"], "allow-utf-8", "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"),
+    (["PrometheusText0.0.4"], "allow-utf-8", "text/plain; version=0.0.4; charset=utf-8"),
+    (["OpenMetricsText0.0.1"], "allow-utf-8", "text/plain; version=0.0.4; charset=utf-8"),
+    (["PrometheusProto"], "allow-utf-8", "text/plain; version=0.0.4; charset=utf-8"),
+])
+def test_prometheus_3_is_answered_in_what_it_asks_for(settled, protocols, scheme, media_type):
+    answer = settled.get("/metrics", headers={"Accept": third(protocols, scheme), "Accept-Encoding": "gzip", "X-Prometheus-Scrape-Timeout-Seconds": "10"})
+    assert (answer.status, answer.headers["Content-Type"]) == (200, media_type)
+    body = gzip.decompress(answer.body) if answer.headers.get("Content-Encoding") == "gzip" else answer.body
+    families = list((parse_openmetrics if media_type.startswith(OPENMETRICS) else parse_text)(body.decode()))
+    samples = [sample for family in families for sample in family.samples]
+    assert len(samples) > 300
+    # Names are the same under every scheme, since they need none.
+    assert all(LEGACY.match(name) for sample in samples for name in [sample.name, *sample.labels])
+    # Prometheus stores a created timestamp in OpenMetrics as a series of its own unless it was told not to; alerts see births by rules.
+    assert not [sample.name for sample in samples if sample.name.endswith("_created")]
 
 
 def series(families):

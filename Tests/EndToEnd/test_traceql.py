@@ -77,7 +77,8 @@ DRILLDOWN = [
     "{nestedSetParent<0 && true} | rate() with(sample=true)", "{nestedSetParent<0 && true && status=error} | rate() by(resource.service.name)",
     "{nestedSetParent<0 && true} | quantile_over_time(duration, .9) by(name)", "{nestedSetParent<0} | histogram_over_time(duration) with(sample=true)",
     "{kind=client && true} | rate() by (kind)", '{span.a!=""} | rate()', "{} | rate() by (resource.service.name) | topk(1)",
-    "{} | count_over_time() by (name) | bottomk(2)", "{} | avg_over_time(duration)", "{status=error} | max_over_time(span:duration) by (rootName)",
+    "{} | count_over_time() by (name) | bottomk(2)", "{} | rate() by (name) > 0 | topk(2)", "{} | count_over_time() >= 0", "{} | max_over_time(duration) > 1ms",
+    "{true && resource.service.name != nil} | quantile_over_time(duration, 0.5, 0.9) by(resource.service.name) with(sample=true)", "{} | avg_over_time(duration)", "{status=error} | max_over_time(span:duration) by (rootName)",
     "{nestedSetParent<0} | compare({status=error}, 10)", "{true} | compare({duration > 1s}, 10, 1, 2)",
 ]
 SEARCHES = [
@@ -89,6 +90,9 @@ SEARCHES = [
     "{span:childCount > 1}", "{} > {} | count() > 1", "{status=error} >> {} | by(resource.service.name) | avg(duration) > 1s", "{duration > 1m30s}",
     "{ parent = nil }", "{ span.a + 1 > duration / 1ms }", "{ 1s < duration }", '{ parent.name = "n1" && parent.span.a != nil }',
     "{ traceDuration - duration < 1s } | select(parent.name, parent.span.a) | by(parent.name)", "{span.a = 9007199254740993}", "{ } !>> { }", "{ } ~ { }", "{ !(status = ok) }",
+    "count() > 2", "by(name) | count() > 1", "select(span.a)", "{} | count() / 2 > 1", "{} | avg(duration) * 2 > 1s", "{} | max(duration) - min(duration) > 100ms",
+    "{} | 2 < count()", "{} | (count() + 1) * 2 > 4", "{} | sum(span.a + 1) > 2", "{} | by(duration / 1s) | count() > 1", "{} | {status = error} >> {}", "{} | ({} && {name = `n1`})",
+    '{instrumentation.kept = 7}', '{span.a > minInt && span.a < maxInt}', "{nil != span.a}", '{status="error"} | select(status)'.replace('"error"', "error"),
 ]
 
 
@@ -107,7 +111,8 @@ def test_what_grafana_asks_of_searches_is_answered(store, query):
 
 @pytest.mark.parametrize("query", [
     "{ .a + .b }", '{ span.a + "x" = 2 }', "{ name = duration }", "{ event.text = span.a }", "{ nonsense = 1 }", '{ name =~ "(?=x)" }', '{ name =~ "(a" }', "{ name = 1 }", '{ duration = "x" }', "{ status = good }",
-    "{} | nonsense()", "{} | count()", "{} | rate() | rate()", "{ status < parent.status }", "({} | rate()) && {}", "{} >", "{} with(nonsense=1)", "{} {}",
+    "{} | nonsense()", "{} | count()", "{} | rate() | rate()", "{} | 1 < 2", "{} | max(name) > 1", "{} | avg(event.text) > 1", "{} | sum(1) > 1", "{} | count(", "{} | by(1)",
+    "({} | count()) > 3", "({} | rate()) / ({} | rate())", "{} | compare({}) > 3", "{} | rate() > `x`", "{} | count() + 1", "rate()", "| count() > 1", "{ status < parent.status }", "({} | rate()) && {}", "{} >", "{} with(nonsense=1)", "{} {}",
 ])
 def test_what_is_beyond_it_is_refused_with_a_reason(store, query):
     server, _ = store
@@ -138,3 +143,31 @@ def test_a_differing_selection_is_told_by_its_values(store):
         for name in ["n1", "n2", "n3"]:
             assert told[kind, "name", name] == sum(span.name == name and (span.status == 2) == isError for span in spans)
         assert told[f"{kind}_total", "resource.service.name", "nil"] == sum((span.status == 2) == isError for span in spans)
+
+
+@pytest.mark.parametrize("symbol, kept", [(">", lambda value: value > 1), ("<=", lambda value: value <= 1), ("=", lambda value: value == 0)])
+def test_a_comparison_behind_a_metric_leaves_the_samples_that_meet_it(store, symbol, kept):
+    server, _ = store
+    times = {"start": BASE // model.SECOND, "end": BASE // model.SECOND + 3600, "step": "60s"}
+
+    def told(query):
+        series = ask(server, "metrics/query_range", q=query, **times)["series"]
+        return {own["labels"][0]["value"]["stringValue"]: {sample["timestampMs"]: sample["value"] for sample in own["samples"]} for own in series}
+
+    whole = told("{} | count_over_time() by (name)")
+    number = 0 if symbol == "=" else 1
+    wanted = {name: {time: value for time, value in own.items() if kept(value)} for name, own in whole.items()}
+    assert told(f"{{}} | count_over_time() by (name) {symbol} {number}") == {name: own for name, own in wanted.items() if own}
+
+
+def test_a_group_is_named_by_what_it_was_made_of(store):
+    server, _ = store
+    found = ask(server, "search", q="{} | by(span.a * 2) | count() > 0", limit=100, spss=100)["traces"]
+    assert {own["key"] for trace in found for group in trace["spanSets"] for own in group["attributes"]} == {"by(span.a * 2)"}
+
+
+def test_tags_are_those_of_all_that_has_attributes(store):
+    server, _ = store
+    scopes = {scope["name"]: scope["tags"] for scope in ask(server, "v2/search/tags")["scopes"]}
+    assert scopes["instrumentation"] == ["kept"] and scopes["event"] == ["text"] and scopes["link"] == [] and scopes["resource"] == ["b", "service.name"]
+    assert {row["value"] for row in ask(server, "v2/search/tag/instrumentation.kept/values")["tagValues"]} == {"7", "seven"}

@@ -9,6 +9,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 SECOND = 1_000_000_000
 KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"]
 STATUSES = ["unset", "ok", "error"]
+# What the scope of each service says of itself.
+SCOPES = {"s1": 7, "s2": "seven"}
 VALUES = ["x", "y", "xy", "ü", 1, 2, 2.5, True, False, ["x", "y"], [1, 2], 9007199254740993]
 
 
@@ -112,6 +114,7 @@ def request(traces):
         attribute.value.string_value = f"of {service}"
         scope = resource.scope_spans.add()
         scope.scope.name = f"scope of {service}"
+        fill(scope.scope.attributes.add(key="kept").value, SCOPES[service])
         for span in (span for trace in traces for span in trace.spans if span.service == service):
             own = scope.spans.add(
                 trace_id=span.trace, span_id=span.identity, parent_span_id=span.parent or b"", name=span.name, kind=span.kind,
@@ -158,7 +161,7 @@ def field(name, span, trace):
         return span.attributes.get(name[1:], f"of {span.service}" if name == ".b" else None)
     return {
         "resource.b": lambda: f"of {span.service}", "resource.service.name": lambda: span.service, "name": lambda: span.name,
-        "instrumentation:name": lambda: f"scope of {span.service}",
+        "instrumentation:name": lambda: f"scope of {span.service}", "instrumentation.kept": lambda: SCOPES[span.service], "instrumentation.lost": lambda: None,
         "span:name": lambda: span.name, "duration": lambda: span.duration, "span:duration": lambda: span.duration,
         "status": lambda: STATUSES[span.status], "kind": lambda: KINDS[span.kind],
         "traceDuration": lambda: trace.duration, "trace:duration": lambda: trace.duration, "rootName": lambda: trace.root_name,
@@ -265,13 +268,14 @@ def relates(relation, left, right, trace):
     return left is not right and trace.parent[left] is not None and trace.parent[left] is trace.parent[right]
 
 
-def spans(query, trace):
+def spans(query, trace, among=None):
+    """- `among`: the only spans that are looked at."""
     kind = query[0]
     if kind == "filter":
-        return {span for span in trace.spans if holds(query[1], span, trace)}
+        return {span for span in trace.spans if (among is None or span in among) and holds(query[1], span, trace)}
     if kind == "pipe":
-        return set().union(*groups(query, trace))
-    left, right = spans(query[2], trace), spans(query[3], trace)
+        return set().union(*groups(query, trace, among))
+    left, right = spans(query[2], trace, among), spans(query[3], trace, among)
     if kind == "both":
         return left | right if left and right else set()
     if kind == "either":
@@ -286,19 +290,21 @@ def spans(query, trace):
     return found
 
 
-def groups(query, trace):
+def groups(query, trace, among=None):
     """Of ("pipe", source, stage, …): sets of spans."""
-    found = [own for own in [spans(query[1], trace)] if own]
+    found = [own for own in [spans(query[1], trace, among)] if own]
     for stage in query[2:]:
         if stage[0] == "by":
             split = []
             for group in found:
                 values = {}
                 for span in group:
-                    value = field(stage[1], span, trace)
+                    value = field(stage[1], span, trace) if isinstance(stage[1], str) else worked_out(stage[1], span, trace)
                     values.setdefault((type(value), str(value)), set()).add(span)
                 split += values.values()
             found = split
+        elif stage[0] == "among":
+            found = [own for own in (spans(stage[1], trace, group) for group in found) if own]
         elif stage[0] == "coalesce":
             found = [set().union(*found)] if found else []
         else:
@@ -307,14 +313,35 @@ def groups(query, trace):
 
 
 def aggregate(stage, group, trace):
-    _, function, name, symbol, number = stage
+    """Of ("aggregate", left, symbol, right): whether a group's numbers stand so."""
+    ordered = [span for span in trace.spans if span in group]
+    return equates(number_of(stage[1], ordered, trace), stage[2], number_of(stage[3], ordered, trace))
+
+
+def number_of(scalar, group, trace):
+    """Of ("of", function, expression) and what expressions are made of: integers stay integers where all are."""
+    if scalar[0] == "minus":
+        return calculate("-", 0, number_of(scalar[1], group, trace))
+    if scalar[0] == "calculate":
+        return calculate(scalar[1], number_of(scalar[2], group, trace), number_of(scalar[3], group, trace))
+    if scalar[0] != "of":
+        return worked_out(scalar, None, trace)
+    _, function, measured = scalar
     if function == "count":
-        return compare(len(group), symbol, number)
-    numbers = [value for value in (field(name, span, trace) for span in group) if isinstance(value, (int, float)) and not isinstance(value, bool)]
+        return len(group)
+    numbers = [value for value in (worked_out(measured, span, trace) for span in group) if type(value) in (int, float)]
     if not numbers:
-        return False
-    value = {"avg": sum(numbers) / len(numbers), "min": min(numbers), "max": max(numbers), "sum": sum(numbers)}[function]
-    return compare(float(value), symbol, float(number))
+        return None
+    if all(type(value) is int for value in numbers) and function != "avg":
+        exact = {"min": min, "max": max, "sum": sum}[function](numbers)
+        if -2**63 <= exact < 2**63:
+            return exact
+    doubles = [float(value) for value in numbers]
+    total = 0.0
+    for value in doubles:
+        total += value
+    value = {"avg": total / len(doubles), "min": min(doubles), "max": max(doubles), "sum": total}[function]
+    return value if math.isfinite(value) else None
 
 
 # Queries as text
@@ -358,12 +385,15 @@ def text(node):
     if kind == "pipe":
         return "(" + " | ".join([text(node[1]), *map(text, node[2:])]) + ")"
     if kind == "by":
-        return f"by({node[1]})"
+        return f"by({node[1] if isinstance(node[1], str) else text(node[1])})"
+    if kind == "among":
+        return text(node[1])
+    if kind == "of":
+        return f"{node[1]}({text(node[2]) if node[2] else ''})"
     if kind == "coalesce":
         return "coalesce()"
     if kind == "aggregate":
-        number = f"{node[4] // 1_000_000}ms" if node[2] == "duration" else node[4]
-        return f"{node[1]}({node[2] or ''}) {node[3]} {number}"
+        return f"{text(node[1])} {node[2]} {text(node[3])}"
     return f"({text(node[2])} {node[1]} {text(node[3])})"
 
 
@@ -430,11 +460,11 @@ def random_condition(choice, depth=0):
     if pick == 5:
         return ("compare", choice.choice(["nestedSetParent", "nestedSetLeft", "nestedSetRight", "span:childCount"]), symbol, choice.randint(-1, 6))
     if pick == 6:
-        return ("nil", choice.choice(["span.a", "span.b", ".b"]), choice.choice(["=", "!="]))
+        return ("nil", choice.choice(["span.a", "span.b", ".b", "instrumentation.kept", "instrumentation.lost"]), choice.choice(["=", "!="]))
     if pick == 7:
         name = choice.choice(["event:name", "event.text"])
         return ("event", name, choice.choice(["=", "!=", "=~"]), choice.choice(["exception", "note", "boom", "late"]))
-    name = choice.choice(["span.a", "span.b", ".a", ".b", "resource.b"])
+    name = choice.choice(["span.a", "span.b", ".a", ".b", "resource.b", "instrumentation.kept"])
     if choice.random() < 0.3:
         return ("compare", name, choice.choice(["=~", "!~"]), choice.choice(["x|y", "x.*", "[^y]+", ".", "(x|y)+", "of s\\d"]))
     value = choice.choice([value for value in VALUES if not isinstance(value, list)] + ["of s1"])
@@ -460,15 +490,43 @@ def random_query(choice, depth=0):
 def random_stage(choice):
     roll = choice.random()
     if roll < 0.25:
-        return ("by", choice.choice(["name", "resource.service.name", "span.a", "status"]))
+        if choice.random() < 0.2:
+            return ("by", ("calculate", choice.choice("+-*/%"), ("field", choice.choice(NUMBERS)), random_expression(choice, 2)))
+        return ("by", choice.choice(["name", "resource.service.name", "span.a", "status", "instrumentation.kept"]))
     if roll < 0.35:
         return ("coalesce",)
+    if roll < 0.45:
+        return ("among", random_query(choice, 3) if choice.random() < 0.5 else ("related", choice.choice(RELATIONS), random_query(choice, 3), random_query(choice, 3)))
     symbol = choice.choice(["=", "!=", "<", "<=", ">", ">="])
-    if roll < 0.7:
-        return ("aggregate", "count", None, symbol, choice.randint(0, 4))
+    if roll < 0.65:
+        return ("aggregate", ("of", "count", None), symbol, ("number", choice.randint(0, 4)))
+    if roll < 0.8:
+        left, right = random_scalar(choice), random_scalar(choice)
+        return ("aggregate", left if has_aggregate(left) or has_aggregate(right) else ("of", "count", None), symbol, right)
     name = choice.choice(["duration", "span.a"])
-    number = choice.randint(1, 3000) * 1_000_000 if name == "duration" else choice.choice([1, 2])
-    return ("aggregate", choice.choice(["avg", "min", "max", "sum"]), name, symbol, number)
+    number = ("duration", choice.randint(1, 3000) * 1_000_000) if name == "duration" else ("number", choice.choice([1, 2]))
+    return ("aggregate", ("of", choice.choice(["avg", "min", "max", "sum"]), ("field", name)), symbol, number)
+
+
+def has_aggregate(scalar):
+    return scalar[0] == "of" or scalar[0] in ("calculate", "minus") and any(has_aggregate(part) for part in scalar[1:] if isinstance(part, tuple))
+
+
+def random_scalar(choice, depth=0):
+    roll = choice.random()
+    if depth < 2 and roll < 0.4:
+        made = ("calculate", choice.choice("+-*/%^"), random_scalar(choice, depth + 1), random_scalar(choice, depth + 1))
+        return ("number", 1) if not has_aggregate(made) and number_of(made, [], None) is None else made
+    if depth < 2 and roll < 0.45:
+        return ("minus", random_scalar(choice, depth + 1))
+    if roll < 0.55:
+        return ("number", choice.choice([0, 1, 2, 3, 0.5, 9007199254740993]))
+    if roll < 0.6:
+        return ("duration", choice.randint(1, 3000) * 1_000_000)
+    if roll < 0.7:
+        return ("of", "count", None)
+    measured = random_expression(choice, 2)
+    return ("of", choice.choice(["avg", "min", "max", "sum"]), ("field", choice.choice(NUMBERS)) if is_constant(measured) else measured)
 
 
 def chosen(seed):

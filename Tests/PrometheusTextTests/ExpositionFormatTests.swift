@@ -2,14 +2,12 @@ import PrometheusText
 import Testing
 
 struct ExpositionFormatTests {
+    private func contentType(_ accept: String?) -> String { ExpositionFormat.negotiate(accept: accept).contentType }
+
     @Test func contentTypes() {
-        #expect(ExpositionFormat.text004.contentType(echoEscaping: false) == "text/plain; version=0.0.4; charset=utf-8")
-        #expect(
-            ExpositionFormat.openMetrics100.contentType(echoEscaping: false)
-                == "application/openmetrics-text; version=1.0.0; charset=utf-8")
-        #expect(
-            ExpositionFormat.openMetrics100.contentType(echoEscaping: true)
-                == "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores")
+        #expect(contentType(nil) == "text/plain; version=0.0.4; charset=utf-8")
+        #expect(contentType("text/plain;version=1.0.0") == "text/plain; version=1.0.0; charset=utf-8")
+        #expect(contentType("application/openmetrics-text") == "application/openmetrics-text; version=1.0.0; charset=utf-8")
     }
 
     @Test(
@@ -48,18 +46,25 @@ struct ExpositionFormatTests {
             ),
         ] as [(String?, ExpositionFormat)])
     func negotiates(accept: String?, expected: ExpositionFormat) {
-        let result = ExpositionFormat.negotiate(accept: accept)
-        #expect(result.format == expected)
-        #expect(!result.echoEscaping)
+        #expect(ExpositionFormat.negotiate(accept: accept).format == expected)
+        #expect(!contentType(accept).contains("escaping"))
     }
 
-    @Test func escapingIsEchoedWhenAsked() {
-        let result = ExpositionFormat.negotiate(
-            accept: "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-                + "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
-        #expect(result.format == .openMetrics100)
-        #expect(result.echoEscaping)
-        #expect(ExpositionFormat.negotiate(accept: "text/plain;version=0.0.4;escaping=values").echoEscaping)
+    @Test func theEscapingIsThatOfTheRangeThatWins() {
+        #expect(
+            contentType(
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=underscores;q=0.4,*/*;q=0.2"
+            )
+                == "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8")
+        #expect(
+            contentType("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.1,text/plain;version=0.0.4;q=0.4")
+                == "text/plain; version=0.0.4; charset=utf-8")
+        // These would double the underscores of our names, which stay as they are.
+        for scheme in ["values", "dots", "nonsense"] {
+            #expect(
+                contentType("text/plain;version=1.0.0;escaping=\(scheme)")
+                    == "text/plain; version=1.0.0; charset=utf-8; escaping=underscores")
+        }
     }
 
     @Test func manyRangesAreNotAllRead() {

@@ -16,7 +16,7 @@ import Testing
         #expect(
             try condition(#"{resource.service.name="a" && (duration>1.5s || status=error)}"#)
                 == SQLCondition(
-                    "(coalesce(service_name = ?, 0) AND (coalesce(duration_ns > ?, 0) OR coalesce(status_code, 0) IN (2)))",
+                    "(service_name = ? AND (duration_ns > ? OR status_code IN (2)))",
                     [.text("a"), .integer(1_500_000_000)]))
     }
 
@@ -49,8 +49,8 @@ import Testing
     }
 
     @Test func candidatesAreLookedForByWhatTheirSpansMustMeet() throws {
-        #expect(try condition(#"{rootName="x"}"#)?.sql == "(parent_span_id IS NULL AND coalesce(name = ?, 0))")
-        #expect(try condition(#"{traceDuration>10s && name="x"}"#)?.sql == "coalesce(name = ?, 0)")
+        #expect(try condition(#"{rootName="x"}"#)?.sql == "(parent_span_id IS NULL AND name = ?)")
+        #expect(try condition(#"{traceDuration>10s && name="x"}"#)?.sql == "name = ?")
         #expect(try condition("{traceDuration>10s}") == nil)
         #expect(try condition(#"{name="a"} !>> {name="b"}"#)?.values == [.text("b")])
         #expect(try condition(#"{name="a"} || {traceDuration>1s}"#) == nil)
@@ -59,7 +59,7 @@ import Testing
     @Test func operatorsBindAsInTempo() throws {
         #expect(
             try condition(#"{name="a" || name="b" && name="c"}"#)?.sql
-                == "((coalesce(name = ?, 0) OR coalesce(name = ?, 0)) AND coalesce(name = ?, 0))")
+                == "((name = ? OR name = ?) AND name = ?)")
         guard case .and(.or, .related) = try TraceQL("{} || {} && {} > {}").pipeline.source else { return #expect(Bool(false)) }
     }
 

@@ -62,7 +62,13 @@ extension RandomQueries {
         case 4: test = "\(text) \(pick(["", "NOT "]))LIKE '\(pick(["%e%", "w_b%", "%", "S%"]))'"
         case 5: test = "(\(text) IS NULL OR \(integer) > \(pick([0, 1, 1000])))"
         case 6: test = "NOT (\(integer) BETWEEN \(literal(table, integerName)) AND \(literal(table, integerName)))"
-        case 7 where table.hasAttributes: test = "\(attributeCall(alias)) \(pick(["IS NOT NULL", "= 'x'", "> 3", "<> 1", "LIKE '%1%'"]))"
+        case 7 where table.hasAttributes:
+            test = "\(attributeCall(alias)) \(pick(["IS NOT NULL", "= 'x'", "> 3", "<> 1", "LIKE '%1%'"]))"
+        case 9 where table.hasAttributes:
+            let part = pick(["key.1", "text 3", "EXT", "é", "tool_name", "12", "true", "key.53_", "TOOL", "x\"", "_", "%"])
+            let literal = part.replacing("_", with: "\\_").replacing("%", with: "\\%")
+            test =
+                "(\(text) LIKE '%\(literal)%' ESCAPE '\\' OR \(alias).attributes LIKE \(pick(["'%\(literal)%' ESCAPE '\\'", "'%\(part)%'"])))"
         case 8: test = "\(integer) \(pick(["IN (0, 1, 2)", "= 1.0", "< 2.5", "<> 0"]))"
         default: test = "\(text) = \(literal(table, pick(table.texts)))"
         }

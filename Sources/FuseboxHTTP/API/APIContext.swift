@@ -11,6 +11,8 @@ import TelemetryModel
 /// What answers questions over HTTP are made from.
 package struct APIContext: Sendable {
     private(set) var pool: QueryPool
+    /// For agents, whose loops must not take the processors from those who send spans.
+    private(set) var agentPool: QueryPool
     /// The resource attribute that says which project a span is of.
     let projectAttribute: String
     let folder: StoreFolder
@@ -31,7 +33,9 @@ package struct APIContext: Sendable {
         projectAttribute: String = ProjectScope.serviceName, versionText: String, clock: @escaping @Sendable () -> Int64
     ) {
         self.folder = folder
-        pool = QueryPool(folder: folder, turns: turns)
+        let calls = CallsOfSegments()
+        pool = QueryPool(folder: folder, turns: turns, calls: calls)
+        agentPool = QueryPool(folder: folder, limits: .agents, turns: turns, calls: calls)
         engine = nil
         self.projectAttribute = projectAttribute
         self.policy = policy
@@ -48,6 +52,7 @@ package struct APIContext: Sendable {
         self.engine = engine
         folder = StoreFolder(path: "")
         pool = QueryPool(supply: engine.spans)
+        agentPool = pool
         self.projectAttribute = projectAttribute
         self.policy = policy
         self.gates = gates
@@ -63,7 +68,8 @@ package struct APIContext: Sendable {
     /// - Parameter isLimit: whether who asks may read no other.
     func of(project: String, isLimit: Bool) -> APIContext {
         var context = self
-        context.pool = pool.scoped(to: ProjectScope(attribute: projectAttribute, name: project, isLimit: isLimit))
+        let scope = ProjectScope(attribute: projectAttribute, name: project, isLimit: isLimit)
+        (context.pool, context.agentPool) = (pool.scoped(to: scope), agentPool.scoped(to: scope))
         return context
     }
 

@@ -75,7 +75,7 @@ extension APIRoutes {
                 if let key {
                     try AttributeKeys.values(of: "span." + key, matching: nil, window, reader).map(\.value)
                 } else {
-                    try AttributeKeys.keys(ofResource: false, window, reader).map { .text($0) }
+                    try AttributeKeys.keys(of: .span, window, reader).map { .text($0) }
                 }
             json.raw("[")
             for (index, value) in found.enumerated() {

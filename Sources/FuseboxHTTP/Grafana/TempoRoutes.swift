@@ -101,7 +101,7 @@ struct TempoRoutes: Sendable {
         let limit = try query.integer("limit", 0...10_000, fallback: 20)
         search.limit = limit == 0 ? 20 : min(limit, Self.tracesMax)
         let spans = min(Self.spansPerSetMax, max(1, try query.integer("spss", 0...10_000, fallback: 3)))
-        if let condition = language.condition { search.criteria.extra = [condition] }
+        if let candidates = language.candidates { search.criteria.extra = [candidates] }
         search.acceptance = language.acceptance
         search.extentMinimum = language.durationMinimum
         if let tags = query["tags"] { search.criteria.extra += try LogfmtText.pairs(tags).map(Self.condition) }
@@ -159,11 +159,8 @@ struct TempoRoutes: Sendable {
         let wanted = query["scope"]
         return try await context.json(of: .window(window)) { reader, json in
             var scopes: [(String, [String])] = []
-            if wanted == nil || wanted == "none" || wanted == "resource" {
-                scopes.append(("resource", try AttributeKeys.keys(ofResource: true, window, reader)))
-            }
-            if wanted == nil || wanted == "none" || wanted == "span" {
-                scopes.append(("span", try AttributeKeys.keys(ofResource: false, window, reader)))
+            for owner in AttributeKeys.Owner.allCases where wanted == nil || wanted == "none" || wanted == owner.rawValue {
+                scopes.append((owner.rawValue, try AttributeKeys.keys(of: owner, window, reader)))
             }
             if isScoped && (wanted == nil || wanted == "none" || wanted == "intrinsic") {
                 scopes.append(("intrinsic", Self.intrinsics))

@@ -25,8 +25,15 @@ package struct TraceQL: Sendable {
         /// What is measured; `nil` for counts.
         var field: TraceQLField?
         var by: [TraceQLField] = []
+        /// What is done with its series, one after another.
+        var stages: [SeriesStage] = []
+    }
+
+    enum SeriesStage: Sendable {
         /// Only so many series, those with the largest or smallest sum.
-        var best: (count: Int, isLargest: Bool)?
+        case best(count: Int, isLargest: Bool)
+        /// Only the samples that compare so with a number, which is seconds for durations.
+        case filter(symbol: String, number: Double)
     }
 
     /// What is asked of traces.
@@ -60,6 +67,12 @@ package struct TraceQL: Sendable {
 
     /// Whether each span tells for itself whether it is meant.
     package var isSimple: Bool { simpleFilter != nil }
+
+    /// Whether `candidates` are those that are meant, and not only those that may be.
+    var isExact: Bool { simpleFilter.map { $0.condition == $0.superset } ?? false }
+
+    /// SQL that some span of each trace meets that a search means, as cheap as it can be told; `nil` for every span.
+    package var candidates: SQLCondition? { pipeline.source.superset }
 
     /// SQL that spans meet by which a trace is a candidate; for a simple query those that are meant. `nil` for every span.
     package var condition: SQLCondition? { simpleFilter.map(\.condition) ?? pipeline.source.superset }
@@ -114,14 +127,12 @@ indirect enum TraceQLSpanset: Sendable {
 
 struct TraceQLPipeline: Sendable {
     enum Stage: Sendable {
-        case by(TraceQLField)
+        /// By a field or what is calculated of some, with its text in the query.
+        case by(TraceQLExpression, name: String)
         case coalesce
-        case filter(TraceQLFilter)
-        case aggregate(Aggregate, TraceQLField?, symbol: String, number: Double)
-    }
-
-    enum Aggregate: String, Sendable {
-        case count, avg, min, max, sum
+        /// Of each group the spans that this finds among them.
+        case spans(TraceQLSpanset)
+        case scalar(TraceQLScalarFilter)
     }
 
     var source: TraceQLSpanset

@@ -27,7 +27,7 @@ struct TraceQLEvaluator {
         func add(_ field: TraceQLField) { if !fields.contains(field.own) { fields.append(field.own) } }
         func visit(_ filter: TraceQLFilter) {
             switch filter {
-            case .sql(let condition): if !conditions.contains(condition) { conditions.append(condition) }
+            case .sql(let condition), .attribute(let condition, _): if !conditions.contains(condition) { conditions.append(condition) }
             case .computed(_, let comparison):
                 if case .pattern(let text) = comparison.operand { patterns[text] = try? Pattern(ofWholeText: text) }
             case .all(let parts), .any(let parts): parts.forEach(visit)
@@ -49,9 +49,10 @@ struct TraceQLEvaluator {
             visit(pipeline.source)
             for stage in pipeline.stages {
                 switch stage {
-                case .by(let field): add(field)
-                case .aggregate(_, let field, _, _): if let field { add(field) }
-                case .filter(let filter): visit(filter)
+                case .by(.field(let field), _): add(field)
+                case .by(let expression, _): for field in expression.fields { add(field.asOperand) }
+                case .scalar(let filter): for field in filter.fields { add(field.asOperand) }
+                case .spans(let set): visit(set)
                 case .coalesce: break
                 }
             }
@@ -107,33 +108,41 @@ struct TraceQLEvaluator {
     /// The groups of spans that a trace has for the query; none when it is not meant.
     func groups(_ trace: TraceQLTrace) -> [Group] { groups(pipeline, trace) }
 
-    private func groups(_ pipeline: TraceQLPipeline, _ trace: TraceQLTrace) -> [Group] {
-        var groups = [Group(spans: spans(pipeline.source, trace))].filter { !$0.spans.isEmpty }
+    /// - Parameter among: the only spans that are looked at, rising; `nil` for all.
+    private func groups(_ pipeline: TraceQLPipeline, _ trace: TraceQLTrace, among own: [Int]? = nil) -> [Group] {
+        var groups = [Group(spans: spans(pipeline.source, trace, among: own))].filter { !$0.spans.isEmpty }
         for stage in pipeline.stages {
             switch stage {
             case .coalesce:
                 let all = Set(groups.flatMap(\.spans)).sorted()
                 groups = all.isEmpty ? [] : [Group(spans: all)]
-            case .filter(let filter):
-                let matching = matching(filter, trace)
-                groups = groups.map { Group(spans: $0.spans.filter { matching[$0] }, by: $0.by) }.filter { !$0.spans.isEmpty }
-            case .by(let field): groups = groups.flatMap { grouped($0, by: field, trace) }
-            case .aggregate(let aggregate, let field, let symbol, let number):
+            case .spans(let set):
+                groups = groups.map { Group(spans: spans(set, trace, among: $0.spans), by: $0.by) }.filter { !$0.spans.isEmpty }
+            case .by(let expression, _): groups = groups.flatMap { grouped($0, by: expression, trace) }
+            case .scalar(let filter):
                 groups = groups.filter { group in
-                    self.value(aggregate, field, group, trace).map {
-                        TraceQLFunctions.compare(symbol, .double($0), .double(number))
-                    } ?? false
+                    filter.isMet(count: group.spans.count) { measured in group.spans.map { value(measured, of: $0, trace) } }
                 }
             }
         }
         return groups
     }
 
-    private func grouped(_ group: Group, by field: TraceQLField, _ trace: TraceQLTrace) -> [Group] {
+    /// What an expression is for a span.
+    private func value(_ expression: TraceQLExpression, of index: Int, _ trace: TraceQLTrace) -> QueryValue {
+        expression.value { value($0.asOperand, of: index, trace) }
+    }
+
+    private func grouped(_ group: Group, by expression: TraceQLExpression, _ trace: TraceQLTrace) -> [Group] {
         var found: [Group] = []
         var places: [String: Int] = [:]
         for index in group.spans {
-            let value = field.shown(value(field, of: index, trace))
+            let value: QueryValue
+            if case .field(let field) = expression {
+                value = field.shown(self.value(field, of: index, trace))
+            } else {
+                value = self.value(expression, of: index, trace)
+            }
             // Values of two types are two groups; the description of a value has its type.
             let key = "\(value)"
             if let place = places[key] {
@@ -146,35 +155,21 @@ struct TraceQLEvaluator {
         return found
     }
 
-    /// `nil` when no span of the group has a number there.
-    private func value(
-        _ aggregate: TraceQLPipeline.Aggregate, _ field: TraceQLField?, _ group: Group, _ trace: TraceQLTrace
-    ) -> Double? {
-        guard aggregate != .count, let field else { return Double(group.spans.count) }
-        let numbers = group.spans.compactMap { value(field, of: $0, trace).double }
-        guard !numbers.isEmpty else { return nil }
-        switch aggregate {
-        case .count: return Double(group.spans.count)
-        case .avg: return numbers.reduce(0, +) / Double(numbers.count)
-        case .min: return numbers.min()
-        case .max: return numbers.max()
-        case .sum: return numbers.reduce(0, +)
-        }
-    }
-
     /// Positions of the spans, rising.
-    private func spans(_ set: TraceQLSpanset, _ trace: TraceQLTrace) -> [Int] {
+    ///
+    /// - Parameter among: the only spans that are looked at, rising; `nil` for all.
+    private func spans(_ set: TraceQLSpanset, _ trace: TraceQLTrace, among own: [Int]? = nil) -> [Int] {
         switch set {
         case .filter(let filter):
             let matching = matching(filter, trace)
-            return trace.spans.indices.filter { matching[$0] }
+            return (own ?? Array(trace.spans.indices)).filter { matching[$0] }
         case .and(let left, let right):
-            let (first, second) = (spans(left, trace), spans(right, trace))
+            let (first, second) = (spans(left, trace, among: own), spans(right, trace, among: own))
             return first.isEmpty || second.isEmpty ? [] : Set(first).union(second).sorted()
-        case .or(let left, let right): return Set(spans(left, trace)).union(spans(right, trace)).sorted()
+        case .or(let left, let right): return Set(spans(left, trace, among: own)).union(spans(right, trace, among: own)).sorted()
         case .related(let relation, let mode, let left, let right):
-            return trace.related(relation, mode, spans(left, trace), spans(right, trace))
-        case .pipeline(let inner): return Set(groups(inner, trace).flatMap(\.spans)).sorted()
+            return trace.related(relation, mode, spans(left, trace, among: own), spans(right, trace, among: own))
+        case .pipeline(let inner): return Set(groups(inner, trace, among: own).flatMap(\.spans)).sorted()
         }
     }
 
@@ -182,7 +177,7 @@ struct TraceQLEvaluator {
         switch filter {
         case .always: return trace.spans.map { _ in true }
         case .never: return trace.spans.map { _ in false }
-        case .sql(let condition):
+        case .sql(let condition), .attribute(let condition, _):
             guard let place = conditions.firstIndex(of: condition) else { return trace.spans.map { _ in false } }
             return trace.spans.map { $0.meets[place] }
         case .computed(let field, let comparison):

@@ -35,7 +35,7 @@ indirect enum TraceQLExpression: Equatable, Sendable {
     static func calculating(_ operation: Operation, _ left: TraceQLExpression, _ right: TraceQLExpression) throws(QueryError)
         -> TraceQLExpression
     {
-        for side in [left, right] { try side.checkNumber(operation) }
+        for side in [left, right] { try side.checkNumber(for: operation.rawValue) }
         guard case .literal(let first) = left, case .literal(let second) = right, let one = first.operand,
             let other = second.operand
         else {
@@ -59,14 +59,17 @@ indirect enum TraceQLExpression: Equatable, Sendable {
         }
     }
 
-    private func checkNumber(_ operation: Operation) throws(QueryError) {
+    /// Refuses what is no number for certain, or may be several.
+    ///
+    /// - Parameter taker: what would take it.
+    func checkNumber(for taker: String) throws(QueryError) {
         switch self {
         case .literal(.integer), .literal(.double), .literal(.duration), .calculated: return
-        case .literal(let token): throw .invalid("'\(token.shown)' is no number that \(operation.rawValue) could take")
+        case .literal(let token): throw .invalid("'\(token.shown)' is no number that \(taker) could take")
         case .field(let field):
             if case .element = field.source { throw .invalid("'\(field.name)' may be several values; compare it with one") }
             guard field.kind == .attribute || field.kind == .integer || field.kind == .duration else {
-                throw .invalid("'\(field.name)' is no number that \(operation.rawValue) could take")
+                throw .invalid("'\(field.name)' is no number that \(taker) could take")
             }
         }
     }

@@ -18,7 +18,7 @@ struct TraceQLField: Equatable, Sendable {
 
     enum Source: Equatable, Sendable {
         case column
-        /// Attributes of the span, the resource, or both; the first that has the key.
+        /// Attributes of the span, the resource, both or the scope, by their columns; the first that has the key.
         case attribute([String])
         /// Of one of its events or links, by the column, and by a member of the element or a key of its attributes.
         case element(column: String, member: String?)
@@ -100,6 +100,9 @@ struct TraceQLField: Equatable, Sendable {
         } else if let key = Self.key(name, "span.") {
             (source, sql, values) = (.attribute(["attributes"]), "traceql_value(attributes, ?)", [.text(key)])
             self.key = key
+        } else if let key = Self.key(name, "instrumentation.") {
+            (source, sql, values) = (.attribute(["scope_attributes"]), "traceql_value(scope_attributes, ?)", [.text(key)])
+            self.key = key
         } else if let key = Self.key(name, "event.") ?? Self.key(name, "link.") {
             let column = name.hasPrefix("event.") ? "events" : "links"
             source = .element(column: column, member: nil)
@@ -111,13 +114,22 @@ struct TraceQLField: Equatable, Sendable {
             self.key = key
         } else if let key = Self.key(name, ".") {
             source = .attribute(["attributes", "resource_attributes"])
-            (sql, values) = ("coalesce(traceql_value(attributes, ?), traceql_value(resource_attributes, ?))", [.text(key), .text(key)])
+            // The span's counts wherever it is, be it nothing that a number could be made of.
+            sql = "CASE WHEN attr(attributes, ?) IS NOT NULL THEN traceql_value(attributes, ?) ELSE traceql_value(resource_attributes, ?) END"
+            values = [.text(key), .text(key), .text(key)]
             self.key = key
         } else {
             throw .invalid(
-                "'\(name)' is not known; use resource., span., parent., event., link. or . attributes, or name, duration, status, kind, statusMessage, "
+                "'\(name)' is not known; use resource., span., parent., event., link., instrumentation. or . attributes, or name, duration, status, kind, statusMessage, "
                     + "rootName, rootServiceName, traceDuration, nestedSetParent and their span: and trace: spellings")
         }
+    }
+
+    /// A span's attribute as the call of `attr` that a statement over columns knows: booleans are 0 and 1 there. `nil` for other fields, and
+    /// for a key that cannot stand in a statement.
+    var attributeColumn: String? {
+        guard source == .attribute(["attributes"]), !key.utf8.contains(0) else { return nil }
+        return "attr(attributes, '\(key.replacing("'", with: "''"))')"
     }
 
     /// The value where it is a number.

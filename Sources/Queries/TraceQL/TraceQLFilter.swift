@@ -5,6 +5,8 @@ indirect enum TraceQLFilter: Equatable, Sendable {
     case always, never
     /// SQL over the columns of a span, 1 or 0.
     case sql(SQLCondition)
+    /// The same where something cheaper says which spans may meet it: a condition that a scan takes column by column.
+    case attribute(SQLCondition, candidates: SQLCondition)
     /// A comparison that needs the whole trace.
     case computed(TraceQLField.Computed, TraceQLComparison)
     /// Of expressions that need the whole trace.
@@ -18,7 +20,7 @@ indirect enum TraceQLFilter: Equatable, Sendable {
     /// Conditions that need the whole trace stand in it.
     var needsTrace: Bool {
         switch self {
-        case .always, .never, .sql: false
+        case .always, .never, .sql, .attribute: false
         case .computed, .equation, .parent: true
         case .all(let parts), .any(let parts): parts.contains(where: \.needsTrace)
         case .not(let part): part.needsTrace
@@ -30,7 +32,7 @@ indirect enum TraceQLFilter: Equatable, Sendable {
         switch self {
         case .always: return nil
         case .never: return SQLCondition("0")
-        case .sql(let condition): return condition
+        case .sql(let condition), .attribute(let condition, _): return condition
         case .computed, .equation, .parent: return nil
         case .all(let parts): return SQLCondition.all(parts.compactMap(\.condition))
         case .any(let parts):
@@ -50,6 +52,7 @@ indirect enum TraceQLFilter: Equatable, Sendable {
             let conditions = parts.map(\.superset)
             return conditions.contains(nil) ? nil : SQLCondition.any(conditions.compactMap { $0 })
         case .computed, .equation, .parent: return nil
+        case .attribute(_, let candidates): return candidates
         case .not(let part): return part.needsTrace ? nil : condition
         case .always, .never, .sql: return condition
         }
@@ -64,7 +67,7 @@ indirect enum TraceQLFilter: Equatable, Sendable {
             else { return nil }
             return Int64(value)
         case .all(let parts): return parts.compactMap(\.durationMinimum).max()
-        case .always, .never, .sql, .computed, .equation, .parent, .any, .not: return nil
+        case .always, .never, .sql, .attribute, .computed, .equation, .parent, .any, .not: return nil
         }
     }
 
@@ -75,7 +78,7 @@ indirect enum TraceQLFilter: Equatable, Sendable {
         case .computed(.rootServiceName, let comparison): return comparison.sql("service_name").map(Self.ofRoot)
         case .parent(let part): return part.superset
         case .all(let parts): return parts.lazy.compactMap(\.rootCondition).first
-        case .always, .never, .sql, .computed, .equation, .any, .not: return nil
+        case .always, .never, .sql, .attribute, .computed, .equation, .any, .not: return nil
         }
     }
 
@@ -98,13 +101,13 @@ struct TraceQLComparison: Equatable, Sendable {
     var symbol: String
     var operand: Operand
 
-    /// Over a column of one type.
+    /// Over a column of one type. NULL where there is no value, so that a scan of spans can take it as it stands.
     func sql(_ value: String, _ values: [QueryValue] = []) -> SQLCondition? {
         let word = symbol == "!=" ? "<>" : symbol
         switch operand {
-        case .text(let text): return SQLCondition("coalesce(\(value) \(word) ?, 0)", values + [.text(text)])
-        case .number(let number): return SQLCondition("coalesce(\(value) \(word) ?, 0)", values + [number])
-        case .flag(let flag): return SQLCondition("coalesce(\(value) \(word) ?, 0)", values + [.integer(flag ? 1 : 0)])
+        case .text(let text): return SQLCondition("\(value) \(word) ?", values + [.text(text)])
+        case .number(let number): return SQLCondition("\(value) \(word) ?", values + [number])
+        case .flag(let flag): return SQLCondition("\(value) \(word) ?", values + [.integer(flag ? 1 : 0)])
         case .pattern(let pattern):
             let matches = "traceql_matches(\(value), ?)"
             return SQLCondition(symbol == "=" ? "coalesce(\(matches), 0)" : "coalesce(NOT \(matches), 0)", values + [.text(pattern)])

@@ -27,7 +27,9 @@ enum TraceQLMeaning {
                 sql = "CASE WHEN \(has[index]) THEN traceql_compare(\(objects[index]), ?, ?, ?) ELSE \(sql) END"
                 values = [.text(field.key), .text(field.key)] + comparison.arguments + values
             }
-            return .sql(SQLCondition("(\(sql))", values))
+            let exact = SQLCondition("(\(sql))", values)
+            guard let column = field.attributeColumn else { return .sql(exact) }
+            return .attribute(exact, candidates: candidates(column, comparison))
         case .element(let column, let member):
             var inner = SQLCondition("traceql_compare(element.value ->> 'attributes', ?, ?, ?)", [.text(field.key)] + comparison.arguments)
             if let member {
@@ -36,6 +38,20 @@ enum TraceQLMeaning {
             }
             return .sql(
                 SQLCondition("EXISTS (SELECT 1 FROM json_each(\(column)) AS element WHERE \(inner.sql))", inner.values))
+        }
+    }
+
+    /// What every span meets of which the attribute compares so: a list, which is shown as its text, is any of its elements.
+    private static func candidates(_ value: String, _ comparison: TraceQLComparison) -> SQLCondition {
+        let isThere = SQLCondition("\(value) IS NOT NULL")
+        let isList = "\(value) >= '[' AND \(value) < '\\'"
+        switch (comparison.symbol, comparison.operand) {
+        case ("!=", _), (_, .pattern): return isThere
+        case ("=", .text(let text)): return SQLCondition("(\(value) = ? OR \(isList))", [.text(text)])
+        case (_, .text): return isThere
+        case ("=", .flag(let flag)): return SQLCondition("(\(value) = ? OR \(isList))", [.integer(flag ? 1 : 0)])
+        case (_, .flag): return isThere
+        case (let symbol, .number(let number)): return SQLCondition("(\(value) \(symbol) ? OR \(isList))", [number])
         }
     }
 
@@ -85,6 +101,8 @@ enum TraceQLMeaning {
         default: throw .invalid("\(field.name) takes = and != with a word without quotes, and =~ and !~ with a text")
         }
         let list = codes.map { "\($0)" }.joined(separator: ", ")
+        // A span without one has 0.
+        if !symbol.hasPrefix("!"), !codes.contains(0) { return .sql(SQLCondition("\(field.sql) IN (\(list))")) }
         return .sql(SQLCondition("coalesce(\(field.sql), 0) \(symbol.hasPrefix("!") ? "NOT " : "")IN (\(list))"))
     }
 

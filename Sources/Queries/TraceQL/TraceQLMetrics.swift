@@ -33,18 +33,38 @@ extension TraceQL {
         }
         let needsTrace = !isSimple || metric.by.contains(where: \.isComputed) || metric.field?.isComputed == true
         var exemplars = TraceQLExemplars(metric, countMax: isInstant ? 0 : exemplarsMax ?? countMax)
-        var series = needsTrace ? try evaluated(metric, steps, reader, &exemplars) : try queried(metric, steps, reader, &exemplars)
-        if let best = metric.best { series = Self.best(series, best.count, isLargest: best.isLargest) }
+        var series =
+            needsTrace ? try evaluated(metric, steps, reader, &exemplars) : try queried(metric, steps, reader, &exemplars)
+        var isFilled = false
+        for stage in metric.stages {
+            switch stage {
+            case .best(let count, let isLargest): series = Self.best(series, count, isLargest: isLargest)
+            case .filter(let symbol, let number):
+                if !isFilled { try Self.fill(&series, metric, steps) }
+                isFilled = true
+                series = series.mapValues { $0.filter { TraceQLFunctions.compare(symbol, .double($0.value), .double(number)) } }
+                    .filter { !$0.value.isEmpty }
+            }
+        }
         if series.count > Self.seriesMax {
             reader.noteTruncated("series", after: Self.seriesMax)
             series = Self.best(series, Self.seriesMax, isLargest: true)
         }
-        if metric.measure == .rate || metric.measure == .count {
-            // With labels nothing says which series there would be; without, there is one.
-            if series.isEmpty && metric.by.isEmpty { series[TraceQLSeriesKey(labels: [], extra: nil)] = [:] }
-            for key in series.keys { for bucket in steps.buckets where series[key]?[bucket] == nil { series[key]?[bucket] = 0 } }
-        }
+        if !isFilled { try Self.fill(&series, metric, steps) }
         Self.write(series, metric, steps, exemplars.bySeries(series), into: &json)
+    }
+
+    /// Counts are 0 in steps in which nothing came.
+    private static func fill(_ series: inout [TraceQLSeriesKey: [Int64: Double]], _ metric: Metric, _ steps: TraceQLSteps)
+        throws(QueryError)
+    {
+        guard metric.measure == .rate || metric.measure == .count else { return }
+        // With labels nothing says which series there would be; without, there is one.
+        if series.isEmpty && metric.by.isEmpty { series[TraceQLSeriesKey(labels: [], extra: nil)] = [:] }
+        guard series.count.multipliedReportingOverflow(by: steps.buckets.count).partialValue <= valuesMax else {
+            throw .tooLarge("the query has more than \(valuesMax) samples; group by fewer fields, or take a longer step")
+        }
+        for key in series.keys { for bucket in steps.buckets where series[key]?[bucket] == nil { series[key]?[bucket] = 0 } }
     }
 
     private static func best(

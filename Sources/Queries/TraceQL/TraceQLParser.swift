@@ -90,17 +90,51 @@ struct TraceQLParser {
 
     private mutating func pipeline(depth: Int, isOutermost: Bool) throws(QueryError) -> TraceQLPipeline {
         guard depth <= Self.depthMax else { throw .invalid("the query nests deeper than \(Self.depthMax)") }
-        var pipeline = TraceQLPipeline(source: try spanset(depth: depth))
-        while take("|") {
-            guard pipeline.stages.count < Self.stagesMax else { throw .invalid("the query has more than \(Self.stagesMax) stages") }
-            if let metric = self.metric, isOutermost {
-                try second(behind: metric)
-            } else if let stage = try stage(depth: depth, isOutermost: isOutermost) {
-                pipeline.stages.append(stage)
+        var pipeline = TraceQLPipeline(source: .filter(.always))
+        if isSpanset {
+            pipeline.source = try spanset(depth: depth)
+        } else if isScalar || next == .name("by") || next == .name("select") {
+            // A query may begin with a stage: it is one of all spans.
+            try append(to: &pipeline, depth: depth, isOutermost: isOutermost)
+        } else {
+            try expect("{")
+        }
+        while true {
+            if let metric = self.metric, isOutermost, let symbol = take(anyOf: Self.comparisons) {
+                try filter(metric, symbol)
+            } else if take("|") {
+                if let metric = self.metric, isOutermost {
+                    try second(behind: metric)
+                } else {
+                    try append(to: &pipeline, depth: depth, isOutermost: isOutermost)
+                }
+            } else {
+                return pipeline
             }
         }
-        return pipeline
     }
+
+    private mutating func append(to pipeline: inout TraceQLPipeline, depth: Int, isOutermost: Bool) throws(QueryError) {
+        guard pipeline.stages.count < Self.stagesMax else { throw .invalid("the query has more than \(Self.stagesMax) stages") }
+        if let stage = try stage(depth: depth, isOutermost: isOutermost) { pipeline.stages.append(stage) }
+    }
+
+    /// The first word behind opening parentheses.
+    private var firstInside: TraceQLToken? { tokens[position...].first { $0 != .symbol("(") } }
+
+    /// Whether span sets begin here.
+    private var isSpanset: Bool { firstInside == .symbol("{") }
+
+    /// Whether a comparison of aggregates begins here.
+    private var isScalar: Bool {
+        switch firstInside {
+        case .integer, .double, .duration, .symbol("-"): true
+        case .name(let name): TraceQLScalar.Aggregate(rawValue: name) != nil
+        default: false
+        }
+    }
+
+    private static let comparisons: [String] = ["=", "!=", ">", ">=", "<", "<="]
 
     private mutating func spanset(depth: Int) throws(QueryError) -> TraceQLSpanset {
         var left = try related(depth: depth)
@@ -218,6 +252,9 @@ struct TraceQLParser {
         guard let token = next else { throw .invalid("the query ends where it must have a value") }
         switch token {
         case .symbol(let symbol): throw .invalid("the query must have a name or a value where it has \(symbol)")
+        case .name("minInt"), .name("maxInt"):
+            position += 1
+            return .value(.literal(.integer(token == .name("minInt") ? .min : .max)))
         case .name(let word) where !Self.words.contains(word):
             position += 1
             return .value(.field(try TraceQLField(word)))
@@ -233,18 +270,19 @@ struct TraceQLParser {
     // MARK: Stages
 
     private mutating func stage(depth: Int, isOutermost: Bool) throws(QueryError) -> TraceQLPipeline.Stage? {
-        if next == .symbol("{") {
-            guard case .filter(let filter) = try primary(depth: depth) else { return nil }
-            return .filter(filter)
-        }
+        if isSpanset { return .spans(try spanset(depth: depth)) }
+        if isScalar { return try scalarFilter(depth: depth) }
         let stage = try name()
         try expect("(")
-        if let aggregate = TraceQLPipeline.Aggregate(rawValue: stage) { return try self.aggregate(aggregate) }
         switch stage {
         case "by":
-            let fields = try fields()
-            guard fields.count == 1 else { throw .invalid("by() of span sets takes one field") }
-            return .by(fields[0])
+            let first = position
+            let value = try value(try node(depth: depth + 1, above: 1), of: "by()")
+            let name = tokens[first..<position].map(\.shown).joined(separator: " ")
+            guard !value.fields.isEmpty else { throw .invalid("by() takes a field, or what is calculated of some") }
+            guard next != .symbol(",") else { throw .invalid("by() of span sets takes one field") }
+            try expect(")")
+            return .by(value, name: name)
         case "coalesce":
             try expect(")")
             return .coalesce
@@ -258,24 +296,65 @@ struct TraceQLParser {
         }
     }
 
-    private mutating func aggregate(_ aggregate: TraceQLPipeline.Aggregate) throws(QueryError) -> TraceQLPipeline.Stage {
-        var field: TraceQLField?
-        if aggregate != .count { field = try TraceQLField(try name()) }
-        try expect(")")
-        guard let symbol = take(anyOf: ["=", "!=", ">", ">=", "<", "<="]) else {
-            throw .invalid("\(aggregate.rawValue)() must be compared, such as \(aggregate.rawValue)(…) > 2")
+    // MARK: Aggregates
+
+    private mutating func scalarFilter(depth: Int) throws(QueryError) -> TraceQLPipeline.Stage {
+        let left = try scalar(depth: depth, above: 1)
+        guard let symbol = take(anyOf: Self.comparisons) else {
+            throw .invalid("an aggregate must be compared, such as count() > 2, where the query has \(rest)")
         }
-        let isNegative = take("-")
-        var number: Double
-        switch next {
-        case .integer(let value): number = Double(value)
-        case .double(let value), .duration(let value): number = value
-        default: throw .invalid("\(aggregate.rawValue)() must be compared with a number where the query has \(rest)")
+        let right = try scalar(depth: depth, above: 1)
+        guard left.hasAggregate || right.hasAggregate else {
+            throw .invalid("a comparison of numbers says nothing of spans; it needs an aggregate such as count()")
         }
-        if isNegative { number = -number }
-        position += 1
-        return .aggregate(aggregate, field, symbol: symbol, number: number)
+        return .scalar(TraceQLScalarFilter(left: left, symbol: symbol, right: right))
     }
+
+    /// Reads on as long as operators bind more strongly than a level, as `node` does.
+    private mutating func scalar(depth: Int, above level: Int) throws(QueryError) -> TraceQLScalar {
+        try count(depth: depth)
+        var left = try scalarOperand(depth: depth)
+        while case .symbol(let symbol) = next, let own = Self.levels[symbol], own > level, own > 1,
+            let operation = TraceQLExpression.Operation(rawValue: symbol)
+        {
+            position += 1
+            let right = try scalar(depth: depth + (symbol == "^" ? 1 : 0), above: symbol == "^" ? own - 1 : own)
+            left = try .calculating(operation, left, right)
+        }
+        return left
+    }
+
+    private mutating func scalarOperand(depth: Int) throws(QueryError) -> TraceQLScalar {
+        if take("-") { return try .negating(try scalar(depth: depth + 1, above: 2)) }
+        if take("(") {
+            let inner = try scalar(depth: depth + 1, above: 1)
+            try expect(")")
+            return inner
+        }
+        switch next {
+        case .integer, .double, .duration:
+            defer { position += 1 }
+            return .constant(.literal(tokens[position]))
+        case .name(let name):
+            guard let aggregate = TraceQLScalar.Aggregate(rawValue: name) else {
+                throw .invalid("'\(name)' is no aggregate; count, avg, min, max and sum are")
+            }
+            position += 1
+            try expect("(")
+            var measured: TraceQLExpression?
+            if aggregate != .count {
+                let value = try value(try node(depth: depth + 1, above: 1), of: "\(name)()")
+                guard !value.fields.isEmpty else { throw .invalid("\(name)() takes a field, or what is calculated of some") }
+                try value.checkNumber(for: "\(name)()")
+                measured = value
+            }
+            try expect(")")
+            return .aggregate(aggregate, of: measured)
+        default: throw .invalid("the query must have an aggregate or a number where it has \(rest)")
+        }
+    }
+
+    // MARK: Metrics
 
     private mutating func measure(_ stage: String) throws(QueryError) {
         switch stage {
@@ -340,13 +419,33 @@ struct TraceQLParser {
     /// `topk(n)` and `bottomk(n)` behind a metric.
     private mutating func second(behind metric: TraceQL.Metric) throws(QueryError) {
         let stage = try name()
-        guard stage == "topk" || stage == "bottomk", metric.best == nil else {
-            throw .invalid("'\(stage)' cannot stand behind a metric; topk(n) or bottomk(n) can, once")
+        guard stage == "topk" || stage == "bottomk" else {
+            throw .invalid("'\(stage)' cannot stand behind a metric; topk(n) and bottomk(n) can, and comparisons with a number")
         }
         try expect("(")
         let count = try whole(stage)
-        self.metric?.best = (count, stage == "topk")
         try expect(")")
+        try add(.best(count: count, isLargest: stage == "topk"), behind: metric)
+    }
+
+    /// `> 5` behind a metric.
+    private mutating func filter(_ metric: TraceQL.Metric, _ symbol: String) throws(QueryError) {
+        let isNegative = take("-")
+        let number: Double
+        switch next {
+        case .duration(let nanoseconds): number = nanoseconds / 1e9
+        case .integer(let value): number = Double(value)
+        case .double(let value): number = value
+        default: throw .invalid("a metric can only be compared with a number, where the query has \(rest)")
+        }
+        position += 1
+        try add(.filter(symbol: symbol, number: isNegative ? -number : number), behind: metric)
+    }
+
+    private mutating func add(_ stage: TraceQL.SeriesStage, behind metric: TraceQL.Metric) throws(QueryError) {
+        if case .compare = metric.measure { throw .invalid("nothing can stand behind compare()") }
+        guard metric.stages.count < Self.stagesMax else { throw .invalid("the query has more than \(Self.stagesMax) stages") }
+        self.metric?.stages.append(stage)
     }
 
     /// Fields up to a closing parenthesis.

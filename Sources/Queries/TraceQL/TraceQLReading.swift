@@ -6,7 +6,7 @@ extension TraceQL {
 
     /// Which of these traces the query means, for a search whose candidates SQL finds; `nil` where SQL says all.
     package var acceptance: (@Sendable ([String], QueryReader) throws -> Set<String>)? {
-        guard !isSimple else { return nil }
+        guard !isExact else { return nil }
         let pipeline = pipeline
         return { ids, reader in
             let evaluator = TraceQLEvaluator(pipeline, wanted: [])
@@ -19,12 +19,12 @@ extension TraceQL {
         if let filter = simpleFilter { return try writeSpanSet(filter.condition, trace, spans, reader, into: &json) }
         let evaluator = TraceQLEvaluator(pipeline, wanted: selected)
         guard let found = try evaluator.traces([trace], reader)[trace] else { return }
-        var fields: [TraceQLField] = []
+        var names: [String] = []
         for stage in pipeline.stages {
             switch stage {
-            case .by(let field): fields.append(field)
-            case .coalesce: fields = []
-            case .filter, .aggregate: break
+            case .by(_, let name): names.append(name)
+            case .coalesce: names = []
+            case .spans, .scalar: break
             }
         }
         for (place, group) in evaluator.groups(found).prefix(Self.setsMax).enumerated() {
@@ -43,7 +43,7 @@ extension TraceQL {
                 json.raw(",\"attributes\":[")
                 for (number, value) in group.by.enumerated() {
                     if number > 0 { json.raw(",") }
-                    Self.writeAttribute("by(\(number < fields.count ? fields[number].name : ""))", value, into: &json)
+                    Self.writeAttribute("by(\(number < names.count ? names[number] : ""))", value, into: &json)
                 }
                 json.raw("]")
             }

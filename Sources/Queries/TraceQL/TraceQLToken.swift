@@ -65,6 +65,7 @@ enum TraceQLToken: Equatable, Sendable {
                 switch characters[index] {
                 case "n": text.append("\n")
                 case "t": text.append("\t")
+                case "r": text.append("\r")
                 default: text.append(characters[index])
                 }
             } else {

@@ -15,6 +15,11 @@ struct ScanSegments {
     func open(_ entry: SegmentCatalog.Entry) throws -> (segment: SegmentRows, rows: [Int32]?)? {
         guard let segment = try reopen(entry) else { return nil }
         let reader = segment.reader
+        if filters.contains(where: segment.isExcluded) {
+            report.skipByValues()
+            report.close(reader)
+            return nil
+        }
         var rows = try catalog.scope.flatMap { try segment.rows(of: $0) }
         if rows?.isEmpty == true {
             report.skipByValues()

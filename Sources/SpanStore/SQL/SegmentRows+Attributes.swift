@@ -4,6 +4,11 @@ import TelemetryModel
 extension SegmentRows {
     func attributesRows(_ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
         guard filter.comparison == .like, case .text(let pattern) = filter.argument else { return rows }
+        return try self.rows(rows, mayMatch: LikePattern(pattern))
+    }
+
+    /// The rows whose attributes may match a pattern of LIKE; `nil` for all.
+    func rows(_ rows: [Int32]?, mayMatch pattern: LikePattern) throws -> [Int32]? {
         var rows = rows
         for part in AttributesPart.parts(of: pattern) {
             rows = try self.rows(rows, mayHave: part)
@@ -14,10 +19,12 @@ extension SegmentRows {
 
     private func rows(_ rows: [Int32]?, mayHave part: AttributesPart) throws -> [Int32] {
         var found = RowBits(rowCount: reader.spanCount)
-        for (name, column) in try loadedAttributeColumns() {
-            if part.isInString(Array(name.utf8)[...]) {
-                column.forEachPosition(reader.spanCount) { row, _ in found.insert(row) }
-            } else {
+        for entry in reader.directory.columns where entry.space == .attribute {
+            if part.isInString(Array(entry.name.utf8)[...]) {
+                let presence = try reader.presence(.attribute, entry.name)
+                for row in 0..<reader.spanCount where presence[row] { found.insert(row) }
+            } else if part.mayBeIn(entry.encoding), try part.search.map({ try reader.mayHold($0, in: .attribute, entry.name) }) ?? true,
+                let column = try reader.column(.attribute, entry.name) {
                 mark(column, part, &found)
             }
         }
@@ -56,27 +63,43 @@ extension SegmentRows {
 /// A part of a pattern of LIKE that must stand within one key or one value of a JSON object, ASCII letters in either case.
 struct AttributesPart {
     private static let partsMax = 3
-    private static let patternBytesMax = 4096
 
     /// ASCII letters in lower case.
     private let bytes: [UInt8]
     /// Whether it may stand in a number, or in a word such as `true`.
     let mayBeInNumber: Bool
+    /// What of it stands in a text as it is stored wherever the part stands in the JSON; `nil` where nothing can be said.
+    let search: FoldedSearch?
 
     private init(_ bytes: [UInt8]) {
         let folded = bytes.map(Self.folded)
         self.bytes = folded
+        search = FoldedSearch(folded.dropFirst(Self.escapeCount(folded)))
         let isNumber = bytes.allSatisfy { "0123456789+-.eE".utf8.contains($0) }
         mayBeInNumber = isNumber || ["true", "false", "null", "-infinity", "nan"].contains { Self.contains(Array($0.utf8)[...], folded) }
     }
 
+    /// How many bytes at the beginning may be the end of an escape, such as the `n` of `\n` or the `1f` of `\u001f`: these are not stored so.
+    private static func escapeCount(_ bytes: [UInt8]) -> Int {
+        func isDigit(_ byte: UInt8) -> Bool { "0123456789abcdef".utf8.contains(byte) }
+        let digits = bytes.prefix { isDigit($0) }.count
+        if digits > 0 { return min(digits, 4) }
+        if bytes.first == UInt8(ascii: "u") { return 1 + min(4, bytes.dropFirst().prefix { isDigit($0) }.count) }
+        return bytes.first.map { "nrt".utf8.contains($0) } == true ? 1 : 0
+    }
+
     /// The longest parts; none where nothing can be said. What stands between the marks of JSON and LIKE cannot reach over two values.
-    static func parts(of pattern: [UInt8]) -> [AttributesPart] {
-        // SQLite reads a pattern up to its first NUL, and bytes that are no UTF-8 as replacement characters.
-        let read = pattern.prefix { $0 != 0 }
-        guard read.count <= patternBytesMax, String(validating: read, as: UTF8.self) != nil else { return [] }
-        let parts = read.split { "%_\"\\:,{}[]".utf8.contains($0) || $0 < 0x20 }
-        return parts.filter { $0.count > 1 }.sorted { $0.count > $1.count }.prefix(partsMax).map { AttributesPart(Array($0)) }
+    static func parts(of pattern: LikePattern) -> [AttributesPart] {
+        let parts = pattern.literals { "\"\\:,{}[]".utf8.contains($0) || $0 < 0x20 }
+        return parts.filter { $0.count > 1 }.sorted { $0.count > $1.count }.prefix(partsMax).map(AttributesPart.init)
+    }
+
+    /// Whether values of an encoding may have it in them.
+    fileprivate func mayBeIn(_ encoding: ColumnEncoding) -> Bool {
+        switch encoding {
+        case .integers, .planes, .doubles, .bools, .fixed4, .fixed8, .empties: mayBeInNumber
+        default: true
+        }
     }
 
     /// Whether it stands in the text as JSON has it.

@@ -41,12 +41,33 @@ extension SegmentRows {
         case .scopeName:
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
         case .attributes: return try attributesRows(filter, rows)
-        case .scopeVersion, .callName, .callWorkflow, .resourceAttributes, .events, .links, .firstAttribute, .storedOrAttribute:
+        case .scopeVersion, .callName, .callWorkflow, .resourceAttributes, .scopeAttributes, .events, .links, .firstAttribute,
+            .storedOrAttribute:
             return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
         case .countsTokens: return try tokenRows(filter, rows)
         case .ending(let name): return try endingRows(name, filter, rows)
         }
+    }
+
+    /// Whether the directory alone says that no row fulfils the filter.
+    func isExcluded(by filter: Filter) -> Bool {
+        let (space, name): (ColumnSpace, String)
+        let condition: ColumnCondition?
+        switch source(filter.column) {
+        case .serviceName:
+            guard case .texts(let texts)? = ColumnCondition.texts(filter.comparison, filter.argument), let known = try? serviceNames() else { return false }
+            return !known.contains { service in texts.contains { $0.elementsEqual(service.utf8) } }
+        case .text(let own, let column):
+            (space, name, condition) = (own, column, ColumnCondition.texts(filter.comparison, filter.argument))
+        case .integer(let own, let column):
+            (space, name, condition) = (own, column, ColumnCondition.integers(filter.comparison, filter.argument))
+        default: return false
+        }
+        guard let condition else { return false }
+        guard var entry = reader.directory.column(space, name) else { return condition != .isNull }
+        if entry.encoding == .alias, let source = reader.directory.column(.attribute, entry.aliasName) { entry = source }
+        return condition.decided(by: entry, spanCount: reader.spanCount) == false
     }
 
     private func tokenRows(_ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
@@ -106,8 +127,10 @@ extension SegmentRows {
     private func identityRows(_ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
         guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
         guard case .texts(let texts) = condition else {
-            return condition == .isNull || condition == .isNotNull
-                ? try select(.fixed, name, condition, rows, isText: false) : rows
+            guard condition == .isNull || condition == .isNotNull else { return rows }
+            // Ids need not be read for it.
+            let presence = try reader.presence(.fixed, name)
+            return (rows ?? allRows).filter { presence[Int($0)] == (condition == .isNotNull) }
         }
         let wanted = Set(
             texts.compactMap { SpanID(hexadecimal: String(decoding: $0, as: UTF8.self)).map { Int64(bitPattern: $0.value) } })

@@ -17,6 +17,7 @@ final class SegmentRows {
     private var traces: [TraceID]?
     private var services: [String]?
     private var resourceJSON: [[UInt8]]?
+    private var scopeJSON: [[UInt8]]?
     private var storedScopes: [StoredScope]?
     private var attributeColumns: [(name: String, column: DecodedColumn)]?
     /// The columns behind an `attribute` source, by SQL column.
@@ -190,6 +191,7 @@ final class SegmentRows {
             return .integer(try tokenRows()?.contains(row) == true ? 1 : 0)
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
+        case .scopeAttributes: return .text(try scopeAttributes()[try scopeNumber(row)][...])
         case .firstAttribute(let keys): return try firstAttribute(keys, row, column: index)
         case .storedOrAttribute(let name, let keys):
             if let stored = try reader.column(.derived, name)?.integer(row) { return .integer(stored) }
@@ -291,6 +293,17 @@ final class SegmentRows {
         return rendered
     }
 
+    private func scopeAttributes() throws -> [[UInt8]] {
+        if let scopeJSON { return scopeJSON }
+        let rendered = try scopes().map { scope in
+            var json = JSONWriter()
+            WireJSON.attributes(scope.encoded, WireRange(offset: 0, count: scope.encoded.count), field: 3, into: &json)
+            return json.bytes
+        }
+        scopeJSON = rendered
+        return rendered
+    }
+
     func scopes() throws -> [StoredScope] {
         if let storedScopes { return storedScopes }
         let loaded = try reader.scopes()
@@ -298,12 +311,13 @@ final class SegmentRows {
         return loaded
     }
 
-    private func scope(_ row: Int) throws -> StoredScope {
-        let scopes = try scopes()
-        guard let number = try fixed(FixedColumn.scope)?.integer(row), number >= 0, number < scopes.count else {
+    private func scope(_ row: Int) throws -> StoredScope { try scopes()[scopeNumber(row)] }
+
+    private func scopeNumber(_ row: Int) throws -> Int {
+        guard let number = try fixed(FixedColumn.scope)?.integer(row), number >= 0, number < (try scopes().count) else {
             throw SegmentError.damaged("a span of no scope")
         }
-        return scopes[Int(number)]
+        return Int(number)
     }
 
     private func list(

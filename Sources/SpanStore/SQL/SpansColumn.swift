@@ -14,7 +14,7 @@ enum SpansColumn {
         case countsTokens
         /// How the call ended: the stored text of that name, unless another span tells of the call (docs/metrics.md 2.12).
         case ending(String)
-        case attributes, resourceAttributes, events, links
+        case attributes, resourceAttributes, scopeAttributes, events, links
         /// A span attribute by its key, as `attr` gives it.
         case attribute(String)
         /// The first of these span attributes, for reports: unlike `attr(attributes, …)` it reads no other attribute.
@@ -105,6 +105,7 @@ enum SpansColumn {
         ("counts_tokens", "INTEGER HIDDEN", .countsTokens),
         // The trace id once more: GROUP BY it gives groups in no order, however many there are (docs/adr/0052).
         ("unordered_trace_id", "TEXT HIDDEN", .traceID),
+        ("scope_attributes", "TEXT HIDDEN", .scopeAttributes),
     ]
 
     static let startTimeIndex = index(of: "start_time_unix_nano")

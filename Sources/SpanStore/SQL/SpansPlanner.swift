@@ -46,7 +46,8 @@ enum SpansPlanner {
         case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text, .ending, .startTime, .endTime, .duration, .integer,
             .countsTokens, .attribute:
             true
-        case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .events, .links, .firstAttribute,
+        case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .scopeAttributes, .events, .links,
+            .firstAttribute,
             .storedOrAttribute:
             false
         }

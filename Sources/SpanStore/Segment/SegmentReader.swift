@@ -59,6 +59,16 @@ final class SegmentReader {
         return presence.map { .some($0) } ?? .all
     }
 
+    /// Whether a text may stand in a value of the column of that name, by the bytes of the column as they lie: texts lie in them whole.
+    /// `false` where no span has a value.
+    func mayHold(_ search: FoldedSearch, in space: ColumnSpace, _ name: String) throws -> Bool {
+        guard let entry = try directory.column(space, name).map(source(of:)) else { return false }
+        switch entry.encoding {
+        case .dictionary, .texts: return search.isIn(try stream(entry.stream), entry.offset..<entry.offset + entry.length)
+        default: return true
+        }
+    }
+
     /// Names of the columns that were decoded since the last call.
     func takeReadColumns() -> [String] {
         defer { unreportedColumns = [] }

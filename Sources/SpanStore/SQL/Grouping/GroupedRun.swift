@@ -248,6 +248,11 @@ struct GroupingScan {
         guard let (segment, rows) = try segments.open(entry) else { return nil }
         var vectors = SegmentVectors(segment, rows: rows, plan: plan, arguments: scalars)
         for condition in conditions.others {
+            guard try vectors.mayFulfil(condition) else {
+                segments.report.skipByValues()
+                vectors.close(segments.report)
+                return nil
+            }
             guard let left = try vectors.rows(where: condition) else { continue }
             if left.isEmpty {
                 vectors.close(segments.report)

@@ -76,6 +76,7 @@ extension SQLExpression {
             case "coalesce": arguments.count >= 2 && arguments.allSatisfy(\.isEvaluable)
             case "ifnull": arguments.count == 2 && arguments.allSatisfy(\.isEvaluable)
             case "cast as integer": arguments.count == 1 && arguments.allSatisfy(\.isEvaluable)
+            case LikePattern.escapedLike: arguments.count == 3 && arguments.allSatisfy(\.isEvaluable)
             default: false
             }
         case .not, .negated, .binary, .isNull, .isIn, .choice: parts.allSatisfy(\.isEvaluable)

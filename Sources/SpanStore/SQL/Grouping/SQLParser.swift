@@ -165,8 +165,10 @@ struct SQLParser {
         }
         if takeWord("like") {
             let pattern = try comparison()
-            guard !isWord("escape") else { throw Unknown() }
-            return form(.binary(.like, left, pattern), from: left)
+            guard takeWord("escape") else { return form(.binary(.like, left, pattern), from: left) }
+            let escape = try primary()
+            guard case .constant(.text(let text)) = escape.form, LikePattern.isEscape(text) else { throw Unknown() }
+            return form(.call(LikePattern.escapedLike, [left, pattern, escape]), from: left)
         }
         try expectWord("in")
         try expectSymbol("(")

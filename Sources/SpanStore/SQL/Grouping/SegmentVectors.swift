@@ -69,7 +69,7 @@ final class SegmentVectors {
             switch operation {
             case .plus, .minus, .times, .divided, .remainder:
                 return try VectorArithmetic.result(operation, vector(left), vector(right), count)
-            case .like: return try VectorComparison.like(vector(left), vector(right), count)
+            case .like: return try like(left, LikePattern(vector(right), escape: nil))
             case .and, .or, .other: throw NotByColumn()
             default:
                 let comparison = VectorComparison(operation, SQLAffinity(left), SQLAffinity(right))
@@ -78,9 +78,51 @@ final class SegmentVectors {
         case .negated(let value): return try VectorArithmetic.result(.minus, Vector(.constant(.integer(0))), vector(value), count)
         case .isIn(let value, let list): return try membership(value, list)
         case .choice(let cases, let otherwise): return try choice(cases, otherwise)
+        case .call(LikePattern.escapedLike, let arguments) where arguments.count == 3:
+            return try like(arguments[0], LikePattern(vector(arguments[1]), escape: vector(arguments[2])))
         case .call(let name, let arguments): return try call(name, arguments)
         case .name, .aggregate: throw NotByColumn()
         }
+    }
+
+    /// `false` where no row fulfils a condition for certain, by what texts have in them: most segments have nothing of a text that is looked for.
+    func mayFulfil(_ condition: SQLExpression) throws -> Bool {
+        switch condition.form {
+        case .binary(.or, let left, let right): return try mayFulfil(left) || mayFulfil(right)
+        case .binary(.and, let left, let right): return try mayFulfil(left) && mayFulfil(right)
+        case .binary(.like, let value, let pattern): return try mayMatch(value, LikePattern(vector(pattern), escape: nil))
+        case .call(LikePattern.escapedLike, let arguments) where arguments.count == 3:
+            return try mayMatch(arguments[0], LikePattern(vector(arguments[1]), escape: vector(arguments[2])))
+        default: return true
+        }
+    }
+
+    private func mayMatch(_ value: SQLExpression, _ pattern: LikePattern) throws -> Bool {
+        guard case .column(let index) = value.form else { return true }
+        switch segment.source(index) {
+        case .attributes: return try segment.rows(rows, mayMatch: pattern)?.isEmpty != true
+        case .text(let space, let name): return try pattern.search.map { try segment.reader.mayHold($0, in: space, name) } ?? true
+        default: return true
+        }
+    }
+
+    /// Attributes are put together only where their values say that they may match.
+    private func like(_ value: SQLExpression, _ pattern: LikePattern) throws -> Vector {
+        guard value.form == .column(SpansColumn.attributesIndex) else {
+            return try VectorComparison.like(vector(value), pattern, count)
+        }
+        var flags = [Int64](repeating: 0, count: count)
+        let candidates = try segment.rows(rows, mayMatch: pattern) ?? rowList
+        guard !candidates.isEmpty else { return Vector(.constant(.integer(0))) }
+        // Both lists rise.
+        var next = 0
+        for (place, row) in rowList.enumerated() where next < candidates.count && candidates[next] == row {
+            next += 1
+            if case .text(let text) = try segment.value(Int(row), column: SpansColumn.attributesIndex), pattern.matches(text) {
+                flags[place] = 1
+            }
+        }
+        return Vector(.integers(flags))
     }
 
     // MARK: Columns

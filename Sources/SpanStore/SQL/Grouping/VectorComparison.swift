@@ -1,5 +1,3 @@
-import CSQLite
-
 /// One of SQL's comparisons over vectors.
 struct VectorComparison {
     private let operation: SQLOperator
@@ -82,14 +80,9 @@ struct VectorComparison {
 
     // MARK: LIKE
 
-    /// - Throws: `NotByColumn` for a pattern that is no text, or a value that is none.
-    static func like(_ value: Vector, _ pattern: Vector, _ count: Int) throws -> Vector {
-        guard case .constant(.text(let pattern)) = pattern.values else { throw NotByColumn() }
-        // SQLite's function takes texts that end at a NUL, as LIKE itself does.
-        let ended = (pattern + [0]).map { CChar(bitPattern: $0) }
-        let matches = { (text: [UInt8]) -> SegmentVectors.Truth in
-            sqlite3_strlike(ended, (text + [0]).map { CChar(bitPattern: $0) }, 0) == 0 ? .yes : .no
-        }
+    /// - Throws: `NotByColumn` for a value that is no text.
+    static func like(_ value: Vector, _ pattern: LikePattern, _ count: Int) throws -> Vector {
+        let matches = { (text: [UInt8]) -> SegmentVectors.Truth in pattern.matches(text[...]) ? .yes : .no }
         switch value.values {
         case .texts(let numbers, let entries):
             let truths = entries.map(matches)
