@@ -85,12 +85,7 @@ package struct SpanCriteria: Equatable, Sendable {
         case .ok: parts.append(SQLCondition("status_code <> 2"))
         case nil: break
         }
-        for attribute in attributes {
-            parts.append(
-                SQLCondition(
-                    "CAST(attr(attributes, ?) AS TEXT) \(attribute.isExcluded ? "IS NOT" : "=") ?",
-                    [.text(attribute.key), .text(attribute.value)]))
-        }
+        parts += attributes.map(\.condition)
         if let text {
             func pattern(_ text: String) -> QueryValue { .text("%\(SQLCondition.escapedPattern(text))%") }
             var columns = [("name", text), ("status_message", text), ("attributes", text)]
@@ -114,6 +109,30 @@ package struct SpanCriteria: Equatable, Sendable {
     static func isStage(_ tool: String) -> Bool { stages.contains(tool) }
 }
 
+extension SpanCriteria.Attribute {
+    /// By the attribute's column, where its values alone tell: a scan then steps over segments that have none.
+    fileprivate var condition: SQLCondition {
+        guard let column = SQLCondition.attributeColumn(key) else {
+            return shown("attr(attributes, ?)", [.text(key)])
+        }
+        switch value {
+        // The column has booleans as 1 and 0.
+        case "true", "false", "1", "0": return shown("traceql_value(attributes, ?)", [.text(key)])
+        case let text where Int64(text).map(String.init) == text:
+            let values: [QueryValue] = [.text(text), .integer(Int64(text) ?? 0)]
+            return isExcluded
+                ? SQLCondition("(\(column) IS NOT ? AND \(column) IS NOT ?)", values) : SQLCondition("(\(column) = ? OR \(column) = ?)", values)
+        // Several numbers may be shown as one text.
+        case let text where Double(text) != nil: return shown(column, [])
+        default: return SQLCondition("\(column) \(isExcluded ? "IS NOT" : "=") ?", [.text(value)])
+        }
+    }
+
+    private func shown(_ sql: String, _ values: [QueryValue]) -> SQLCondition {
+        SQLCondition("CAST(\(sql) AS TEXT) \(isExcluded ? "IS NOT" : "=") ?", values + [.text(value)])
+    }
+}
+
 /// A condition in SQL and the values of its parameters, in order.
 package struct SQLCondition: Equatable, Sendable {
     package var sql: String
@@ -122,6 +141,12 @@ package struct SQLCondition: Equatable, Sendable {
     package init(_ sql: String, _ values: [QueryValue] = []) {
         self.sql = sql
         self.values = values
+    }
+
+    /// A span's attribute as the call of `attr` that a statement over columns knows: booleans are 0 and 1 there. `nil` for a key that cannot
+    /// stand in a statement.
+    package static func attributeColumn(_ key: String) -> String? {
+        key.utf8.contains(0) ? nil : "attr(attributes, '\(key.replacing("'", with: "''"))')"
     }
 
     /// All of the conditions; `nil` for none.

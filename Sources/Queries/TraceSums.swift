@@ -17,6 +17,7 @@ struct TraceSums {
         var texts: [String?]
 
         fileprivate var ranks: [NamingRank?]
+        /// A span of it has a value in the key's column and began in the window.
         fileprivate var isWanted = false
 
         fileprivate init(names: Int) {
@@ -40,12 +41,14 @@ struct TraceSums {
     func each(_ reader: QueryReader, _ body: (Trace) -> Void) throws {
         var scattered: [TraceID: Trace] = [:]
         try reader.passTraces(SpanPass.Bounds(.start, from: window.from, until: window.to)) { part throws(SQLiteError) in
-            for (number, trace) in try sums(part).enumerated() {
+            let sums = try PartSums(part, names, key: key, window)
+            for number in part.traces.indices {
                 if part.isScattered[number] {
-                    if !part.mayBeWithin && scattered[trace.id] == nil { continue }
-                    merge(trace, into: &scattered[trace.id, default: Trace(names: names.count)])
-                } else if trace.isWanted && trace.spanCount > 0 {
-                    body(trace)
+                    let id = part.traces[number]
+                    if !part.mayBeWithin && scattered[id] == nil { continue }
+                    merge(sums.trace(number), into: &scattered[id, default: Trace(names: names.count)])
+                } else if sums.isShown(number) {
+                    body(sums.trace(number))
                 }
             }
         }
@@ -64,45 +67,85 @@ struct TraceSums {
             if let text, let rank = part.ranks[place] { trace.note(text, at: place, rank) }
         }
     }
+}
 
-    /// The traces of a segment as far as they lie in it.
-    private func sums(_ part: SpanPass.TracePart) throws(SQLiteError) -> [Trace] {
+/// The traces of a segment as far as they lie in it.
+///
+/// Plain numbers row by row; texts are found, and traces put together, for those that are asked for.
+private struct PartSums {
+    private struct Sum {
+        var startUnixNano = Int64.max
+        var endUnixNano = Int64.min
+        var spanCount: Int64 = 0
+        var errorCount: Int64 = 0
+        var timeoutCount: Int64 = 0
+        var isWanted = false
+    }
+
+    private let part: SpanPass.TracePart
+    private let start, end, spans: PassedIntegers
+    private let isChild: ColumnPresence
+    private let columns: [PassedTexts]
+    private var sums: [Sum]
+    /// By trace and column the row whose text is the trace's, or -1.
+    private var naming: [Int32]
+
+    init(_ part: SpanPass.TracePart, _ names: [String], key: String, _ window: TimeWindow) throws(SQLiteError) {
         let segment = part.segment
-        let (start, end) = (try segment.integers("start_time_unix_nano"), try segment.integers("end_time_unix_nano"))
-        let status = try segment.integers("status_code")
-        let outcome = try segment.texts("outcome")
-        let isChild = try segment.presence("parent_span_id")
-        let toldByLog = try segment.integers("told_by_log")
-        let countsTokens = toldByLog.isEmpty ? { _ in false } : try segment.countsTokens()
-        let spans = try segment.identities().spans
+        self.part = part
+        (start, end) = (try segment.integers("start_time_unix_nano"), try segment.integers("end_time_unix_nano"))
+        isChild = try segment.presence("parent_span_id")
+        spans = try segment.identities().spans
         var columns: [PassedTexts] = []
         for name in names { columns.append(try segment.texts(name)) }
-        let keys = columns[names.firstIndex(of: key) ?? 0]
+        self.columns = columns
+        sums = Array(repeating: Sum(), count: part.traces.count)
+        naming = Array(repeating: -1, count: part.traces.count * names.count)
+        try add(segment, columns[names.firstIndex(of: key) ?? 0], window)
+    }
+
+    private mutating func add(_ segment: PassedSegment, _ keys: PassedTexts, _ window: TimeWindow) throws(SQLiteError) {
+        let status = try segment.integers("status_code")
+        let outcome = try segment.texts("outcome")
+        let toldByLog = try segment.integers("told_by_log")
+        let countsTokens = toldByLog.isEmpty ? { _ in false } : try segment.countsTokens()
         let timeout = outcome.texts.firstIndex(of: "timeout") ?? .max
-        var traces = part.traces.map { id in
-            var trace = Trace(names: names.count)
-            trace.id = id
-            return trace
-        }
         segment.forEachRow { row in
             let number = part.numbers[row]
             let began = start[row] ?? 0
-            if keys.number(row) >= 0 && began >= window.from && began <= window.last { traces[number].isWanted = true }
+            if keys.number(row) >= 0 && began >= window.from && began <= window.last { sums[number].isWanted = true }
             // What log records alone tell of, and spans know better, is no span of the trace: as in the view `traces`.
             if toldByLog[row] != nil && outcome.number(row) < 0 && !countsTokens(row) { return }
-            traces[number].spanCount += 1
-            traces[number].startUnixNano = min(traces[number].startUnixNano, began)
-            traces[number].endUnixNano = max(traces[number].endUnixNano, end[row] ?? 0)
-            if status[row] == 2 { traces[number].errorCount += 1 }
-            if outcome.number(row) == timeout { traces[number].timeoutCount += 1 }
-            for (place, column) in columns.enumerated() {
-                let text = column.number(row)
-                guard text >= 0 else { continue }
-                let rank = NamingRank(
-                    isChild: isChild[row], start: began, end: end[row] ?? 0, span: UInt64(bitPattern: spans[row] ?? 0))
-                traces[number].note(column.texts[text], at: place, rank)
+            sums[number].spanCount += 1
+            sums[number].startUnixNano = min(sums[number].startUnixNano, began)
+            sums[number].endUnixNano = max(sums[number].endUnixNano, end[row] ?? 0)
+            if status[row] == 2 { sums[number].errorCount += 1 }
+            if outcome.number(row) == timeout { sums[number].timeoutCount += 1 }
+            for (place, column) in columns.enumerated() where column.number(row) >= 0 {
+                let slot = number * columns.count + place
+                if naming[slot] < 0 || rank(row).precedes(rank(Int(naming[slot]))) { naming[slot] = Int32(truncatingIfNeeded: row) }
             }
         }
-        return traces
+    }
+
+    private func rank(_ row: Int) -> NamingRank {
+        NamingRank(isChild: isChild[row], start: start[row] ?? 0, end: end[row] ?? 0, span: UInt64(bitPattern: spans[row] ?? 0))
+    }
+
+    /// Whether a trace that lies in this segment alone is meant.
+    func isShown(_ number: Int) -> Bool { sums[number].isWanted && sums[number].spanCount > 0 }
+
+    func trace(_ number: Int) -> TraceSums.Trace {
+        let sum = sums[number]
+        var trace = TraceSums.Trace(names: columns.count)
+        trace.id = part.traces[number]
+        (trace.startUnixNano, trace.endUnixNano, trace.spanCount) = (sum.startUnixNano, sum.endUnixNano, sum.spanCount)
+        (trace.errorCount, trace.timeoutCount, trace.isWanted) = (sum.errorCount, sum.timeoutCount, sum.isWanted)
+        for (place, column) in columns.enumerated() {
+            let row = Int(naming[number * columns.count + place])
+            guard row >= 0 else { continue }
+            trace.note(column.texts[column.number(row)], at: place, rank(row))
+        }
+        return trace
     }
 }

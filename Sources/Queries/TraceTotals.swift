@@ -70,27 +70,32 @@ package struct TraceTotals: Sendable {
     }
 
     private func listed(_ reader: QueryReader) throws -> [(id: String, total: Total)] {
-        var totals: [ExactText: Total] = [:]
+        var totals: [Total] = []
+        var places: [ExactText: Int] = [:]
         let sums = TraceSums(names: ["session_id", "user_id", "service_name"], key: key.rawValue, window: window)
         try sums.each(reader) { trace in
             let (session, whose, service) = (trace.texts[0], trace.texts[1], trace.texts[2])
             guard let own = key == .session ? session : whose, id.map(own.isExactly) ?? true,
                 user.map({ whose?.isExactly($0) ?? false }) ?? true
             else { return }
-            var total = totals.removeValue(forKey: ExactText(own)) ?? Total()
-            total.add(trace)
-            total.service = Self.greater(total.service, service)
-            switch key {
-            case .session: total.user = Self.greater(total.user, whose)
-            case .user: if let session { total.sessions.insert(ExactText(session)) }
+            let name = ExactText(own)
+            let place = places[name] ?? totals.count
+            if place == totals.count {
+                places[name] = place
+                totals.append(Total())
             }
-            totals[ExactText(own)] = total
+            totals[place].add(trace)
+            totals[place].service = Self.greater(totals[place].service, service)
+            switch key {
+            case .session: totals[place].user = Self.greater(totals[place].user, whose)
+            case .user: if let session { totals[place].sessions.insert(ExactText(session)) }
+            }
         }
-        let all = totals.sorted { ($0.value.endUnixNano, $0.key) > ($1.value.endUnixNano, $1.key) }
+        let all = places.sorted { (totals[$0.value].endUnixNano, $0.key) > (totals[$1.value].endUnixNano, $1.key) }
         let behind = after.map { after in
-            all.prefix { ($0.value.endUnixNano, $0.key) >= (after.lastUnixNano, ExactText(after.id)) }.count
+            all.prefix { (totals[$0.value].endUnixNano, $0.key) >= (after.lastUnixNano, ExactText(after.id)) }.count
         }
-        return all.dropFirst(behind ?? 0).prefix(limit).map { ($0.key.text, $0.value) }
+        return all.dropFirst(behind ?? 0).prefix(limit).map { ($0.key.text, totals[$0.value]) }
     }
 
     /// The greater of two texts by their bytes, as `max` in SQL.

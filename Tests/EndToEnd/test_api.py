@@ -220,3 +220,22 @@ def test_a_text_is_found_in_names_messages_and_attributes_however_it_is_written(
                   if needle.translate(lower) in name.translate(lower) or any(form.translate(lower) in attributes.translate(lower) for form in (needle, escaped))}
         found = json.loads(fusebox.get(f"/api/traces?limit=200&{urllib.parse.urlencode({'q': needle})}").body)["traces"]
         assert {trace["trace_id"] for trace in found} == wanted, needle
+
+
+def test_an_attribute_of_any_type_is_a_filter_by_the_text_that_it_is_shown_as(launch):
+    fusebox = launch()
+    values = {"true": True, "false": False, "1": 1, "0": 0, "17": 17, "-3": -3, "0.5": 0.5, "one": "one", "it's": "it's", "9007199254740993": 9007199254740993}
+    spans = {text: wire.span(wire.trace_id(), name=text, attributes=[("odd 'key", value)]) for text, value in values.items()}
+    none = wire.span(wire.trace_id(), name="none")
+    assert fusebox.post(wire.batch(*spans.values(), none)).status == 200
+
+    def found(condition):
+        return {trace["name"] for trace in ask(fusebox, "/api/traces", attribute="odd 'key" + condition)["traces"]}
+
+    for text in values:
+        assert found("=" + text) == {text}, text
+        assert found("!=" + text) == {*values, "none"} - {text}, text
+    # A text that looks like a number, or like a truth, is shown as that is.
+    assert fusebox.post(wire.batch(wire.span(wire.trace_id(), name="text", attributes=[("odd 'key", "17")]))).status == 200
+    assert found("=17") == {"17", "text"}
+    assert found("=nothing") == set()

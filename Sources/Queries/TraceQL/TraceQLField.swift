@@ -125,12 +125,8 @@ struct TraceQLField: Equatable, Sendable {
         }
     }
 
-    /// A span's attribute as the call of `attr` that a statement over columns knows: booleans are 0 and 1 there. `nil` for other fields, and
-    /// for a key that cannot stand in a statement.
-    var attributeColumn: String? {
-        guard source == .attribute(["attributes"]), !key.utf8.contains(0) else { return nil }
-        return "attr(attributes, '\(key.replacing("'", with: "''"))')"
-    }
+    /// `SQLCondition.attributeColumn` of a span's attribute; `nil` for other fields.
+    var attributeColumn: String? { source == .attribute(["attributes"]) ? SQLCondition.attributeColumn(key) : nil }
 
     /// The value where it is a number.
     var numberSQL: String { sql.replacing("traceql_value(", with: "traceql_number(") }
