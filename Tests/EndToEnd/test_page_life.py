@@ -242,3 +242,22 @@ def test_payloads_in_messages_execute_nothing(launch, tab):
             .concat([...document.querySelectorAll('*')].filter((one) => [...one.attributes].some((attribute) => attribute.name.startsWith('on') || attribute.name === 'href' && /^\\s*(javascript|data):/i.test(attribute.value))).map((one) => one.outerHTML))""")
         assert bad == []
         assert [problem for problem in page.problems if "Failed to load" not in problem and "ERR_INVALID_URL" not in problem and "clipboard" not in problem.lower()] == []
+
+
+def test_over_an_engine_the_page_opens_where_there_is_something_to_see(launch, tab):
+    fusebox = launch()
+    run(fusebox, "the run")
+    page = tab(fusebox, 1280)
+
+    def answer(route):
+        status = json.loads(fusebox.get("/api/status").body)
+        route.fulfill(json={**status, "engine": "fleet"})
+
+    page.tab.route("**/api/status", answer)
+    page.open("")
+    page.tab.wait_for_selector("a.trace-row")
+    assert page.tab.evaluate("location.hash") == "#/traces"
+    names = page.tab.evaluate("[...document.querySelectorAll('#nav a')].map((one) => one.textContent)")
+    assert names == ["Traces", "Sessions", "Users", "Compare", "SQL"]
+    assert "of the engine fleet" in page.text("#store")
+    page.check()

@@ -28,6 +28,8 @@ const pages = [
   { name: "gates", title: "Gates", key: "a", show: gates },
   { name: "sql", title: "SQL", key: "q", show: sql },
 ];
+// What an engine can be asked for: it has the spans of all nodes, and nothing of what only a node keeps.
+const ofEngine = new Set(["traces", "sessions", "users", "compare", "sql"]);
 const inner = { trace: { title: "Trace", show: trace, parent: "traces" }, session: { title: "Session", show: session, parent: "sessions" }, user: { title: "User", show: user, parent: "users" } };
 
 const main = document.getElementById("main");
@@ -37,6 +39,8 @@ let shown = null;
 // Spans stored when a page was drawn; whether it could not be drawn.
 let spansShown = null;
 let isBroken = false;
+// The engine that is asked in place of a data folder, once it is known.
+let engine = null;
 
 async function show() {
   const here = place();
@@ -45,7 +49,7 @@ async function show() {
   leave = new AbortController();
   const signal = leave.signal;
   const current = page.parent || page.name;
-  replace(nav, pages.map((one) => h("a", { href: address(one.name, withRange()), "aria-current": one.name === current ? "page" : null, "aria-keyshortcuts": `g ${one.key}` }, one.title)));
+  replace(nav, pages.filter((one) => !engine || ofEngine.has(one.name)).map((one) => h("a", { href: address(one.name, withRange()), "aria-current": one.name === current ? "page" : null, "aria-keyshortcuts": `g ${one.key}` }, one.title)));
   nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   const moved = shown !== `${here.page}/${here.id || ""}`;
   document.title = `${page.title} · Fusebox`;
@@ -75,7 +79,11 @@ async function store() {
   const box = document.getElementById("store");
   try {
     const status = await ask("/api/status");
-    if ((spansShown === 0 && status.span_count !== 0) || isBroken) show();
+    const learnt = Boolean(status.engine) && !engine;
+    engine = status.engine || null;
+    // Without a page in the address, one that the engine has is shown.
+    if (learnt && !location.hash) location.replace("#/traces");
+    else if (learnt || (spansShown === 0 && status.span_count !== 0) || isBroken) show();
     spansShown = status.span_count;
     const stored = status.span_count === null ? [] : [`${count(status.span_count)} spans`, h("br"), status.received_time_unix_nano ? `last ${ago(status.received_time_unix_nano)}` : "waiting for the first", h("br")];
     replace(box, stored, status.user ? [status.user, h("br")] : null, `times: ${zone()}`, h("br"), status.engine ? `of the engine ${status.engine},` : status.taking_spans ? "" : h("strong", { class: "bad" }, "cannot store spans"), ` v${status.version}`);
