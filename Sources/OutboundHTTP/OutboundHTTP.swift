@@ -95,7 +95,19 @@ package final class OutboundHTTP {
         do {
             return try bootstrap.connect(host: host, port: endpoint.port).wait()
         } catch {
-            throw .notConnected("\(error)")
+            throw .notConnected("\(endpoint.authority): \(Self.words(error))")
+        }
+    }
+
+    /// Why a connection failed, as people say it.
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            if let failure = error.connectionErrors.last { return words(failure.error) }
+            return "the name '\(error.host)' has no address"
+        case let error as IOError: return String(cString: strerror(error.errnoCode))
+        case ChannelError.connectTimeout(let limit): return "no answer within \(limit.nanoseconds / 1_000_000_000) s"
+        default: return "\(error)"
         }
     }
 

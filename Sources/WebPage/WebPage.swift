@@ -31,6 +31,7 @@ package enum WebPage {
         "/contract.js": ("contract.js", PackageResources.contract_js),
         "/fuses.js": ("fuses.js", PackageResources.fuses_js),
         "/gateway.js": ("gateway.js", PackageResources.gateway_js),
+        "/fleet.js": ("fleet.js", PackageResources.fleet_js),
         "/traces.js": ("traces.js", PackageResources.traces_js),
         "/filters.js": ("filters.js", PackageResources.filters_js),
         "/histogram.js": ("histogram.js", PackageResources.histogram_js),

@@ -53,10 +53,9 @@ struct ForwardCommand: ParsableCommand {
             let now = Clock.unixNano()
             for status in try reader.forwardStatus() {
                 let cursor = status.cursor
-                let age = status.oldestReceivedUnixNano.map { max(0, now.subtractingSaturated($0)) / 1_000_000_000 } ?? 0
                 rows.write([
-                    .text(cursor.target), .text(cursor.signal.rawValue), .text(cursor.shownState), .integer(status.behind),
-                    .integer(age), .integer(cursor.sent), .integer(cursor.refused), .integer(cursor.lost), .integer(cursor.nextOrdinal),
+                    .text(cursor.target), .text(cursor.signal.rawValue), .text(status.shownState), .integer(status.behind),
+                    .integer(status.behindSeconds(nowUnixNano: now)), .integer(cursor.sent), .integer(cursor.refused), .integer(cursor.lost), .integer(cursor.nextOrdinal),
                     .text(cursor.holds ? "yes" : "no"), .text(cursor.message),
                 ])
             }
@@ -143,14 +142,6 @@ struct ForwardCommand: ParsableCommand {
             }
             try folder.handOver(.forward(orders))
         }
-    }
-}
-
-extension ForwardCursor {
-    /// What its sender does, as people are told.
-    fileprivate var shownState: String {
-        if !isConfigured { return "not configured" }
-        return isPaused ? "paused" : state
     }
 }
 

@@ -42,7 +42,7 @@ def post_sql(server, query, path="/api/sql", **headers):
     return server.request("POST", path, body=query.encode(), headers={"Content-Type": "application/sql", **headers})
 
 
-@pytest.mark.parametrize("path", ["/api/status", "/api/overview", "/api/services", "/api/values?column=tool_name", "/api/tools", "/api/breakers", "/api/gateway", "/api/traces",
+@pytest.mark.parametrize("path", ["/api/status", "/api/overview", "/api/services", "/api/values?column=tool_name", "/api/tools", "/api/breakers", "/api/gateway", "/api/forward", "/api/traces",
                                   "/api/sessions", "/api/session?id=s-1", "/api/users", "/api/workflows", "/api/evals", "/api/evals?run=x&from=-1h", "/api/evals/runs", "/api/evals/compare?a=x&b=y", "/api/judging?name=quality", "/api/judging?name=quality&of=span&min_ms=5&q=a", "/api/judging?name=quality&of=session&service=x", "/api/costs", "/api/compare", "/api/gates", "/api/stalls", "/api/schema"])
 def test_every_path_answers(agents, path):
     answer = agents.get(path)

@@ -263,6 +263,29 @@ def test_one_poison_span_leaves_all_others_delivered(node_of, target):
     assert node.metrics().value("fusebox_forward_spans_total", target="t", signal="traces", result="refused") == 1
 
 
+def test_the_api_and_the_page_tell_of_targets_what_the_command_tells(fusebox, node_of, target, tab):
+    assert json.loads(fusebox.get("/api/forward").body) == {"targets": [], "refusals": []}
+    page = tab(fusebox).open("#/fleet")
+    assert "No targets yet" in page.text()
+    target.behave = lambda spans, headers: (200, {"Content-Type": "application/x-protobuf"}, partial(1, "too long"))
+    node = node_of({"hub": {"endpoint": target.url}, "dead": {"endpoint": "http://127.0.0.1:1"}})
+    assert node.post(batch(*spans(3))).status == 200
+    poll("the hub has what it takes", lambda: statuses(node).get(("hub", "traces"), {}).get("sent") == 2)
+
+    def told():
+        answer = json.loads(node.get("/api/forward").body)
+        by_command, names = statuses(node), ["state", "behind", "sent", "refused", "lost", "next_ordinal"]
+        assert [(row["target"], row["signal"]) for row in answer["targets"]] == list(by_command)
+        assert [(one["target"], one["message"]) for one in answer["refusals"]] == [("hub", "1 of 3 were not taken: too long")]
+        return all(row[name] == by_command[row["target"], row["signal"]][name] for row in answer["targets"] for name in names)
+
+    poll("both say the same", told)
+    page = tab(node).open("#/fleet")
+    text = page.text()
+    assert all(word in text for word in ["Targets", "hub", "dead", "spans", "log records", "Behind", "Refused", "too long"]), text
+    page.check()
+
+
 def test_partial_success_is_told_and_not_sent_again(node_of, target):
     target.behave = lambda spans, headers: (200, {"Content-Type": "application/x-protobuf"}, partial(3, "too old"))
     node = node_of({"t": {"endpoint": target.url, "signals": ["traces"]}})

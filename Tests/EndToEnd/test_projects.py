@@ -142,7 +142,7 @@ def test_a_limited_token_reads_nothing_of_others_at_any_door(shared):
             assert secret not in text, (method, path, text[:2000])
         if answer.status == 200 and "mine" in text:
             told.add(re.sub(r"[0-9a-f]{16,32}", "ID", path.split("?")[0]))
-    assert {"/metrics", "/mcp", "/api/sql", "/api/gates", "/api/stalls", "/api/gateway", "/api/evals"} <= refused | {"/api/evals"}
+    assert {"/metrics", "/mcp", "/api/sql", "/api/gates", "/api/stalls", "/api/gateway", "/api/forward", "/api/evals"} <= refused | {"/api/evals"}
     # Its own project it reads, at every door that tells of one.
     assert {"/api/traces", "/api/traces/ID", "/api/traces/ID/spans/ID", "/api/traces/ID/messages", "/api/sessions", "/api/users", "/api/workflows", "/api/tools", "/api/values", "/api/costs", "/api/evals", "/api/judging", "/api/logs", "/api/attributes",
             "/api/session", "/tempo/api/search", "/tempo/api/traces/ID", "/jaeger/api/traces", "/jaeger/api/traces/ID", "/loki/api/v1/query_range"} <= told, told

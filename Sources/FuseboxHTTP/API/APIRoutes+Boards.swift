@@ -109,6 +109,12 @@ extension APIRoutes {
 
     // MARK: Breakers
 
+    /// How far the targets of forwarding are, and what they refused last.
+    func forward() async throws -> Response {
+        let now = context.clock()
+        return try await context.json { reader, json in try ForwardReading.write(nowUnixNano: now, reader, into: &json) }
+    }
+
     func breakers(_ query: QueryString) async throws -> Response {
         let window = try timeWindow(query)
         let now = context.clock()

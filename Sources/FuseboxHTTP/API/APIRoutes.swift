@@ -26,6 +26,7 @@ struct APIRoutes: Sendable {
         Route(.get, "/api/contract") { try await $0.contract($1.query) },
         Route(.get, "/api/breakers") { try await $0.breakers($1.query) },
         Route(.get, "/api/gateway", of: .everything) { api, _ in api.gateway() },
+        Route(.get, "/api/forward", of: .everything) { api, _ in try await api.forward() },
         Route(.get, "/api/traces") { try await $0.traces($1.query) },
         Route(.get, "/api/traces/{trace_id}") { try await $0.trace($1[0], $1.query) },
         Route(.get, "/api/traces/{trace_id}/spans/{span_id}") { try await $0.span($1[0], $1[1], $1.query) },

@@ -8,6 +8,17 @@ package struct ForwardStatus: Equatable, Sendable {
     package var behind: Int64
     /// When the oldest of them was received, at most this much earlier than it really was: that of the first in its segment.
     package var oldestReceivedUnixNano: Int64?
+
+    /// What its sender does, as people are told.
+    package var shownState: String {
+        if !cursor.isConfigured { return "not configured" }
+        return cursor.isPaused ? "paused" : cursor.state
+    }
+
+    /// How long the oldest of them has waited; 0 when none does.
+    package func behindSeconds(nowUnixNano: Int64) -> Int64 {
+        oldestReceivedUnixNano.map { max(0, nowUnixNano.subtractingSaturated($0)) / 1_000_000_000 } ?? 0
+    }
 }
 
 /// A row of `forward_refused` as it is listed.

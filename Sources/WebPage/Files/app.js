@@ -3,6 +3,7 @@ import { address, ago, ask, count, h, place, problem, replace, withRange, zone }
 import { overview } from "./overview.js";
 import { fuses } from "./fuses.js";
 import { gateway } from "./gateway.js";
+import { fleet } from "./fleet.js";
 import { traces } from "./traces.js";
 import { trace } from "./trace.js";
 import { session, sessions } from "./sessions.js";
@@ -19,6 +20,7 @@ const pages = [
   { name: "overview", title: "Overview", key: "o", show: overview },
   { name: "fuses", title: "Fuse board", key: "f", show: fuses },
   { name: "gateway", title: "Gateway", key: "w", show: gateway },
+  { name: "fleet", title: "Fleet", key: "l", show: fleet },
   { name: "traces", title: "Traces", key: "t", show: traces },
   { name: "sessions", title: "Sessions", key: "s", show: sessions },
   { name: "users", title: "Users", key: "u", show: users },
