@@ -310,8 +310,9 @@ def test_a_wrong_path_pauses_and_loses_nothing(node_of, target):
 def test_a_dead_target_slows_nobody(fusebox, node_of):
     # One that takes connections and never says a word, and one that is not there.
     silent = socket.create_server(("127.0.0.1", 0), backlog=5)
+    gone = free_port()
     node = node_of({
-        "silent": {"endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"}, "gone": {"endpoint": f"http://127.0.0.1:{free_port()}"},
+        "silent": {"endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"}, "gone": {"endpoint": f"http://127.0.0.1:{gone}"},
         "hub": {"endpoint": fusebox.url}})
     for _ in range(50):
         assert node.post(batch(*spans(20)), timeout=10).status == 200
@@ -319,6 +320,7 @@ def test_a_dead_target_slows_nobody(fusebox, node_of):
     assert len(stored(fusebox)) == 1000
     rows = statuses(node)
     assert rows["silent", "traces"]["behind"] == 1000 and rows["gone", "traces"]["behind"] == 1000
+    assert rows["gone", "traces"]["message"] == f"there is no connection: 127.0.0.1:{gone}: Connection refused"
     assert node.metrics().value("fusebox_forward_lag_spans", target="gone", signal="traces") == 1000
     node.stop()
     silent.close()
