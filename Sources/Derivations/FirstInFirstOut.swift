@@ -59,11 +59,16 @@ struct FirstInFirstOut<Element: Sendable>: Sendable {
     }
 
     mutating func popFirst() -> Element? {
-        guard head < end else { return nil }
-        let element = self[known: firstNumber]
+        guard let element = first else { return nil }
+        dropFirst()
+        return element
+    }
+
+    /// Takes the first element out, if there is one.
+    mutating func dropFirst() {
+        guard head < end else { return }
         head += 1
         if head & (Self.chunkElements - 1) == 0 { leaveChunk() }
-        return element
     }
 
     /// The chunk before `head` holds nothing any more.

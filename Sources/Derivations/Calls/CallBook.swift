@@ -119,7 +119,13 @@ struct CallBook: Sendable {
     /// A call that is decided, and what was kept to be counted of it.
     struct Settled {
         var verdict: CallFamily.Verdict
-        var entry: Entry
+        var trace: TraceID
+        var span: UInt64
+        /// Nanoseconds since 1970.
+        var start: Int64
+        var end: Int64
+        /// When its receipt had its turn, in steady time.
+        var due: Int64
         var counts: CallCounts
     }
 
@@ -128,11 +134,13 @@ struct CallBook: Sendable {
         let number = nextDue
         guard waitingCount > 0, let counts = counts.popFirst() else { return nil }
         let verdict = verdict(number)
-        let entry = entries[known: number]
-        _ = entries.update(number) { $0.counted = verdict.facets }
+        if !verdict.facets.isEmpty { _ = entries.update(number) { $0.counted = verdict.facets } }
         nextDue += 1
+        let settled = Settled(
+            verdict: verdict, trace: entries[known: number].trace, span: entries[known: number].call.span,
+            start: entries[known: number].call.start, end: entries[known: number].call.end, due: entries[known: number].due, counts: counts)
         forget(before: number)
-        return Settled(verdict: verdict, entry: entry, counts: counts)
+        return settled
     }
 
     private func verdict(_ number: Int) -> CallFamily.Verdict {
@@ -323,8 +331,9 @@ struct CallBook: Sendable {
         while entries.firstNumber < number {
             let first = entries.firstNumber
             let isFar = due.subtractingSaturated(entries[known: first].due) > Limits.callMemoryNanoseconds
-            guard isFar || first <= number - Limits.callMemoryMax, let gone = entries.popFirst() else { return }
-            if gone.call.source != .span { logCount -= 1 }
+            guard isFar || first <= number - Limits.callMemoryMax else { return }
+            if entries[known: first].call.source != .span { logCount -= 1 }
+            entries.dropFirst()
         }
     }
 }

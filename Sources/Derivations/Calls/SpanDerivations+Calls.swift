@@ -101,7 +101,7 @@ extension SpanDerivations {
         if isEarly && !isRestoring { counters.add(fixedCounters(settled.counts.endUnixNano).settledEarly) }
         if facets.contains(.call) { countCall(settled) }
         if isRestoring { return }
-        if facets.contains(.tokens), let tokens = settled.counts.tokens { count(tokens, of: settled.entry.trace) }
+        if facets.contains(.tokens), let tokens = settled.counts.tokens { count(tokens, of: settled.trace) }
         if facets.contains(.cache) { counters.add(settled.counts.cacheLookups) }
     }
 
@@ -116,8 +116,7 @@ extension SpanDerivations {
 
     private mutating func count(_ attempt: CallCounts.Attempt, _ settled: borrowing CallBook.Settled) {
         var (outcome, timeoutReason) = (attempt.outcome, attempt.timeoutReason)
-        let call = settled.entry.call
-        var failureEnd = outcome == .error || outcome == .timeout ? min(call.end, .max - 1) : .max
+        var failureEnd = outcome == .error || outcome == .timeout ? min(settled.end, .max - 1) : .max
         if settled.verdict.failure != 0 {
             let (ending, reason, phase) = CallCounts.ending(settled.verdict.failure)
             outcome = ending
@@ -128,7 +127,7 @@ extension SpanDerivations {
             }
         }
         let retry = RetryWindow.Attempt(
-            group: attempt.retryGroup, start: call.start, failureEnd: failureEnd, received: settled.entry.due, counter: attempt.retries)
+            group: attempt.retryGroup, start: settled.start, failureEnd: failureEnd, received: settled.due, counter: attempt.retries)
         retries.add(retry, &counters, isRestoration: isRestoring)
         if isRestoring { return }
         counters.add(attempt.calls(outcome))
@@ -138,7 +137,7 @@ extension SpanDerivations {
             counters.observe(attempt.duration, attempt.durationNanoseconds, .toolCallDuration)
         }
         if outcome == .timeout {
-            countTimeout(timeoutReason, settled.entry.trace, SpanID(call.span), endUnixNano: settled.counts.endUnixNano)
+            countTimeout(timeoutReason, settled.trace, SpanID(settled.span), endUnixNano: settled.counts.endUnixNano)
         }
         if outcome == .ok || outcome == .error { counters.add(attempt.overruns) }
     }
