@@ -192,6 +192,25 @@ def test_a_project_is_a_filter_for_who_may_read_all(shared):
     assert json.loads(ask(shared, "/api/traces?project=nobody").body)["traces"] == []
 
 
+def test_an_answer_from_before_signing_in_does_not_ask_again(shared, tab):
+    page = tab(shared)
+    # The first answer, that a token is needed, arrives when the traces are asked for with one.
+    page.tab.add_init_script("""
+        const real = fetch; let first = true; let release = null;
+        window.fetch = async (path, ...rest) => {
+          if (String(path).startsWith("/api/traces") && release) { release(); await new Promise((done) => setTimeout(done, 50)); }
+          const answer = await real(path, ...rest);
+          if (first && path === "/api/status") { first = false; await new Promise((done) => { release = done; }); }
+          return answer;
+        };""")
+    page.tab.goto(f"{shared.url}/#/traces")
+    page.tab.wait_for_selector("form.signin")
+    page.tab.fill("form.signin input", shared.tokens["all"])
+    page.tab.keyboard.press("Enter")
+    page.tab.wait_for_selector("a.trace-row")
+    assert page.tab.locator("form.signin").count() == 0
+
+
 def test_the_page_keeps_the_project(shared, tab):
     page = tab(shared)
     page.tab.goto(f"{shared.url}/#/traces")

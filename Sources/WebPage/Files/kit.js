@@ -74,11 +74,16 @@ function update(old, node) {
 export class Problem extends Error {}
 
 // What is about the whole server, whatever project is chosen.
-const ofAll = new Set(["/api/status", "/api/projects", "/api/gateway", "/api/gates", "/api/stalls", "/api/schema", "/api/evals POST", "/api/evals/runs", "/api/evals/compare"]);
+const ofAll = new Set(["/api/status", "/api/projects", "/api/gateway", "/api/forward", "/api/gates", "/api/stalls", "/api/schema", "/api/evals POST", "/api/evals/runs", "/api/evals/compare"]);
 // The chosen project; every view and every question keeps it.
 export const project = () => place().parameters.get("project") || undefined;
 
+// How often somebody signed in. An answer to a question from before says nothing of what is known since.
+let signIns = 0;
+export function signedIn() { signIns += 1; }
+
 export async function ask(path, parameters = {}, options = {}) {
+  const known = signIns;
   const query = new URLSearchParams();
   if (project() && !ofAll.has(path) && !ofAll.has(`${path} ${options.method}`)) query.set("project", project());
   for (const [name, value] of Object.entries(parameters)) {
@@ -92,7 +97,7 @@ export async function ask(path, parameters = {}, options = {}) {
     throw new Problem("The server does not answer. Is it running?");
   }
   const body = await answer.json().catch(() => null);
-  if (answer.status === 401) dispatchEvent(new CustomEvent("signin"));
+  if (answer.status === 401 && known === signIns) dispatchEvent(new CustomEvent("signin"));
   if (!answer.ok) throw Object.assign(new Problem(body?.detail || `The server answered ${answer.status}.`), { status: answer.status });
   return body;
 }

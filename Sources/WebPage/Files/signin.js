@@ -1,5 +1,5 @@
 // Signing in with a read token. The server keeps it in a cookie that scripts cannot read.
-import { h, problem, replace } from "./kit.js";
+import { h, problem, replace, signedIn } from "./kit.js";
 
 export function signIn(main, done) {
   if (main.querySelector("form.signin")) return;
@@ -10,7 +10,7 @@ export function signIn(main, done) {
     event.preventDefault();
     try {
       const answer = await fetch("/api/sign-in", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: token.value }) });
-      if (answer.ok) { token.value = ""; remember(true); done(); return; }
+      if (answer.ok) { token.value = ""; signedIn(); remember(true); done(); return; }
       const body = await answer.json().catch(() => null);
       replace(said, problem(new Error(body?.detail || `The server answered ${answer.status}.`)));
     } catch {
