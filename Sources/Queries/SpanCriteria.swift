@@ -116,8 +116,13 @@ extension SpanCriteria.Attribute {
             return shown("attr(attributes, ?)", [.text(key)])
         }
         switch value {
-        // The column has booleans as 1 and 0.
-        case "true", "false", "1", "0": return shown("traceql_value(attributes, ?)", [.text(key)])
+        // The column has booleans as 1 and 0: it says which spans are worth a closer look.
+        case "true", "false", "1", "0":
+            let exact = shown("traceql_value(attributes, ?)", [.text(key)])
+            let values: [QueryValue] = [.text(value), .integer(value == "true" || value == "1" ? 1 : 0)]
+            return isExcluded
+                ? SQLCondition("((\(column) IS NOT ? AND \(column) IS NOT ?) OR \(exact.sql))", values + exact.values)
+                : SQLCondition("((\(column) = ? OR \(column) = ?) AND \(exact.sql))", values + exact.values)
         case let text where Int64(text).map(String.init) == text:
             let values: [QueryValue] = [.text(text), .integer(Int64(text) ?? 0)]
             return isExcluded
