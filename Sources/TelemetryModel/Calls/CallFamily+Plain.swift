@@ -13,11 +13,7 @@ extension CallFamily {
             guard standsAlone else { return nil }
             for other in 0..<index where isOfSameCall(call, calls[other]) { return nil }
         }
-        return calls.indices.map { index in
-            // A tool's attempt and its look-up are its own, whatever it called; its tokens may be its models'.
-            let mayLose: CallFacets = calls[index].sort == .tool ? .tokens : [.call, .tokens, .cache]
-            return calls[index].carries.subtracting(inside(index, calls).intersection(mayLose))
-        }
+        return calls.indices.map { calls[$0].carries.subtracting(inside($0, calls).intersection(calls[$0].mayLose)) }
     }
 
     /// Whether two spans may be of one class.
@@ -32,17 +28,14 @@ extension CallFamily {
         var found: CallFacets = []
         var seen: UInt32 = 1 << index
         var waiting: UInt32 = seen
-        // Only a span that is no model call is told by what tools in it used.
-        let looksIntoTools = calls[index].sort == .none
         while waiting != 0 {
             let place = waiting.trailingZeroBitCount
             waiting &= waiting - 1
             for (child, call) in calls.enumerated() where call.parent == calls[place].span && seen & 1 << child == 0 {
-                let isTool = call.sort == .tool
-                if isTool && !(looksIntoTools && call.carries.contains(.tokens)) { continue }
+                guard let told = call.told(to: calls[index]) else { continue }
                 seen |= 1 << child
-                found.formUnion(isTool ? call.carries.intersection(.tokens) : call.carries)
-                if !isTool { waiting |= 1 << child }
+                found.formUnion(told)
+                if call.sort != .tool { waiting |= 1 << child }
             }
         }
         return found

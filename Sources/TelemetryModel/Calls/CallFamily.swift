@@ -159,9 +159,7 @@ package struct CallFamily {
 
     /// What other members of the class, and classes within and around it, count instead.
     private func taken(_ index: Int) -> CallFacets {
-        let call = calls[index]
-        // A tool's attempt and its look-up are its own, whatever it called; its tokens may be its models'.
-        let mayLose: CallFacets = call.sort == .tool ? .tokens : [.call, .tokens, .cache]
+        let mayLose = calls[index].mayLose
         var taken: CallFacets = []
         for (facet, closest) in zip(Self.facets, closest[leader(index)] ?? []) where closest != nil && closest != index {
             taken.formUnion(facet)
@@ -180,16 +178,15 @@ package struct CallFamily {
         var queue = classMembers(index)
         var seen: Set<Int> = [leader(index)]
         var next = 0
-        // Only a span that is no model call is told by what tools in it used.
-        let looksIntoTools = calls[index].sort == .none
         while next < min(queue.count, Limits.innerMax), seen.count <= Limits.innerMax, !found.isSuperset(of: wanted) {
             for child in children[calls[queue[next]].span] ?? [] {
-                let isTool = calls[child].sort == .tool
-                if isTool && !(looksIntoTools && calls[child].carries.contains(.tokens)) { continue }
-                guard calls[child].source == .span, seen.insert(leader(child)).inserted else { continue }
-                for member in classMembers(child) {
-                    found.formUnion(isTool ? calls[member].carries.intersection(.tokens) : calls[member].carries)
-                    if !isTool { queue.append(member) }
+                guard let told = calls[child].told(to: calls[index]), calls[child].source == .span, seen.insert(leader(child)).inserted
+                else { continue }
+                found.formUnion(told)
+                // A tool is a class of its own, and what lies in it is the tool's.
+                for member in calls[child].sort == .tool ? [] : classMembers(child) {
+                    found.formUnion(calls[member].carries)
+                    queue.append(member)
                 }
                 if seen.count > Limits.innerMax { break }
             }

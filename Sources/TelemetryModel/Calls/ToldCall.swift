@@ -75,6 +75,15 @@ package struct ToldCall: Sendable {
     /// It tells of a model call, and not of a tool that called one.
     var isOfModel: Bool { sort == .model || sort == .none && !carries.isEmpty }
 
+    /// What others may count in its place. A tool's attempt and its look-up are its own, whatever it called; its tokens may be its models'.
+    var mayLose: CallFacets { sort == .tool ? .tokens : [.call, .tokens, .cache] }
+
+    /// What a call around it learns of it; `nil` where it is not looked at. Only a span that is no model call is told by what tools in it used.
+    func told(to outer: ToldCall) -> CallFacets? {
+        guard sort == .tool else { return carries }
+        return outer.sort == .none && carries.contains(.tokens) ? .tokens : nil
+    }
+
     /// Two instrumentations tell of the same model call: by the id of the response; else as siblings of different scopes with the
     /// same model and the same tokens, where they have them, one within the time of the other.
     package static func areTwins(_ one: ToldCall, _ other: ToldCall) -> Bool {
