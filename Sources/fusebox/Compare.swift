@@ -57,19 +57,30 @@ struct Compare: ParsableCommand {
 
     /// From the earliest start of a side to the latest end.
     private func span(_ window: ReportWindow, nowUnixNano now: Int64) throws -> ReportWindow {
-        var span = window
-        for term in (a + "," + b).split(separator: ",").map(String.init) {
-            let sides = term.split(separator: "=", maxSplits: 1).map(String.init)
-            guard sides.count == 2, sides[0] == "since" || sides[0] == "until" else { continue }
-            let time = try ReportTime.parse(sides[1], nowUnixNano: now, flag: sides[0])
-            span.fromUnixNano = min(span.fromUnixNano, time)
-            span.untilUnixNano = max(span.untilUnixNano, time)
+        try [a, b].reduce(into: window) { span, text in
+            let side = try times(text, window, nowUnixNano: now)
+            span.fromUnixNano = min(span.fromUnixNano, side.fromUnixNano)
+            span.untilUnixNano = max(span.untilUnixNano, side.untilUnixNano)
         }
-        return span
+    }
+
+    /// The times of a side; those of `window` where it says none.
+    private func times(_ text: String, _ window: ReportWindow, nowUnixNano now: Int64) throws -> ReportWindow {
+        var window = window
+        for term in text.split(separator: ",").map(String.init) {
+            let sides = term.split(separator: "=", maxSplits: 1).map(String.init)
+            guard sides.count == 2 else { continue }
+            switch sides[0] {
+            case "since": window.fromUnixNano = try ReportTime.parse(sides[1], nowUnixNano: now, flag: "since")
+            case "until": window.untilUnixNano = try ReportTime.parse(sides[1], nowUnixNano: now, flag: "until")
+            default: break
+            }
+        }
+        return window
     }
 
     private func side(_ text: String, _ window: ReportWindow, _ reader: ReportReader, nowUnixNano now: Int64) throws -> CompareReport.Side {
-        var window = window
+        var window = try times(text, window, nowUnixNano: now)
         var terms = window.condition.map { ["(\($0))"] } ?? []
         for term in text.split(separator: ",").map(String.init) {
             let sides = term.split(separator: "=", maxSplits: 1).map(String.init)
@@ -78,8 +89,7 @@ struct Compare: ParsableCommand {
                 continue
             }
             switch sides[0] {
-            case "since": window.fromUnixNano = try ReportTime.parse(sides[1], nowUnixNano: now, flag: "since")
-            case "until": window.untilUnixNano = try ReportTime.parse(sides[1], nowUnixNano: now, flag: "until")
+            case "since", "until": break
             case "service": terms.append("service_name = \(Self.quoted(sides[1]))")
             case "workflow": terms.append("workflow_name = \(Self.quoted(sides[1]))")
             case "environment": terms.append(Self.environment(sides[1]))

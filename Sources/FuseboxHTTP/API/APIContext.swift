@@ -32,16 +32,11 @@ package struct APIContext: Sendable {
         folder: StoreFolder, turns: ReadingTurns = ReadingTurns(), policy: FusePolicy, gates: GateLimits,
         projectAttribute: String = ProjectScope.serviceName, versionText: String, clock: @escaping @Sendable () -> Int64
     ) {
-        self.folder = folder
         let calls = CallsOfSegments()
-        pool = QueryPool(folder: folder, turns: turns, calls: calls)
-        agentPool = QueryPool(folder: folder, limits: .agents, turns: turns, calls: calls)
-        engine = nil
-        self.projectAttribute = projectAttribute
-        self.policy = policy
-        self.gates = gates
-        self.versionText = versionText
-        self.clock = clock
+        self.init(
+            pool: QueryPool(folder: folder, turns: turns, calls: calls),
+            agentPool: QueryPool(folder: folder, limits: .agents, turns: turns, calls: calls), folder: folder, engine: nil,
+            policy: policy, gates: gates, projectAttribute: projectAttribute, versionText: versionText, clock: clock)
     }
 
     /// - Parameter engine: what is asked in place of a data folder.
@@ -49,13 +44,23 @@ package struct APIContext: Sendable {
         engine: FleetQuestions, policy: FusePolicy, gates: GateLimits, projectAttribute: String = ProjectScope.serviceName,
         versionText: String, clock: @escaping @Sendable () -> Int64
     ) {
+        let pool = QueryPool(supply: engine.spans)
+        self.init(
+            pool: pool, agentPool: pool, folder: StoreFolder(path: ""), engine: engine, policy: policy, gates: gates,
+            projectAttribute: projectAttribute, versionText: versionText, clock: clock)
+    }
+
+    private init(
+        pool: QueryPool, agentPool: QueryPool, folder: StoreFolder, engine: FleetQuestions?, policy: FusePolicy, gates: GateLimits,
+        projectAttribute: String, versionText: String, clock: @escaping @Sendable () -> Int64
+    ) {
+        self.pool = pool
+        self.agentPool = agentPool
+        self.folder = folder
         self.engine = engine
-        folder = StoreFolder(path: "")
-        pool = QueryPool(supply: engine.spans)
-        agentPool = pool
-        self.projectAttribute = projectAttribute
         self.policy = policy
         self.gates = gates
+        self.projectAttribute = projectAttribute
         self.versionText = versionText
         self.clock = clock
     }
