@@ -11,18 +11,10 @@ import yaml
 import model_server as does
 from certificates import Authority
 from cluster import Cluster
-from model_server import ModelServer
 from server import poll
-from test_gateway import Gateway
+from test_gateway import Gateway, backend  # noqa: F401
 
 ADDRESS = "192.0.2.10"
-
-
-@pytest.fixture
-def backend():
-    server = ModelServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 // The loop contract: what each process's loop did, beside what it may. A card of the overview, asked for apart from it and less often.
-import { ask, count, duration, h, patch, table, times } from "./kit.js";
+import { ask, count, duration, h, patch, repeat, table, times } from "./kit.js";
 
 const size = (bytes) => (bytes === null ? "–" : `${count(bytes)}B`);
 const share = (part) => (part === null ? "–" : `${Math.round(part * 100)} %`);
@@ -7,8 +7,7 @@ const share = (part) => (part === null ? "–" : `${Math.round(part * 100)} %`);
 /** Shows the card in `body` as long as the view lives. */
 export function contract(body, service, signal) {
   const fill = () => ask("/api/contract", { ...times(), service }, { signal }).then((rows) => patch(body, rows.length ? card(rows) : null), () => {});
-  const timer = setInterval(() => { if (!document.hidden) fill(); }, 60000);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  repeat(60, signal, fill);
   return fill();
 }
 

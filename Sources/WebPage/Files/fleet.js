@@ -1,15 +1,11 @@
 // Where this node sends what it stores: each target's state, how far it is behind, and what it refused.
-import { ask, count, counted, duration, h, head, nothing, patch, problem, table, traceLink, when } from "./kit.js";
+import { ask, count, counted, duration, h, head, nothing, patch, problem, repeat, table, traceLink, when } from "./kit.js";
 
 export async function fleet({ signal }) {
   const body = h("div");
   const page = [head("Fleet", "Where this node sends what it stores."), body];
   fill(body, await load(signal));
-  const timer = setInterval(async () => {
-    if (document.hidden) return;
-    try { fill(body, await load(signal)); } catch (error) { if (!signal.aborted) patch(body, problem(error)); }
-  }, 2000);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  repeat(2, signal, async () => fill(body, await load(signal)), (error) => patch(body, problem(error)));
   return page;
 }
 

@@ -1,5 +1,5 @@
 // The fuse board: each tool's breaker as a timeline, what agents reported above what the fuse table derives.
-import { address, ask, count, duration, firstSpans, go, h, head, milliseconds, minutes, nothing, patch, rangePicker, replace, s, times, traceLink, windowOf, withRange, choice, field, when, problem } from "./kit.js";
+import { address, ask, count, duration, firstSpans, go, h, head, milliseconds, minutes, nothing, patch, rangePicker, repeat, replace, s, times, traceLink, windowOf, withRange, choice, field, when, problem } from "./kit.js";
 import { drawn, timeTicks } from "./charts.js";
 
 export async function fuses({ place, signal }) {
@@ -13,11 +13,7 @@ export async function fuses({ place, signal }) {
   const page = [head("Fuse board", "When each tool's breaker was open. Opens, cooldown and closes count from the first span on.", picker, rangePicker()), notice, body];
   if (status.span_count === 0) { replace(body, firstSpans()); return page; }
   fill(body, status, data, service);
-  const timer = setInterval(async () => {
-    if (document.hidden) return;
-    try { fill(body, status, await load(signal), service); replace(notice); } catch (error) { if (!signal.aborted) replace(notice, problem(error)); }
-  }, 5000);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  repeat(5, signal, async () => { fill(body, status, await load(signal), service); replace(notice); }, (error) => replace(notice, problem(error)));
   return page;
 }
 

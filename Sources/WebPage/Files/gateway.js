@@ -1,16 +1,12 @@
 // The gateway: each backend's state with the age of its evidence, slots, line and breaker, and what keeps a model from keeping up.
-import { ask, count, duration, h, head, nothing, problem, replace, s, table } from "./kit.js";
+import { ask, count, duration, h, head, nothing, problem, repeat, replace, s, table } from "./kit.js";
 import { drawn } from "./charts.js";
 
 export async function gateway({ signal }) {
   const body = h("div");
   const page = [head("Gateway", "The model servers behind the gateway, as they are now."), body];
   fill(body, await load(signal));
-  const timer = setInterval(async () => {
-    if (document.hidden) return;
-    try { fill(body, await load(signal)); } catch (error) { if (!signal.aborted) replace(body, problem(error)); }
-  }, 2000);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  repeat(2, signal, async () => fill(body, await load(signal)), (error) => replace(body, problem(error)));
   return page;
 }
 

@@ -191,8 +191,16 @@ export function ago(text) {
   return `${Math.round(seconds / 86400)} d ago`;
 }
 
-// The address: #/page?name=value. Everything that a page shows comes from it, so that it can be sent to somebody.
+// Does something again and again as long as a view lives and is seen. What goes wrong while it lives is told to `failed`.
+export function repeat(seconds, signal, work, failed = () => {}) {
+  const timer = setInterval(async () => {
+    if (document.hidden) return;
+    try { await work(); } catch (error) { if (!signal.aborted) failed(error); }
+  }, seconds * 1000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+}
 
+// The address: #/page?name=value. Everything that a page shows comes from it, so that it can be sent to somebody.
 export function place() {
   const text = location.hash.replace(/^#\/?/, "") || "overview";
   const [path, query] = text.split(/\?(.*)/s);

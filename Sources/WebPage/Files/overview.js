@@ -1,5 +1,5 @@
 // What happened: timeouts, openings, cooldown, money and latency over time, and the tools to look at first.
-import { address, ask, cost, count, dollars, duration, firstSpans, go, h, head, milliseconds, minutes, nothingInRange, patch, percent, rangePicker, spendingColumns, stat, table, times, windowOf, withRange, choice, field, problem, replace } from "./kit.js";
+import { address, ask, cost, count, dollars, duration, firstSpans, go, h, head, milliseconds, minutes, nothingInRange, patch, percent, rangePicker, repeat, spendingColumns, stat, table, times, windowOf, withRange, choice, field, problem, replace } from "./kit.js";
 import { legend, timeChart } from "./charts.js";
 import { contract } from "./contract.js";
 
@@ -14,8 +14,7 @@ export async function overview({ place, signal }) {
   if (status.span_count === 0) { replace(body, firstSpans()); return page; }
   await fill(body, status, service, signal);
   contract(loop, service, signal);
-  const timer = setInterval(() => { if (!document.hidden) fill(body, status, service, signal).then(() => replace(notice), (error) => { if (!signal.aborted) replace(notice, problem(error)); }); }, 10000);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  repeat(10, signal, async () => { await fill(body, status, service, signal); replace(notice); }, (error) => replace(notice, problem(error)));
   return page;
 }
 
