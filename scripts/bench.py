@@ -30,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
 import bench_agents  # noqa: E402
 import bench_gateway  # noqa: E402
+import bench_lists  # noqa: E402
 import bench_questions  # noqa: E402
 import bench_readers  # noqa: E402
 import faults  # noqa: E402  the library that slows a disk down, which tests use too
@@ -261,13 +262,21 @@ class Bench:
 
     def questions(self):
         """What people ask by POST /api/sql, over 2 million spans in the segments that merging left."""
-        with Server(self.binary, self.folder("questions")) as server:
-            self.load(server, "-c", 8, "-b", 100, "-n", self.spans)
+        self.merged("question", "questions", self.spans, bench_questions)
+
+    def lists(self):
+        """The page's lists and Grafana's searches, over 5 million spans."""
+        self.merged("list", "lists", 5_000_000, bench_lists)
+
+    def merged(self, name, section, spans, questions):
+        """Asks a server that starts over what merging left of so many spans."""
+        with Server(self.binary, self.folder(section)) as server:
+            self.load(server, "-c", 8, "-b", 100, "-n", spans)
             server.rest()
-        with Server(self.binary, self.folder("questions")) as server:
-            for name, seconds in bench_questions.measure(server):
-                self.note(f"question_{name}", {"seconds": seconds})
-            self.note("questions", {"peak_resident_mebibytes": server.peak_resident_mebibytes()})
+        with Server(self.binary, self.folder(section)) as server:
+            for question, seconds in questions.measure(server):
+                self.note(f"{name}_{question}", {"seconds": seconds})
+            self.note(section, {"peak_resident_mebibytes": server.peak_resident_mebibytes()})
 
     def sql(self, query, *arguments):
         return subprocess.run([self.binary, "sql", "--data-dir", self.folder("queries"), "--format", "json", *arguments, query],
@@ -358,7 +367,7 @@ class Bench:
         self.note("agents", result, "kept_ratio", "spans_per_second", "agent_calls", "agent_answers", "unanswered_questions")
 
     QUICK = ["ingest", "gzip", "small", "connections", "single", "open_loop", "memory", "queries", "questions", "gateway", "gateway_ingest"]
-    ALL = [*QUICK, "agents", "growth", "overload", "readers"]
+    ALL = [*QUICK, "lists", "agents", "growth", "overload", "readers"]
 
 
 def compare(results):
