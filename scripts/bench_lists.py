@@ -1,6 +1,8 @@
 """The section `lists` of bench.py: the page's lists and Grafana's searches over five million spans, the fastest of several answers."""
 
+import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -28,8 +30,11 @@ def measure(server):
         url = f"http://127.0.0.1:{server.port}{path}?{urllib.parse.urlencode(parameters)}"
 
         def ask():
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                answer.read()
+            try:
+                with urllib.request.urlopen(url, timeout=60) as answer:
+                    answer.read()
+            except urllib.error.HTTPError as error:
+                sys.exit(f"bench: {url}: {error.code} {error.read().decode()}")
 
         seconds, first = bench_questions.fastest(ask)
         if name == "overview":
