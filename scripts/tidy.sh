@@ -30,6 +30,10 @@ while read -r message; do breach "$message"; done < <(
 banned='try!|\bas! |fatalError\(|preconditionFailure\(|\bprint\(|unsafelyUnwrapped'
 while read -r line; do breach "banned call: $line"; done < <(grep -rnE "$banned" Sources --include='*.swift')
 
+# Rule: tests run coroutines by one helper, which works beside a browser that another test keeps open in the same process.
+while read -r line; do breach "use server.run_to_its_end: $line"; done < <(
+    grep -rnE 'asyncio\.run\(' Tests/EndToEnd --include='test_*.py')
+
 # Rule: C libraries stay where they are wrapped, Foundation stays above row 2.
 allow() {
     local module=$1 allowed=$2

@@ -1,5 +1,7 @@
 """A `fusebox serve` process and what tests ask of it."""
 
+import asyncio
+import concurrent.futures
 import http.client
 import json
 import os
@@ -25,6 +27,12 @@ def poll(what, condition, seconds=20.0):
             return value
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.02)
+
+
+def run_to_its_end(coroutine):
+    """What the coroutine returns, run in a thread of its own: a browser that other files of tests keep open has an event loop running in this one."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class Answer:

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from server import poll
+from server import poll, run_to_its_end
 from test_gateway import Gateway, free_port
 
 STREAMS = int(os.environ.get("FUSEBOX_GATEWAY_STREAMS", "200"))
@@ -95,7 +95,7 @@ def test_every_one_of_very_many_streams_at_once_ends_well_and_is_told(stand):
             most = max(most, await asyncio.to_thread(lambda: stand.status()["running"]))
         return await running, most
 
-    answers, most = asyncio.run(all_of_them())
+    answers, most = run_to_its_end(all_of_them())
     assert collections.Counter(answers) == {(200, 20): STREAMS} and most == STREAMS
     grown = stand.fusebox.peak_resident_mebibytes() - resting
     print(f"{STREAMS} streams at once: {grown:.1f} MiB more")
@@ -157,10 +157,10 @@ def test_memory_grows_with_what_is_stored_alone_over_very_many_requests_of_all_k
 
     started = time.monotonic()
     quarter = REQUESTS // 4
-    asyncio.run(round_of(0, quarter))
+    run_to_its_end(round_of(0, quarter))
     sizes = [stand.resident_mebibytes()]
     for number in range(1, 4):
-        asyncio.run(round_of(number * quarter, (number + 1) * quarter))
+        run_to_its_end(round_of(number * quarter, (number + 1) * quarter))
         sizes.append(stand.resident_mebibytes())
     total = 4 * quarter
     seconds = time.monotonic() - started

@@ -1,7 +1,5 @@
 """The Model Context Protocol by the official client and by fastmcp's, over both transports: lists, every tool, and an agent that finds a failure."""
 
-import asyncio
-import concurrent.futures
 import json
 
 import fastmcp
@@ -12,6 +10,7 @@ from mcp.client.stdio import StdioServerParameters
 
 import captures
 import wire
+from server import run_to_its_end
 from test_security import made_token
 
 NAME = "handmade-retries"
@@ -21,12 +20,6 @@ TOOLS = {
 }
 # The capture is of a fixed day, and the clock of the test is not.
 LONG_AGO = "3000d"
-
-
-def run(coroutine):
-    """In a thread of its own: a browser that other files of tests keep open has an event loop running in this one."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +78,7 @@ def test_the_official_client_lists_and_calls_everything(store, transport, mode, 
                 filled = await client.get_prompt(prompt.name, {argument.name: "x" for argument in prompt.arguments})
                 assert filled.messages[0].content.text
 
-    run(use())
+    run_to_its_end(use())
 
 
 @pytest.mark.parametrize("transport", ["http", "stdio"])
@@ -99,7 +92,7 @@ def test_fastmcp_lists_and_calls_everything(store, transport):
             assert len(await client.list_resources()) > 5
             assert len(await client.list_prompts()) == 3
 
-    run(use())
+    run_to_its_end(use())
 
 
 class Agent:
