@@ -26,21 +26,37 @@ struct Route<Owner: Sendable>: Sendable {
     let scope: RouteScope
     /// Of a request's body; more is refused before it is read.
     let bodyBytesMax: Int
+    /// Parameters that its query may have, beside `project`; one that ends with `.` stands for all that begin so. `nil` takes any: some
+    /// clients that others wrote send more than is asked for.
+    let takes: [String]?
     let answer: Answer
     /// The path's parts; `nil` for a parameter.
     fileprivate let parts: [Substring?]
 
     init(
         _ method: HTTPRequest.Method, _ path: String, for role: AccessPolicy.Role? = .read, of scope: RouteScope = .project,
-        bodyBytesMax: Int = 0, _ answer: @escaping Answer
+        bodyBytesMax: Int = 0, takes: [String]? = nil, _ answer: @escaping Answer
     ) {
         self.path = path
         methods = method == .get ? [.get, .head] : [method]
         self.role = role
         self.scope = scope
         self.bodyBytesMax = bodyBytesMax
+        self.takes = takes
         self.answer = answer
         parts = RouteTable<Owner>.parts(path).map { $0.hasPrefix("{") ? nil : $0 }
+    }
+
+    /// A mistyped condition would select everything, so what the path does not take is refused.
+    ///
+    /// - Throws: `QueryError.invalid`, which names what there is.
+    fileprivate func check(_ query: QueryString) throws(QueryError) {
+        guard let takes else { return }
+        let known = takes + (scope == .everything && path != "/api/sql" ? [] : ["project"])
+        func isKnown(_ name: String) -> Bool { name == "project" || known.contains { $0.hasSuffix(".") ? name.hasPrefix($0) : name == $0 } }
+        guard let unknown = query.pairs.first(where: { !isKnown($0.name) }) else { return }
+        let names = known.isEmpty ? "none" : known.map { $0.hasSuffix(".") ? $0 + "NAME" : $0 }.joined(separator: ", ")
+        throw .invalid("\(path) has no parameter '\(unknown.name)'; it takes \(names)")
     }
 }
 
@@ -91,9 +107,14 @@ struct RouteTable<Owner: Sendable>: Sendable {
         guard route.methods.contains(head.method) else {
             return Question(answer: refuse(StatusTable.wrongMethod(target.path, route.methods)))
         }
+        let query = QueryString(target.query)
+        do {
+            try route.check(query)
+        } catch {
+            return Question(answer: refuse(StatusTable.refusal(for: error)))
+        }
         return Question(bodyBytesMax: route.bodyBytesMax, refuse: refuse) { request in
-            try await route.answer(
-                owner, RouteRequest(request: request, query: QueryString(target.query), parameters: parameters))
+            try await route.answer(owner, RouteRequest(request: request, query: query, parameters: parameters))
         }
     }
 

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// What still runs: traces with a span that has not ended, or whose root is not stored.
 ///
 /// A span has not ended when it came without an end, or as Logfire's announcement of a span that has not come itself.
@@ -13,20 +15,19 @@ enum RunningTraces {
             SELECT 1 FROM here AS whole WHERE whole.trace_id = here.trace_id AND whole.span_id = here.parent_span_id))
         """
 
-    /// Of which a trace may be that is one: by its spans of a stretch of time, the rest of which is not looked at.
-    private static let mayRun = """
-        min(parent_span_id IS NOT NULL) = 1 OR max(duration_ns IS NULL) = 1 OR max(coalesce(logfire_span_type = 'pending_span', 0)) = 1
-        """
-
     /// Traces with spans from `from` up to `last` that may still run; more than `tracesMax` are noted.
     static func candidates(from: Int64, last: Int64, _ reader: QueryReader) throws -> Set<String> {
-        let rows = try reader.rows(
-            """
-            SELECT unordered_trace_id FROM spans WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2
-            GROUP BY unordered_trace_id HAVING \(mayRun) ORDER BY max(start_time_unix_nano) DESC LIMIT \(tracesMax + 1)
-            """, [.integer(from), .integer(last)])
-        if rows.count > tracesMax { reader.noteTruncated("traces that may run", after: tracesMax) }
-        return Set(rows.prefix(tracesMax).compactMap { $0.first?.text })
+        var found: [(latestStart: Int64, id: TraceID)] = []
+        let outlines = TraceOutlines(window: TimeWindow(from: from, to: last.addingSaturated(1)), withRoots: true)
+        try outlines.each(reader) { id, outline in
+            guard outline.mayRun, outline.startUnixNano <= last, outline.latestStartUnixNano >= from else { return }
+            found.append((outline.latestStartUnixNano, id))
+        }
+        if found.count > tracesMax {
+            reader.noteTruncated("traces that may run", after: tracesMax)
+            found.sort { ($0.latestStart, $0.id) > ($1.latestStart, $1.id) }
+        }
+        return Set(found.prefix(tracesMax).map(\.id.hexadecimal))
     }
 
     /// Those of them that run, read whole.

@@ -5,6 +5,9 @@ package struct SpanCriteria: Equatable, Sendable {
     package enum Status: String, CaseIterable, Sendable {
         case error
         case ok
+
+        /// Whether a trace's root is so; one without a root did not fail.
+        func holds(ofRoot statusCode: Int64?) -> Bool { (statusCode == 2) == (self == .error) }
     }
 
     /// An attribute and the text of its value, or that no span value is that.

@@ -1,38 +1,49 @@
 import SQLite
 package import TelemetryModel
 
-/// How many traces match, over time: what stands above their list.
+/// How many traces match, over time: what stands above their list, and counts those that the list goes through.
 package struct TraceHistogram: Sendable {
     package static let pointsMax = 200
+    /// Traces of one statement that looks for earlier spans of theirs.
+    private static let batch = 200
 
     package var criteria = SpanCriteria()
     package var window = TimeWindow()
     package var points = 80
-    /// Only traces that still run.
+    /// As `TraceSearch` has them.
+    package var durationMinimum: Int64?
+    package var durationMaximum: Int64?
+    package var rootStatus: SpanCriteria.Status?
     package var isRunning = false
 
     package init() {}
 
+    /// A trace by its first span that matches.
+    private struct Match {
+        var id: TraceID
+        var startUnixNano: Int64
+        /// Whether a span that matches failed; without a condition, whether the root did.
+        var hasFailed: Bool
+    }
+
+    private struct Bucket {
+        var traces: Int64 = 0
+        var failed: Int64 = 0
+    }
+
     /// Writes `{"step_ns":…,"from_unix_nano":…,"to_unix_nano":…,"buckets":[{"time_unix_nano":…,"traces":…,"failed":…}]}`: traces by
-    /// the start of their first span that matches, and those of which a matching span failed.
+    /// the start of their first span that matches, and those that failed: of which a matching span did, or without a condition the root.
     package func write(nowUnixNano: Int64, _ reader: QueryReader, into json: inout JSONWriter) throws {
         guard let found = try StoredTimes.window(window, nowUnixNano: nowUnixNano, reader) else {
             json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[]}")
             return
         }
-        let step = OverviewCache.step(for: found.nanoseconds, points: points)
-        // Without a condition a trace is its root: one row of it is read, not all.
-        let condition = criteria.condition ?? SQLCondition(isRunning ? "1" : "parent_span_id IS NULL")
-        let running = try isRunning ? RunningTraces.running(from: window.from, last: window.last, reader) : nil
-        let sql = """
-            SELECT first / ? AS bucket, count(*), sum(failed) FROM (
-                SELECT trace_id, min(start_time_unix_nano) AS first, max(status_code = 2) AS failed FROM spans
-                WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ? AND \(condition.sql) GROUP BY trace_id)
-            WHERE ? IS NULL OR trace_id IN (SELECT value FROM json_each(?))
-            GROUP BY 1 ORDER BY 1
-            """
-        // Ids are digits: they stand in a list as they are.
-        let list = running.map { QueryValue.text("[" + $0.map { "\"\($0)\"" }.joined(separator: ",") + "]") } ?? .null
+        let step = max(1, OverviewCache.step(for: found.nanoseconds, points: points))
+        var buckets: [Int64: Bucket] = [:]
+        for match in try matches(reader) {
+            buckets[match.startUnixNano / step, default: Bucket()].traces += 1
+            if match.hasFailed { buckets[match.startUnixNano / step]?.failed += 1 }
+        }
         json.raw("{\"step_ns\":")
         json.integer(step)
         json.raw(",\"from_unix_nano\":")
@@ -40,19 +51,83 @@ package struct TraceHistogram: Sendable {
         json.raw(",\"to_unix_nano\":")
         json.string("\(found.to)")
         json.raw(",\"buckets\":[")
-        var isFirst = true
-        try reader.each(sql, [.integer(step), .integer(window.from), .integer(window.last)] + condition.values + [list, list]) { row in
-            if !isFirst { json.raw(",") }
-            isFirst = false
+        for (index, (number, bucket)) in buckets.sorted(by: { $0.key < $1.key }).enumerated() {
+            if index > 0 { json.raw(",") }
             json.raw("{\"time_unix_nano\":")
-            json.string("\(row.integer(0).multipliedSaturated(by: step))")
+            json.string("\(number.multipliedSaturated(by: step))")
             json.raw(",\"traces\":")
-            json.integer(row.integer(1))
+            json.integer(bucket.traces)
             json.raw(",\"failed\":")
-            json.integer(row.integer(2))
+            json.integer(bucket.failed)
             json.raw("}")
-            return true
         }
         json.raw("]}")
+    }
+
+    // MARK: Which traces
+
+    private func matches(_ reader: QueryReader) throws -> [Match] {
+        let running = try isRunning ? Set(RunningTraces.running(from: window.from, last: window.last, reader)) : nil
+        let found = try criteria.condition.map { try matches($0, reader) } ?? all(reader)
+        return running.map { running in found.filter { running.contains($0.id.hexadecimal) } } ?? found
+    }
+
+    private func isMeant(_ outline: TraceOutlines.Outline) -> Bool {
+        if let durationMinimum, outline.durationNanoseconds < durationMinimum { return false }
+        if let durationMaximum, outline.durationNanoseconds > durationMaximum { return false }
+        return rootStatus?.holds(ofRoot: outline.rootStatusCode) ?? true
+    }
+
+    /// Where nothing is asked of spans: the first one matches.
+    private func all(_ reader: QueryReader) throws -> [Match] {
+        var found: [Match] = []
+        try TraceOutlines(window: window, withRoots: true).each(reader) { id, outline in
+            guard outline.startUnixNano >= window.from, outline.startUnixNano <= window.last, isMeant(outline) else { return }
+            found.append(Match(id: id, startUnixNano: outline.startUnixNano, hasFailed: outline.rootStatusCode == 2))
+        }
+        return found
+    }
+
+    private func matches(_ condition: SQLCondition, _ reader: QueryReader) throws -> [Match] {
+        var found: [Match] = []
+        let sql = """
+            SELECT unordered_trace_id, min(start_time_unix_nano), max(status_code = 2) FROM spans
+            WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ? AND \(condition.sql) AND \(TraceSummary.isShown)
+            GROUP BY unordered_trace_id
+            """
+        try reader.each(sql, [.integer(window.from), .integer(window.last)] + condition.values) { row in
+            guard let id = row.text(0).flatMap(TraceID.init(hexadecimal:)) else { return true }
+            found.append(Match(id: id, startUnixNano: row.integer(1), hasFailed: row.integer(2) != 0))
+            return true
+        }
+        guard !found.isEmpty, window.from > .min || durationMinimum != nil || durationMaximum != nil || rootStatus != nil else { return found }
+        let asked = Set(found.map(\.id))
+        var meant: Set<TraceID> = []
+        var early: [TraceID] = []
+        try TraceOutlines(window: window, withRoots: rootStatus != nil).each(reader) { id, outline in
+            guard asked.contains(id), isMeant(outline) else { return }
+            meant.insert(id)
+            if outline.startUnixNano < window.from { early.append(id) }
+        }
+        meant.subtract(try matchedBefore(early, condition, reader))
+        return found.filter { meant.contains($0.id) }
+    }
+
+    /// Those of the traces that matched before the window: the list finds them there.
+    private func matchedBefore(_ traces: [TraceID], _ condition: SQLCondition, _ reader: QueryReader) throws -> Set<TraceID> {
+        var found: Set<TraceID> = []
+        for first in stride(from: 0, to: traces.count, by: Self.batch) {
+            let ids = traces[first..<min(first + Self.batch, traces.count)]
+            let marks = Array(repeating: "?", count: ids.count).joined(separator: ",")
+            let sql = """
+                SELECT DISTINCT trace_id FROM spans
+                WHERE trace_id IN (\(marks)) AND start_time_unix_nano < ? AND \(condition.sql) AND \(TraceSummary.isShown)
+                """
+            try reader.each(sql, ids.map { .text($0.hexadecimal) } + [.integer(window.from)] + condition.values) { row in
+                if let id = row.text(0).flatMap(TraceID.init(hexadecimal:)) { found.insert(id) }
+                return true
+            }
+        }
+        return found
     }
 }

@@ -1,4 +1,5 @@
 import SQLite
+import TelemetryModel
 
 /// Where a list goes on: behind the trace that stood last. As text, `<nanoseconds>-<trace id>`.
 package struct TraceCursor: Equatable, Sendable {
@@ -31,6 +32,8 @@ package struct TraceSearch: Sendable {
     /// The same where traces are looked for by their length: each window reads those behind it once more.
     private static let lengthWindowSpansMax = 64_000_000
     private static let lengthWindowGrowth = 16
+    /// A window is left for one of so many times its spans when most of what matches in it had matched before.
+    private static let leftWindowGrowth = 8
 
     package var criteria = SpanCriteria()
     /// Start times, nanoseconds since 1970; the upper bound is outside.
@@ -51,6 +54,8 @@ package struct TraceSearch: Sendable {
     package var limit = 50
     /// Spans that the first window holds, about; each further one holds twice as many.
     var firstWindowSpans = 20_000
+    /// Candidates that were read whole and had matched before their window, after which a larger one is looked at.
+    var earlierTracesMax = 128
     /// Spans that are looked at before the search stops and says how far it came; a page goes on from there.
     package var scanSpansMax = 4_000_000
 
@@ -71,18 +76,26 @@ package struct TraceSearch: Sendable {
 
     package func run(_ reader: QueryReader) throws -> Answer {
         var answer = Answer()
+        var known = KnownTraces()
         // The last time that is still to be looked at.
         var last = TimeWindow(to: to).last
         // Of all pages, so that a span that began behind the cursor is looked at too.
         let running = try isRunning ? RunningTraces.candidates(from: from, last: last, reader) : nil
         if let after { last = min(last, after.matchUnixNano) }
+        let density = try density(upTo: last, reader)
         var budget = firstWindowSpans
         var scanned = 0
-        while last >= from, let window = try window(upTo: last, spans: budget, reader) {
+        while last >= from, let window = density.window(upTo: last, spans: budget) {
             let lower = max(from, window.start)
-            try collect(lower, last, running, reader, &answer)
+            let candidates = try candidates(lower, last, running, reader)
+            let isLargest = lower == from || budget >= spansMax
+            guard try take(candidates, lower, last, mayLeave: !isLargest, reader, &known, &answer) else {
+                budget = min(budget * Self.leftWindowGrowth, spansMax)
+                continue
+            }
             if answer.traces.count > limit { return Self.cut(answer, to: limit) }
             guard lower > from else { break }
+            known = KnownTraces()
             last = lower - 1
             scanned += window.spans
             if scanned >= scanSpansMax && lengthMinimum == nil {
@@ -90,12 +103,13 @@ package struct TraceSearch: Sendable {
                 answer.stoppedEarly = true
                 return answer
             }
-            budget =
-                lengthMinimum == nil
-                ? min(budget * 2, Self.windowSpansMax) : min(budget * Self.lengthWindowGrowth, Self.lengthWindowSpansMax)
+            budget = min(budget * (lengthMinimum == nil ? 2 : Self.lengthWindowGrowth), spansMax)
         }
         return answer
     }
+
+    /// Spans of the largest window.
+    private var spansMax: Int { lengthMinimum == nil ? Self.windowSpansMax : Self.lengthWindowSpansMax }
 
     private static func cut(_ answer: Answer, to limit: Int) -> Answer {
         guard answer.traces.count > limit else { return answer }
@@ -113,64 +127,89 @@ package struct TraceSearch: Sendable {
         return minimum
     }
 
-    /// Traces that began in a window and are long enough, newest first: one pass over columns instead of each trace read whole. A trace that
-    /// has not ended lasts up to its latest start.
-    private func longTraces(_ lower: Int64, _ last: Int64, _ minimum: Int64, _ reader: QueryReader) throws -> [String] {
-        let extents = TraceExtents(from: lower, minimumNanoseconds: minimum)
-        return try extents.find(reader).filter { trace in
-            trace.start <= last && (after.map { (trace.start, trace.id) < ($0.matchUnixNano, $0.traceID) } ?? true)
-        }.sorted { ($0.start, $0.id) > ($1.start, $1.id) }.map(\.id)
-    }
-
-    /// The start of a window that ends with `last` and holds about that many spans; `nil` when nothing is older.
-    private func window(upTo last: Int64, spans: Int, _ reader: QueryReader) throws -> (start: Int64, spans: Int)? {
-        var total = 0
-        var start: Int64?
-        try reader.each(
-            "SELECT start_min, span_count FROM segment WHERE start_min <= ?1 AND start_max >= ?2 ORDER BY start_min DESC",
-            [.integer(last), .integer(from)]
-        ) { row in
-            start = row.integer(0)
-            total += Int(row.integer(1))
-            return total < spans
+    /// Traces that began in a window and may be meant, newest first: by one pass over columns, instead of each trace read whole.
+    private func begun(_ lower: Int64, _ last: Int64, _ reader: QueryReader) throws -> [(start: Int64, id: TraceID)] {
+        var found: [(start: Int64, id: TraceID)] = []
+        let outlines = TraceOutlines(window: TimeWindow(from: lower, to: last.addingSaturated(1)), withRoots: rootStatus != nil)
+        try outlines.each(reader) { id, outline in
+            guard outline.startUnixNano >= lower, outline.startUnixNano <= last else { return }
+            if let extentMinimum, outline.extentNanoseconds < extentMinimum { return }
+            if let durationMinimum, outline.durationNanoseconds < durationMinimum { return }
+            if let durationMaximum, outline.durationNanoseconds > durationMaximum { return }
+            if let rootStatus, !rootStatus.holds(ofRoot: outline.rootStatusCode) { return }
+            found.append((outline.startUnixNano, id))
         }
-        return start.map { ($0, total) }
+        return found.sorted { ($0.start, $0.id) > ($1.start, $1.id) }
     }
 
-    private func collect(
-        _ lower: Int64, _ last: Int64, _ running: Set<String>?, _ reader: QueryReader, _ answer: inout Answer
-    ) throws {
-        if let minimum = lengthMinimum { return try take(try longTraces(lower, last, minimum, reader), lower, last, reader, &answer) }
-        let condition = criteria.condition
-        var sql =
-            "SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ?"
-        if let condition { sql += " AND " + condition.sql }
-        sql += " GROUP BY unordered_trace_id ORDER BY 2 DESC, 1 DESC"
+    /// Of all segments that may hold spans from `from` up to `last`.
+    private func density(upTo last: Int64, _ reader: QueryReader) throws -> SegmentDensity {
+        let rows = try reader.rows(
+            "SELECT start_min, start_max, span_count FROM segment WHERE start_min <= ?1 AND start_max >= ?2", [.integer(last), .integer(from)])
+        return SegmentDensity(
+            rows.map { .init(first: $0[0].integer ?? 0, last: $0[1].integer ?? 0, spanCount: $0[2].integer ?? 0) })
+    }
+
+    /// Traces with a span that matches in a window, by the first of those, newest first; some matched before it.
+    private func candidates(_ lower: Int64, _ last: Int64, _ running: Set<String>?, _ reader: QueryReader) throws -> [String] {
         var candidates: [String] = []
-        try reader.each(sql, [.integer(lower), .integer(last)] + (condition?.values ?? [])) { row in
-            let match = row.integer(1)
-            let id = row.text(0) ?? ""
-            if let after, (match, id) >= (after.matchUnixNano, after.traceID) { return true }
+        func add(_ id: String, _ match: Int64) {
+            if let after, (match, id) >= (after.matchUnixNano, after.traceID) { return }
             if running?.contains(id) ?? true { candidates.append(id) }
+        }
+        guard let condition = criteria.condition else {
+            for trace in try begun(lower, last, reader) { add(trace.id.hexadecimal, trace.start) }
+            return candidates
+        }
+        let sql = """
+            SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans
+            WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ? AND \(condition.sql)
+            GROUP BY unordered_trace_id ORDER BY 2 DESC, 1 DESC
+            """
+        try reader.each(sql, [.integer(lower), .integer(last)] + condition.values) { row in
+            add(row.text(0) ?? "", row.integer(1))
             return true
         }
-        try take(candidates, lower, last, reader, &answer)
+        return candidates
+    }
+
+    /// Candidates that were read whole.
+    private struct KnownTraces {
+        var read: [String: TraceSummary] = [:]
+        /// What `acceptance` said of them.
+        var accepted: Set<String> = []
     }
 
     /// Reads candidates whole, until there are enough that are meant.
-    private func take(_ candidates: [String], _ lower: Int64, _ last: Int64, _ reader: QueryReader, _ answer: inout Answer) throws {
-        let condition = criteria.condition
+    ///
+    /// - Parameter mayLeave: where traces last longer than the window, nearly all that match in it had matched before. Then it stops, and
+    ///   adds nothing.
+    /// - Returns: false when it stopped so.
+    private func take(
+        _ candidates: [String], _ lower: Int64, _ last: Int64, mayLeave: Bool, _ reader: QueryReader, _ known: inout KnownTraces,
+        _ answer: inout Answer
+    ) throws -> Bool {
+        let before = answer.traces.count
+        var earlier = 0
         var index = 0
         while index < candidates.count, answer.traces.count <= limit {
-            let ids = Array(candidates[index..<min(index + Self.batch, candidates.count)])
+            let ids = candidates[index..<min(index + Self.batch, candidates.count)]
             index += ids.count
-            let found = try TraceSummary.read(ids, matching: condition, reader)
-            let accepted = try acceptance?(ids, reader)
+            let unknown = ids.filter { known.read[$0] == nil }
+            known.read.merge(try TraceSummary.read(unknown, matching: criteria.condition, reader)) { $1 }
+            if let acceptance, !unknown.isEmpty { known.accepted.formUnion(try acceptance(unknown, reader)) }
             for id in ids {
-                guard let trace = found[id], isIn(trace, lower, last), accepted?.contains(id) ?? true else { continue }
+                guard let trace = known.read[id] else { continue }
+                if trace.matchUnixNano < lower { earlier += 1 }
+                guard isIn(trace, lower, last), acceptance == nil || known.accepted.contains(id) else { continue }
                 answer.traces.append(trace)
             }
+            if mayLeave, earlier >= earlierTracesMax, answer.traces.count <= limit {
+                answer.traces.removeSubrange(before...)
+                return false
+            }
         }
+        return true
     }
 
     /// Whether a trace belongs to the window: one that matched before it is found there.
@@ -178,7 +217,7 @@ package struct TraceSearch: Sendable {
         guard trace.matchUnixNano >= lower, trace.matchUnixNano <= last else { return false }
         if isRunning, !trace.isRunning { return false }
         if let durationMinimum, trace.durationNanoseconds < durationMinimum { return false }
-        if let rootStatus, (trace.rootStatusCode == 2) != (rootStatus == .error) { return false }
+        if let rootStatus, !rootStatus.holds(ofRoot: trace.rootStatusCode) { return false }
         if let durationMaximum, trace.durationNanoseconds > durationMaximum { return false }
         return true
     }

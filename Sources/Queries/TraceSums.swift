@@ -107,15 +107,14 @@ private struct PartSums {
     private mutating func add(_ segment: PassedSegment, _ keys: PassedTexts, _ window: TimeWindow) throws(SQLiteError) {
         let status = try segment.integers("status_code")
         let outcome = try segment.texts("outcome")
-        let toldByLog = try segment.integers("told_by_log")
-        let countsTokens = toldByLog.isEmpty ? { _ in false } : try segment.countsTokens()
+        let isHidden = try TraceOutlines.hiddenRows(of: segment)
         let timeout = outcome.texts.firstIndex(of: "timeout") ?? .max
         segment.forEachRow { row in
             let number = part.numbers[row]
             let began = start[row] ?? 0
             if keys.number(row) >= 0 && began >= window.from && began <= window.last { sums[number].isWanted = true }
             // What log records alone tell of, and spans know better, is no span of the trace: as in the view `traces`.
-            if toldByLog[row] != nil && outcome.number(row) < 0 && !countsTokens(row) { return }
+            if let isHidden, isHidden(row) { return }
             sums[number].spanCount += 1
             sums[number].startUnixNano = min(sums[number].startUnixNano, began)
             sums[number].endUnixNano = max(sums[number].endUnixNano, end[row] ?? 0)

@@ -49,9 +49,9 @@ extension APIRoutes {
         var histogram = TraceHistogram()
         histogram.window = try timeWindow(query)
         histogram.criteria = try Self.criteria(query)
-        if let status = try Self.status(query, "root") {
-            histogram.criteria.extra.append(SQLCondition("parent_span_id IS NULL AND status_code \(status == .error ? "=" : "<>") 2"))
-        }
+        histogram.durationMinimum = try query.milliseconds("min_ms")
+        histogram.durationMaximum = try query.milliseconds("max_ms")
+        histogram.rootStatus = try Self.status(query, "root")
         histogram.isRunning = try query.flag("running")
         histogram.points = try query.integer("points", 10...TraceHistogram.pointsMax, fallback: histogram.points)
         let (asked, now) = (histogram, context.clock())

@@ -15,47 +15,60 @@ struct APIRoutes: Sendable {
     /// Who asks.
     var visitor = Visitor()
 
+    /// Names of parameters that several paths take.
+    private enum Names {
+        static let window = ["from", "to"]
+        /// Of `criteria`; `name` is missing, which evals have one of their own for.
+        static let spans = [
+            "service", "workflow", "tool", "model", "session", "user", "eval", "stage", "outcome", "breaker", "status", "q", "attribute",
+        ]
+        /// Which traces.
+        static let traces = ["root", "running", "min_ms", "max_ms"]
+        /// Which part of a list.
+        static let page = ["limit", "cursor"]
+    }
+
     static let routes = RouteTable<APIRoutes>([
-        Route(.get, "/api/status") { api, _ in try await api.status() },
-        Route(.get, "/api/overview") { try await $0.overview($1.query) },
-        Route(.get, "/api/projects") { try await $0.projects($1.query) },
-        Route(.get, "/api/services") { try await $0.window($1.query, ServiceBoard.write) },
-        Route(.get, "/api/values") { try await $0.values($1.query) },
-        Route(.get, "/api/tools") { try await $0.tools($1.query) },
-        Route(.get, "/api/workflows") { try await $0.workflows($1.query) },
-        Route(.get, "/api/contract") { try await $0.contract($1.query) },
-        Route(.get, "/api/breakers") { try await $0.breakers($1.query) },
-        Route(.get, "/api/gateway", of: .everything) { api, _ in api.gateway() },
-        Route(.get, "/api/forward", of: .everything) { api, _ in try await api.forward() },
-        Route(.get, "/api/traces") { try await $0.traces($1.query) },
-        Route(.get, "/api/traces/{trace_id}") { try await $0.trace($1[0], $1.query) },
-        Route(.get, "/api/traces/{trace_id}/spans/{span_id}") { try await $0.span($1[0], $1[1], $1.query) },
-        Route(.get, "/api/traces/{trace_id}/messages") { try await $0.messages(ofTrace: $1[0], $1.query) },
-        Route(.get, "/api/traces/{trace_id}/find") { try await $0.find(inTrace: $1[0], $1.query) },
-        Route(.get, "/api/ids/{text}") { try await $0.ids($1[0]) },
-        Route(.get, "/api/attributes") { try await $0.attributes($1.query) },
-        Route(.get, "/api/histogram") { try await $0.histogram($1.query) },
-        Route(.get, "/api/logs") { try await $0.logs($1.query) },
-        Route(.get, "/api/sessions") { try await $0.totals(by: .session, $1.query) },
-        Route(.get, "/api/session") { try await $0.session($1.query) },
-        Route(.get, "/api/session/messages") { try await $0.messages(ofSession: $1.query) },
-        Route(.get, "/api/users") { try await $0.totals(by: .user, $1.query) },
-        Route(.get, "/api/evals") { try await $0.evals($1.query) },
-        Route(.get, "/api/evals/runs", of: .everything) { try await $0.evalRuns($1.query) },
-        Route(.get, "/api/evals/compare", of: .everything) { try await $0.compareEvalRuns($1.query) },
-        Route(.get, "/api/judging") { try await $0.judging($1.query) },
-        Route(.post, "/api/evals", for: .judge, of: .everything, bodyBytesMax: APIRoutes.evalBytesMax) { try await $0.judge($1) },
-        Route(.post, "/api/sign-in", for: nil, of: .nothing, bodyBytesMax: APIRoutes.signInBytesMax) { try await $0.signIn($1) },
-        Route(.post, "/api/sign-out", for: nil, of: .nothing) { try $0.signOut($1) },
-        Route(.get, "/api/costs") { api, _ in try await api.costs() },
-        Route(.get, "/api/compare") { try await $0.compare($1.query) },
-        Route(.get, "/api/gates", of: .everything) { try await $0.gates($1.query) },
-        Route(.get, "/api/stalls", of: .everything) { try await $0.stalls($1.query) },
-        Route(.get, "/api/tail") { try await TailRoute(context: $0.context).respond($1.query) },
-        Route(.post, "/api/sql", of: .everything, bodyBytesMax: SQLAnswer.queryBytesMax) {
+        Route(.get, "/api/status", takes: []) { api, _ in try await api.status() },
+        Route(.get, "/api/overview", takes: Names.window + ["points", "service"]) { try await $0.overview($1.query) },
+        Route(.get, "/api/projects", takes: Names.window) { try await $0.projects($1.query) },
+        Route(.get, "/api/services", takes: Names.window) { try await $0.window($1.query, ServiceBoard.write) },
+        Route(.get, "/api/values", takes: Names.window + ["column"]) { try await $0.values($1.query) },
+        Route(.get, "/api/tools", takes: Names.window + ["service"]) { try await $0.tools($1.query) },
+        Route(.get, "/api/workflows", takes: Names.window + ["service"]) { try await $0.workflows($1.query) },
+        Route(.get, "/api/contract", takes: Names.window + ["service"]) { try await $0.contract($1.query) },
+        Route(.get, "/api/breakers", takes: Names.window) { try await $0.breakers($1.query) },
+        Route(.get, "/api/gateway", of: .everything, takes: []) { api, _ in api.gateway() },
+        Route(.get, "/api/forward", of: .everything, takes: []) { api, _ in try await api.forward() },
+        Route(.get, "/api/traces", takes: Names.window + Names.spans + Names.traces + Names.page + ["name", "preview"]) { try await $0.traces($1.query) },
+        Route(.get, "/api/traces/{trace_id}", takes: ["attributes"]) { try await $0.trace($1[0], $1.query) },
+        Route(.get, "/api/traces/{trace_id}/spans/{span_id}", takes: ["kind"]) { try await $0.span($1[0], $1[1], $1.query) },
+        Route(.get, "/api/traces/{trace_id}/messages", takes: ["span_id"]) { try await $0.messages(ofTrace: $1[0], $1.query) },
+        Route(.get, "/api/traces/{trace_id}/find", takes: ["q"]) { try await $0.find(inTrace: $1[0], $1.query) },
+        Route(.get, "/api/ids/{text}", takes: []) { try await $0.ids($1[0]) },
+        Route(.get, "/api/attributes", takes: Names.window + ["key"]) { try await $0.attributes($1.query) },
+        Route(.get, "/api/histogram", takes: Names.window + Names.spans + Names.traces + ["name", "points"]) { try await $0.histogram($1.query) },
+        Route(.get, "/api/logs", takes: Names.window + Names.page + ["service", "trace_id", "span_id", "event_name", "severity_min", "q"]) { try await $0.logs($1.query) },
+        Route(.get, "/api/sessions", takes: Names.window + Names.page + ["id", "user"]) { try await $0.totals(by: .session, $1.query) },
+        Route(.get, "/api/session", takes: ["id"]) { try await $0.session($1.query) },
+        Route(.get, "/api/session/messages", takes: ["id"]) { try await $0.messages(ofSession: $1.query) },
+        Route(.get, "/api/users", takes: Names.window + Names.page + ["id"]) { try await $0.totals(by: .user, $1.query) },
+        Route(.get, "/api/evals", takes: Names.window + ["name", "run", "format"]) { try await $0.evals($1.query) },
+        Route(.get, "/api/evals/runs", of: .everything, takes: Names.window + ["dataset"]) { try await $0.evalRuns($1.query) },
+        Route(.get, "/api/evals/compare", of: .everything, takes: Names.window + ["a", "b", "name", "lower_is_better", "limit"]) { try await $0.compareEvalRuns($1.query) },
+        Route(.get, "/api/judging", takes: Names.window + Names.spans + Names.traces + ["name", "of", "annotator", "span", "limit"]) { try await $0.judging($1.query) },
+        Route(.post, "/api/evals", for: .judge, of: .everything, bodyBytesMax: APIRoutes.evalBytesMax, takes: []) { try await $0.judge($1) },
+        Route(.post, "/api/sign-in", for: nil, of: .nothing, bodyBytesMax: APIRoutes.signInBytesMax, takes: []) { try await $0.signIn($1) },
+        Route(.post, "/api/sign-out", for: nil, of: .nothing, takes: []) { try $0.signOut($1) },
+        Route(.get, "/api/costs", takes: []) { api, _ in try await api.costs() },
+        Route(.get, "/api/compare", takes: ["a.from", "a.to", "a.service", "b.from", "b.to", "b.service"]) { try await $0.compare($1.query) },
+        Route(.get, "/api/gates", of: .everything, takes: Names.window) { try await $0.gates($1.query) },
+        Route(.get, "/api/stalls", of: .everything, takes: Names.window + ["limit"]) { try await $0.stalls($1.query) },
+        Route(.get, "/api/tail", takes: Names.spans + ["name", "after"]) { try await TailRoute(context: $0.context).respond($1.query) },
+        Route(.post, "/api/sql", of: .everything, bodyBytesMax: SQLAnswer.queryBytesMax, takes: ["limit", "p."]) {
             try await $0.sql($1.request, $1.query)
         },
-        Route(.get, "/api/schema", of: .nothing) { api, _ in try await api.schema() },
+        Route(.get, "/api/schema", of: .nothing, takes: []) { api, _ in try await api.schema() },
     ])
 
     /// What a request asks; errors are `application/problem+json`.

@@ -1,0 +1,93 @@
+import SQLite
+import SpanStore
+import TelemetryModel
+
+/// What a list asks of each trace before it reads some of them whole, by one loop over columns: no row and no group of SQL for each.
+///
+/// Memory: a hundred bytes for each trace that lies in several segments, and as much for those of one segment at a time.
+struct TraceOutlines {
+    /// Over the spans of a trace that lists count, as `TraceSummary.isShown` has it.
+    struct Outline: Sendable {
+        /// `Int64.max` for a trace without such spans.
+        var startUnixNano = Int64.max
+        /// The latest end; 0 when no span has ended.
+        var endUnixNano: Int64 = 0
+        var latestStartUnixNano = Int64.min
+        /// Of the spans without a parent the largest; `nil` without one, and where roots were not asked for.
+        var rootStatusCode: Int64?
+        /// Whether a span has not ended, or was announced and may have ended since. Only where roots were asked for.
+        var mayBeOpen = false
+
+        /// As lists show it.
+        var durationNanoseconds: Int64 { max(0, endUnixNano.subtractingSaturated(startUnixNano)) }
+        /// At least as long as whatever is called its duration: one that has not ended lasts up to its latest start.
+        var extentNanoseconds: Int64 { max(endUnixNano, latestStartUnixNano).subtractingSaturated(startUnixNano) }
+        /// Whether it may still run: `TraceSummary.isRunning` decides.
+        var mayRun: Bool { mayBeOpen || rootStatusCode == nil }
+
+        fileprivate mutating func add(_ other: Outline) {
+            startUnixNano = min(startUnixNano, other.startUnixNano)
+            endUnixNano = max(endUnixNano, other.endUnixNano)
+            latestStartUnixNano = max(latestStartUnixNano, other.latestStartUnixNano)
+            if let status = other.rootStatusCode { rootStatusCode = max(rootStatusCode ?? .min, status) }
+            mayBeOpen = mayBeOpen || other.mayBeOpen
+        }
+    }
+
+    /// Every trace with a span that began in it is told, and perhaps some others.
+    let window: TimeWindow
+    /// Whether roots and what may be open are asked for.
+    let withRoots: Bool
+
+    /// Calls `body` with each trace, in no order.
+    func each(_ reader: QueryReader, _ body: (TraceID, Outline) -> Void) throws {
+        var scattered: [TraceID: Outline] = [:]
+        try reader.passTraces(SpanPass.Bounds(.start, from: window.from, until: window.to)) { part throws(SQLiteError) in
+            for (number, outline) in try outlines(of: part).enumerated() where outline.startUnixNano != .max {
+                let id = part.traces[number]
+                if !part.isScattered[number] {
+                    body(id, outline)
+                } else if part.mayBeWithin || scattered[id] != nil {
+                    scattered[id, default: Outline()].add(outline)
+                }
+            }
+        }
+        for (id, outline) in scattered { body(id, outline) }
+    }
+
+    /// Of each trace of a segment, as far as it lies in it.
+    private func outlines(of part: SpanPass.TracePart) throws(SQLiteError) -> [Outline] {
+        let segment = part.segment
+        let (starts, ends) = (try segment.integers("start_time_unix_nano"), try segment.integers("end_time_unix_nano"))
+        let isHidden = try Self.hiddenRows(of: segment)
+        var outlines = [Outline](repeating: Outline(), count: part.traces.count)
+        segment.forEachRow { row in
+            if let isHidden, isHidden(row) { return }
+            let (number, start, end) = (part.numbers[row], starts[row] ?? 0, ends[row] ?? 0)
+            outlines[number].startUnixNano = min(outlines[number].startUnixNano, start)
+            outlines[number].endUnixNano = max(outlines[number].endUnixNano, end)
+            outlines[number].latestStartUnixNano = max(outlines[number].latestStartUnixNano, start)
+            if end == 0 { outlines[number].mayBeOpen = true }
+        }
+        guard withRoots else { return outlines }
+        let isChild = try segment.presence("parent_span_id")
+        let status = try segment.integers("status_code")
+        let kinds = try segment.texts("logfire_span_type")
+        let pending = kinds.texts.firstIndex(of: "pending_span")
+        segment.forEachRow { row in
+            if let isHidden, isHidden(row) { return }
+            let number = part.numbers[row]
+            if !isChild[row] { outlines[number].rootStatusCode = max(outlines[number].rootStatusCode ?? .min, status[row] ?? 0) }
+            if let pending, kinds.number(row) == pending { outlines[number].mayBeOpen = true }
+        }
+        return outlines
+    }
+
+    /// Which rows no list counts, as `TraceSummary.isShown` has it; `nil` for none.
+    static func hiddenRows(of segment: PassedSegment) throws(SQLiteError) -> ((Int) -> Bool)? {
+        let toldByLog = try segment.integers("told_by_log")
+        if toldByLog.isEmpty { return nil }
+        let (outcome, countsTokens) = (try segment.texts("outcome"), try segment.countsTokens())
+        return { toldByLog[$0] != nil && outcome.number($0) < 0 && !countsTokens($0) }
+    }
+}
