@@ -8,7 +8,7 @@ import TelemetryModel
 struct TraceOutlines {
     /// Over the spans of a trace that lists count, as `TraceSummary.isShown` has it.
     struct Outline: Sendable {
-        /// `Int64.max` for a trace without such spans.
+        var spanCount = 0
         var startUnixNano = Int64.max
         /// The latest end; 0 when no span has ended.
         var endUnixNano: Int64 = 0
@@ -26,6 +26,7 @@ struct TraceOutlines {
         var mayRun: Bool { mayBeOpen || rootStatusCode == nil }
 
         fileprivate mutating func add(_ other: Outline) {
+            spanCount += other.spanCount
             startUnixNano = min(startUnixNano, other.startUnixNano)
             endUnixNano = max(endUnixNano, other.endUnixNano)
             latestStartUnixNano = max(latestStartUnixNano, other.latestStartUnixNano)
@@ -43,7 +44,7 @@ struct TraceOutlines {
     func each(_ reader: QueryReader, _ body: (TraceID, Outline) -> Void) throws {
         var scattered: [TraceID: Outline] = [:]
         try reader.passTraces(SpanPass.Bounds(.start, from: window.from, until: window.to)) { part throws(SQLiteError) in
-            for (number, outline) in try outlines(of: part).enumerated() where outline.startUnixNano != .max {
+            for (number, outline) in try outlines(of: part).enumerated() where outline.spanCount > 0 {
                 let id = part.traces[number]
                 if !part.isScattered[number] {
                     body(id, outline)
@@ -64,6 +65,7 @@ struct TraceOutlines {
         segment.forEachRow { row in
             if let isHidden, isHidden(row) { return }
             let (number, start, end) = (part.numbers[row], starts[row] ?? 0, ends[row] ?? 0)
+            outlines[number].spanCount += 1
             outlines[number].startUnixNano = min(outlines[number].startUnixNano, start)
             outlines[number].endUnixNano = max(outlines[number].endUnixNano, end)
             outlines[number].latestStartUnixNano = max(outlines[number].latestStartUnixNano, start)
