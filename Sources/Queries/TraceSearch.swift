@@ -127,19 +127,26 @@ package struct TraceSearch: Sendable {
         return minimum
     }
 
-    /// Traces that began in a window and may be meant, newest first: by one pass over columns, instead of each trace read whole.
-    private func begun(_ lower: Int64, _ last: Int64, _ reader: QueryReader) throws -> [(start: Int64, id: TraceID)] {
+    /// Whether something is asked of whole traces that one pass over columns can say.
+    private var asksOfTraces: Bool {
+        rootStatus != nil || durationMinimum != nil || durationMaximum != nil || extentMinimum != nil
+    }
+
+    private func mayBeMeant(_ outline: TraceOutlines.Outline) -> Bool {
+        if let extentMinimum, outline.extentNanoseconds < extentMinimum { return false }
+        if let durationMinimum, outline.durationNanoseconds < durationMinimum { return false }
+        if let durationMaximum, outline.durationNanoseconds > durationMaximum { return false }
+        return rootStatus?.holds(ofRoot: outline.rootStatusCode) ?? true
+    }
+
+    /// Traces with spans in a window that may be meant, by one pass over columns instead of each trace read whole.
+    private func outlined(_ lower: Int64, _ last: Int64, _ reader: QueryReader) throws -> [(start: Int64, id: TraceID)] {
         var found: [(start: Int64, id: TraceID)] = []
         let outlines = TraceOutlines(window: TimeWindow(from: lower, to: last.addingSaturated(1)), withRoots: rootStatus != nil)
         try outlines.each(reader) { id, outline in
-            guard outline.startUnixNano >= lower, outline.startUnixNano <= last else { return }
-            if let extentMinimum, outline.extentNanoseconds < extentMinimum { return }
-            if let durationMinimum, outline.durationNanoseconds < durationMinimum { return }
-            if let durationMaximum, outline.durationNanoseconds > durationMaximum { return }
-            if let rootStatus, !rootStatus.holds(ofRoot: outline.rootStatusCode) { return }
-            found.append((outline.startUnixNano, id))
+            if outline.startUnixNano <= last, mayBeMeant(outline) { found.append((outline.startUnixNano, id)) }
         }
-        return found.sorted { ($0.start, $0.id) > ($1.start, $1.id) }
+        return found
     }
 
     /// Of all segments that may hold spans from `from` up to `last`.
@@ -158,16 +165,20 @@ package struct TraceSearch: Sendable {
             if running?.contains(id) ?? true { candidates.append(id) }
         }
         guard let condition = criteria.condition else {
-            for trace in try begun(lower, last, reader) { add(trace.id.hexadecimal, trace.start) }
+            let begun = try outlined(lower, last, reader).filter { $0.start >= lower }.sorted { ($0.start, $0.id) > ($1.start, $1.id) }
+            for trace in begun { add(trace.id.hexadecimal, trace.start) }
             return candidates
         }
+        let meant = try asksOfTraces ? Set(outlined(lower, last, reader).map(\.id.hexadecimal)) : nil
+        if meant?.isEmpty == true { return [] }
         let sql = """
             SELECT unordered_trace_id, min(start_time_unix_nano) FROM spans
             WHERE start_time_unix_nano >= ? AND start_time_unix_nano <= ? AND \(condition.sql)
             GROUP BY unordered_trace_id ORDER BY 2 DESC, 1 DESC
             """
         try reader.each(sql, [.integer(lower), .integer(last)] + condition.values) { row in
-            add(row.text(0) ?? "", row.integer(1))
+            let id = row.text(0) ?? ""
+            if meant?.contains(id) ?? true { add(id, row.integer(1)) }
             return true
         }
         return candidates
