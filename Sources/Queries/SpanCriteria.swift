@@ -1,3 +1,4 @@
+import SpanStore
 import TelemetryModel
 
 /// What a span must be, all at once, for its trace to be found. Empty matches every span.
@@ -119,13 +120,16 @@ extension SpanCriteria.Attribute {
             return shown("attr(attributes, ?)", [.text(key)])
         }
         switch value {
-        // The column has booleans as 1 and 0: it says which spans are worth a closer look.
+        // The column has booleans as 1 and 0, and what they are beside it.
         case "true", "false", "1", "0":
-            let exact = shown("traceql_value(attributes, ?)", [.text(key)])
-            let values: [QueryValue] = [.text(value), .integer(value == "true" || value == "1" ? 1 : 0)]
+            let type = SQLCondition.attributeTypeColumn(key)
+            let isTruth = value == "true" || value == "false"
+            let isSame = isTruth ? "\(type) = '\(value)'" : "\(type) NOT IN ('true', 'false')"
+            let number = Int64(value == "true" || value == "1" ? 1 : 0)
+            let values: [QueryValue] = [.text(value), .integer(number)]
             return isExcluded
-                ? SQLCondition("((\(column) IS NOT ? AND \(column) IS NOT ?) OR \(exact.sql))", values + exact.values)
-                : SQLCondition("((\(column) = ? OR \(column) = ?) AND \(exact.sql))", values + exact.values)
+                ? SQLCondition("((\(column) IS NOT ? AND \(column) IS NOT ?) OR (\(column) = \(number) AND NOT \(isSame)))", values)
+                : SQLCondition("((\(column) = ? OR \(column) = ?) AND (\(column) <> \(number) OR \(isSame)))", values)
         case let text where Int64(text).map(String.init) == text:
             let values: [QueryValue] = [.text(text), .integer(Int64(text) ?? 0)]
             return isExcluded
@@ -154,8 +158,11 @@ package struct SQLCondition: Equatable, Sendable {
     /// A span's attribute as the call of `attr` that a statement over columns knows: booleans are 0 and 1 there. `nil` for a key that cannot
     /// stand in a statement.
     package static func attributeColumn(_ key: String) -> String? {
-        key.utf8.contains(0) ? nil : "attr(attributes, '\(key.replacing("'", with: "''"))')"
+        key.utf8.contains(0) ? nil : AttributeColumn(key).name
     }
+
+    /// What kind of value that is, as the call of `attr_type`.
+    static func attributeTypeColumn(_ key: String) -> String { AttributeColumn(key, .type).name }
 
     /// All of the conditions; `nil` for none.
     package static func all(_ conditions: [SQLCondition]) -> SQLCondition? { joined(conditions, " AND ") }

@@ -2,14 +2,14 @@ import TelemetryModel
 
 /// Puts what SQLite cannot hand down to a virtual table into a form that it can.
 ///
-/// `attr(attributes, 'key')` becomes a hidden column of `spans`, so that conditions on it skip segments and rows and only that
+/// `attr(attributes, 'key')`, like `attr_type`, becomes a hidden column of `spans`, so that conditions on it skip segments and rows and only that
 /// attribute's column is read. It is rewritten where the name can mean nothing but a column of `spans`: in a statement with one SELECT, or
 /// in a SELECT whose FROM says so.
 package enum QueryRewriter {
     package struct Rewritten: Equatable {
         package var text: String
-        /// Keys of the attributes whose columns the text names.
-        package var attributes: [String]
+        /// The columns that the text names.
+        package var attributes: [AttributeColumn]
     }
 
     /// The statement in its other form; `nil` when it has none.
@@ -19,7 +19,7 @@ package enum QueryRewriter {
         guard tokens.contains(where: isSpans), !GroupingRewriter.hidesSource(tokens, [GroupingSource.spans.name: .spans]) else { return nil }
         let isPlain = tokens.count { $0.isWord("select") } == 1 && !tokens.contains { $0.isWord("with") }
         var text: [UInt8] = []
-        var attributes: [String] = []
+        var attributes: [AttributeColumn] = []
         var copied = 0
         var index = 0
         while index < tokens.count {
@@ -32,8 +32,8 @@ package enum QueryRewriter {
                 text.append(contentsOf: bytes[table.range])
                 text.append(UInt8(ascii: "."))
             }
-            text.append(contentsOf: SQLText.quoted(SpansColumn.attributeName(call.key)).utf8)
-            if !attributes.contains(where: call.key.isExactly) { attributes.append(call.key) }
+            text.append(contentsOf: SQLText.quoted(call.column.name).utf8)
+            if !attributes.contains(call.column) { attributes.append(call.column) }
             copied = tokens[call.last].range.upperBound
             index = call.last + 1
         }
@@ -42,9 +42,9 @@ package enum QueryRewriter {
         return Rewritten(text: String(decoding: text, as: UTF8.self), attributes: attributes)
     }
 
-    /// `attr ( [table .] attributes , 'key' )` at a place in the tokens.
-    private static func call(_ tokens: [SQLText.Token], _ start: Int) -> (table: SQLText.Token?, key: String, last: Int)? {
-        guard tokens[start].isWord("attr"), start + 5 < tokens.count, tokens[start + 1].isSymbol("(") else { return nil }
+    /// `attr ( [table .] attributes , 'key' )`, or the same of `attr_type`, at a place in the tokens.
+    private static func call(_ tokens: [SQLText.Token], _ start: Int) -> (table: SQLText.Token?, column: AttributeColumn, last: Int)? {
+        guard let name = AttributeColumn.Call.allCases.first(where: { tokens[start].isWord($0.rawValue) }), start + 5 < tokens.count, tokens[start + 1].isSymbol("(") else { return nil }
         var index = start + 2
         var table: SQLText.Token?
         if tokens[index + 1].isSymbol(".") {
@@ -54,7 +54,7 @@ package enum QueryRewriter {
         guard index + 3 < tokens.count, tokens[index].isWord("attributes"), tokens[index + 1].isSymbol(","),
             tokens[index + 2].kind == .text, tokens[index + 3].isSymbol(")"), !tokens[index + 2].value.contains("\0")
         else { return nil }
-        return (table, tokens[index + 2].value, index + 3)
+        return (table, AttributeColumn(tokens[index + 2].value, name), index + 3)
     }
 
     private static func isSpans(_ token: SQLText.Token) -> Bool {

@@ -6,6 +6,8 @@ import TelemetryModel
 ///
 /// - `attr(attributes, 'key')`: the attribute of that name as SQL text, number, 0 or 1; NULL when it is not there. Unlike JSON paths
 ///   it takes keys with dots as they are.
+/// - `attr_type(attributes, 'key')`: what kind of value that is: `true`, `false`, `integer`, `real`, `text`, `array`, `object` or `null`;
+///   NULL when it is not there. `attr` shows booleans as numbers.
 /// - `percentile(value, p)`: aggregate; see `PercentileFunction`.
 /// - `saturated_sum(value)`: aggregate; see `SaturatedSum`.
 /// - `declared(resource_attributes, 'field')`: see `DeclaredFunction`.
@@ -16,6 +18,9 @@ enum SQLFunctions {
         var result = sqlite3_create_function_v2(
             connection.handle, "attr", 2, flags, nil, { SQLFunctions.attribute($0, $2) }, nil, nil, nil)
         guard result == SQLITE_OK else { throw connection.error(result, "register attr") }
+        result = sqlite3_create_function_v2(
+            connection.handle, "attr_type", 2, flags, nil, { SQLFunctions.attributeType($0, $2) }, nil, nil, nil)
+        guard result == SQLITE_OK else { throw connection.error(result, "register attr_type") }
         result = sqlite3_create_function_v2(
             connection.handle, "iso", 1, flags, nil, { SQLFunctions.iso($0, $2) }, nil, nil, nil)
         guard result == SQLITE_OK else { throw connection.error(result, "register iso") }
@@ -49,6 +54,16 @@ enum SQLFunctions {
                 sqlite3_result_double(context, Double(digits) ?? .nan)
             }
         }
+    }
+
+    private static func attributeType(_ context: OpaquePointer?, _ values: UnsafeMutablePointer<OpaquePointer?>?) {
+        guard let object = text(values?[0]), let key = text(values?[1]),
+            let value = JSONText.member(String(decoding: key, as: UTF8.self), in: object[...])
+        else {
+            sqlite3_result_null(context)
+            return
+        }
+        ShownText.give(context, value.typeName(in: object))
     }
 
     // MARK: iso

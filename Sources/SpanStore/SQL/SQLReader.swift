@@ -18,7 +18,7 @@ package final class SQLReader: @unchecked Sendable {
     private let outerJoins: OuterJoins
     private let grouping: GroupedModule.Context
     private let rewriter: GroupingRewriter
-    private var attributes: [String] = []
+    private var attributes: [AttributeColumn] = []
 
     /// Opens the store in `folder`, which must hold a database.
     ///
@@ -117,11 +117,11 @@ package final class SQLReader: @unchecked Sendable {
         let text = String(decoding: sql.utf8.dropLast(rest.utf8.count), as: UTF8.self)
         if let grouped = grouped(text, like: statement) { return (grouped, rest) }
         guard let rewritten = QueryRewriter.rewrite(text) else { return (statement, rest) }
-        if rewritten.attributes.contains(where: { !attributes.contains(where: $0.isExactly) }) {
+        if rewritten.attributes.contains(where: { !attributes.contains($0) }) {
             guard rewritten.attributes.count <= Self.attributeColumnsMax else { return (statement, rest) }
             // A connection that lives long forgets those of old statements.
             if attributes.count + rewritten.attributes.count > Self.attributeColumnsMax { attributes = [] }
-            attributes += rewritten.attributes.filter { !attributes.contains(where: $0.isExactly) }
+            attributes += rewritten.attributes.filter { !attributes.contains($0) }
             try declareAttributes()
         }
         // Where the other form is no statement, such as one about a table of the same name, the text as it was has the word.

@@ -6,7 +6,7 @@ struct ScanSegments {
 
     let catalog: SegmentCatalog
     let loader: SegmentLoader
-    let attributes: [String]
+    let attributes: [AttributeColumn]
     let filters: [SegmentRows.Filter]
     let calls: StoredCalls?
     let report: ScanReport

@@ -42,7 +42,7 @@ extension SegmentRows {
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
         case .attributes: return try attributesRows(filter, rows)
         case .scopeVersion, .callName, .callWorkflow, .resourceAttributes, .scopeAttributes, .events, .links, .firstAttribute,
-            .storedOrAttribute:
+            .storedOrAttribute, .attributeType:
             return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
         case .countsTokens: return try tokenRows(filter, rows)

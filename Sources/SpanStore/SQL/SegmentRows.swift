@@ -11,7 +11,7 @@ final class SegmentRows {
     }
 
     let reader: SegmentReader
-    private let attributeKeys: [String]
+    private let attributeColumnsAsked: [AttributeColumn]
     /// By SQL column, how its values are got at.
     let shown: ShownColumns
     private var traces: [TraceID]?
@@ -33,12 +33,12 @@ final class SegmentRows {
     /// What that says of this segment.
     private lazy var foundCalls = Result { try storedCalls?.segment(reader.id) }
 
-    /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
-    init(_ reader: SegmentReader, attributes: [String], calls: StoredCalls? = nil, scope: ProjectScope? = nil) {
+    /// - Parameter attributes: calls that are columns behind those of `SpansColumn.all`.
+    init(_ reader: SegmentReader, attributes: [AttributeColumn], calls: StoredCalls? = nil, scope: ProjectScope? = nil) {
         self.reader = reader
         showsTraces = scope?.isLimit != true
         storedCalls = calls
-        attributeKeys = attributes
+        attributeColumnsAsked = attributes
         attributeLookups = Array(repeating: nil, count: SpansColumn.all.count)
         shown = ShownColumns(count: SpansColumn.all.count + attributes.count)
     }
@@ -47,7 +47,7 @@ final class SegmentRows {
     func source(_ index: Int) -> SpansColumn.Source? {
         if SpansColumn.all.indices.contains(index) { return SpansColumn.all[index].source }
         let position = index - SpansColumn.all.count
-        return attributeKeys.indices.contains(position) ? .attribute(attributeKeys[position]) : nil
+        return attributeColumnsAsked.indices.contains(position) ? attributeColumnsAsked[position].source : nil
     }
 
     private func fixed(_ name: String) throws -> DecodedColumn? {
@@ -199,20 +199,45 @@ final class SegmentRows {
         case .events: return try list(fixed(FixedColumn.events), row, WireJSON.event)
         case .links: return try list(fixed(FixedColumn.links), row, WireJSON.link)
         case .attribute(let key): return try attribute(key, row)
+        case .attributeType(let key): return try attributeType(key, row)
         case nil: return .null
         }
     }
 
     /// An attribute as `attr` gives it.
     func attribute(_ key: String, _ row: Int) throws -> Value {
+        try stored(key, row).map { shown($0.value, $0.bytes) } ?? .null
+    }
+
+    /// The kind of an attribute's value as `attr_type` gives it.
+    private func attributeType(_ key: String, _ row: Int) throws -> Value {
+        guard let (value, bytes) = try stored(key, row) else { return .null }
+        switch value {
+        case .absent: return .null
+        case .empty: return .string("null")
+        case .integer: return .string("integer")
+        case .bool(let bool): return .string(bool ? "true" : "false")
+        case .text: return .string("text")
+        case .double, .encoded:
+            json.clear()
+            json.raw("{")
+            var isFirst = true
+            member("", value, bytes, &isFirst)
+            json.raw("}")
+            return JSONText.member("", in: json.bytes[...]).map { .string($0.typeName(in: json.bytes)) } ?? .null
+        }
+    }
+
+    /// An attribute as it is stored; `nil` when the span has none.
+    private func stored(_ key: String, _ row: Int) throws -> (value: DecodedValue, bytes: [UInt8])? {
         if let column = try reader.column(.attribute, key) {
             let value = column.value(row)
-            if case .absent = value {} else { return shown(value, column.bytes) }
+            if case .absent = value {} else { return (value, column.bytes) }
         }
         guard let overflow = try overflowColumn.get(),
             let found = try overflowing(overflow, row).first(where: { $0.name == key })
-        else { return .null }
-        return shown(found.value, overflow.bytes)
+        else { return nil }
+        return (found.value, overflow.bytes)
     }
 
     private func shown(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {

@@ -17,6 +17,8 @@ enum SpansColumn {
         case attributes, resourceAttributes, scopeAttributes, events, links
         /// A span attribute by its key, as `attr` gives it.
         case attribute(String)
+        /// What kind of value it has, as `attr_type` says it.
+        case attributeType(String)
         /// The first of these span attributes, for reports: unlike `attr(attributes, …)` it reads no other attribute.
         case firstAttribute([String])
         /// A stored integer; of a span that was stored before there was one, the first of these attributes.
@@ -129,17 +131,11 @@ enum SpansColumn {
 
     /// The declaration that SQLite is given.
     ///
-    /// - Parameter attributes: keys of attributes that are hidden columns behind the others, each by the name that
-    ///   `attributeName` gives it.
-    static func declaration(attributes: [String]) -> String {
+    /// - Parameter attributes: hidden columns behind the others.
+    static func declaration(attributes: [AttributeColumn]) -> String {
         let columns = all.map { "\($0.name) \($0.type)" }
         // As a BLOB they are compared as they are, like the result of `attr`.
-        let hidden = attributes.map { "\(SQLText.quoted(attributeName($0))) BLOB HIDDEN" }
+        let hidden = attributes.map { "\(SQLText.quoted($0.name)) BLOB HIDDEN" }
         return "CREATE TABLE spans(" + (columns + hidden).joined(separator: ", ") + ")"
-    }
-
-    /// The name of an attribute's column: the call that it stands for.
-    static func attributeName(_ key: String) -> String {
-        "attr(attributes, '\(key.replacing("'", with: "''"))')"
     }
 }

@@ -10,14 +10,14 @@ enum SpansModule {
         let catalog: SegmentCatalog
         let report: ScanReport
         let outerJoins: OuterJoins
-        /// Keys of the attributes that are hidden columns.
-        let attributes: [String]
+        /// Calls on attributes that are hidden columns.
+        let attributes: [AttributeColumn]
         /// Of a connection that nobody else holds: for a handle that another program owns. For one of our own that would be a circle:
         /// it is closed when its last owner lets go, and the module goes with it.
         private let keptConnection: Connection?
 
         init(
-            _ catalog: SegmentCatalog, report: ScanReport, outerJoins: OuterJoins, attributes: [String],
+            _ catalog: SegmentCatalog, report: ScanReport, outerJoins: OuterJoins, attributes: [AttributeColumn],
             keeping connection: Connection? = nil
         ) {
             self.catalog = catalog

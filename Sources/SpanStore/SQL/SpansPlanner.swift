@@ -35,7 +35,7 @@ enum SpansPlanner {
     private static func source(_ index: Int, _ context: SpansModule.Context) -> SpansColumn.Source? {
         if SpansColumn.all.indices.contains(index) { return SpansColumn.all[index].source }
         let position = index - SpansColumn.all.count
-        return context.attributes.indices.contains(position) ? .attribute(context.attributes[position]) : nil
+        return context.attributes.indices.contains(position) ? context.attributes[position].source : nil
     }
 
     // MARK: Conditions
@@ -48,7 +48,7 @@ enum SpansPlanner {
             true
         case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .scopeAttributes, .events, .links,
             .firstAttribute,
-            .storedOrAttribute:
+            .storedOrAttribute, .attributeType:
             false
         }
     }

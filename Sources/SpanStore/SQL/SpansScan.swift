@@ -26,7 +26,7 @@ final class SpansScan {
     }
 
     private let catalog: SegmentCatalog
-    private let attributes: [String]
+    private let attributes: [AttributeColumn]
     private let report: ScanReport
     private var mode = Mode.atEnd
     /// Whether a segment need not be opened: no column is read, and no condition is to be looked at.
@@ -42,8 +42,8 @@ final class SpansScan {
     private var rowMemory: UnsafeMutablePointer<Int32>?
     private var rowCapacity = 0
 
-    /// - Parameter attributes: keys of the attributes that are columns behind those of `SpansColumn.all`.
-    init(_ catalog: SegmentCatalog, attributes: [String], report: ScanReport) {
+    /// - Parameter attributes: calls that are columns behind those of `SpansColumn.all`.
+    init(_ catalog: SegmentCatalog, attributes: [AttributeColumn], report: ScanReport) {
         self.catalog = catalog
         self.attributes = attributes
         self.report = report

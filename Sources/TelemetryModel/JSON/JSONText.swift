@@ -8,6 +8,19 @@ public struct JSONText {
         case null
         /// An object or an array, with where its text lies.
         case container(Range<Int>)
+
+        /// The name of its kind, as SQLite's `json_type` has it.
+        ///
+        /// - Parameter bytes: what it was found in.
+        public func typeName(in bytes: [UInt8]) -> String {
+            switch self {
+            case .text: "text"
+            case .number(let digits): Int64(digits) == nil ? "real" : "integer"
+            case .bool(let bool): bool ? "true" : "false"
+            case .null: "null"
+            case .container(let range): bytes[range].first == UInt8(ascii: "[") ? "array" : "object"
+            }
+        }
     }
 
     /// Deeper text is taken as malformed.

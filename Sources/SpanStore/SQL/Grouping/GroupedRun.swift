@@ -233,7 +233,7 @@ struct GroupingScan {
             && plan.aggregates.allSatisfy { $0.function == .count && $0.arguments.isEmpty && $0.filter == nil }
         let loader = SegmentLoader(catalog)
         segments = ScanSegments(
-            catalog: catalog, loader: loader, attributes: plan.attributes, filters: conditions.bounds.filters,
+            catalog: catalog, loader: loader, attributes: plan.attributes.map { AttributeColumn($0) }, filters: conditions.bounds.filters,
             calls: StoredCalls(catalog, loader, traces: conditions.bounds.traces, time: conditions.bounds.time, report: report),
             report: report)
     }

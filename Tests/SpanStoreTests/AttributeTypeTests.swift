@@ -1,0 +1,47 @@
+import SpanStore
+import TelemetryModel
+import Testing
+
+/// What kind of value an attribute has is told by its column as the JSON of all attributes tells it.
+@Suite struct AttributeTypeTests {
+    private static let values: [AttributeValue] = [
+        .string("true"), .string(""), .string("1"), .bool(true), .bool(false), .int(0), .int(1), .int(.min), .double(1), .double(0.5), .double(1e300),
+        .double(.nan), .double(.infinity), .array([]), .array([.int(1)]), .keyValueList(["a": .bool(true)]), .bytes([1, 2]), .empty,
+    ]
+
+    /// More keys than columns: some have none of their own.
+    private static func batch(_ number: Int, _ random: inout Seeded) -> SpanBatch {
+        var builder = SpanBatchBuilder()
+        builder.beginResource(["service.name": .string("typed")])
+        builder.beginScope(name: "tests")
+        for place in 0..<60 {
+            var span = SpanDescription(
+                traceID: TraceID(high: 1, low: UInt64(number + 1)), spanID: SpanID(UInt64(number * 100 + place + 1)), name: "typed")
+            for key in ["always", "mixed'", "rare \(Int.random(in: 0..<600, using: &random))"] {
+                if key == "always" || Bool.random(using: &random) {
+                    span.attributes.append(key, values.randomElement(using: &random) ?? .empty)
+                }
+            }
+            for key in 0..<10 { span.attributes.append("more \(number * 10 + key)", .int(1)) }
+            builder.append(span)
+        }
+        return builder.batch
+    }
+
+    @Test(arguments: [false, true])
+    func itIsTheSameByColumn(merged: Bool) throws {
+        let fixture = try StoreFixture()
+        var random = Seeded(state: 7)
+        for number in 0..<70 { try fixture.ingest(Self.batch(number, &random)) }
+        if merged { try fixture.merge() }
+        for key in ["always", "mixed''", "rare 3", "rare 400", "more 5", "more 650", "nowhere"] {
+            for condition in ["1", "attr(attributes, '\(key)') = 1 AND attr_type(attributes, '\(key)') <> 'true'"] {
+                let statement = "SELECT span_id, attr_type(attributes, '\(key)') FROM spans WHERE \(condition) ORDER BY 1"
+                #expect(QueryRewriter.rewrite(statement) != nil)
+                #expect(try fixture.sql(statement, rewriting: true) == fixture.sql(statement), "\(key)")
+            }
+        }
+        let kinds = try fixture.sql("SELECT DISTINCT attr_type(attributes, 'always') FROM spans ORDER BY 1", rewriting: true).map(\.[0])
+        #expect(kinds == ["array", "false", "integer", "null", "object", "real", "text", "true"])
+    }
+}
