@@ -9,9 +9,11 @@ import urllib.request
 import bench_questions
 
 LISTS = {
-    "overview": ("/api/overview", {}), "traces": ("/api/traces", {}), "timeouts": ("/api/traces", {"outcome": "timeout"}),
+    "overview": ("/api/overview", {}), "traces": ("/api/traces", {}), "histogram": ("/api/histogram", {}), "timeouts": ("/api/traces", {"outcome": "timeout"}),
     "attribute": ("/api/traces", {"attribute": "session.id=nowhere"}), "without_attribute": ("/api/traces", {"attribute": "session.id!=nowhere"}),
-    "attribute_true": ("/api/traces", {"attribute": "session.id=true"}), "text": ("/api/traces", {"q": "zzqqnowhere"}),
+    "attribute_true": ("/api/traces", {"attribute": "session.id=true"}),
+    "histogram_true": ("/api/histogram", {"attribute": "cache_hit=true"}), "running": ("/api/traces", {"running": "true"}),
+    "failed_with_chat": ("/api/traces", {"root": "error", "name": "chat"}), "one_service": ("/api/traces", {"service": "agent-0"}), "text": ("/api/traces", {"q": "zzqqnowhere"}),
     "common_text": ("/api/traces", {"q": "search"}), "sessions": ("/api/sessions", {}), "tools": ("/api/tools", {}),
     "root_name": ("/tempo/api/search", {"q": '{rootName="nowhere"}'}), "root_service": ("/tempo/api/search", {"q": '{rootServiceName="nowhere"}'}),
     "trace_duration": ("/tempo/api/search", {"q": "{traceDuration>10s}"}), "span_attribute": ("/tempo/api/search", {"q": '{span.session.id="nowhere"}'}),
