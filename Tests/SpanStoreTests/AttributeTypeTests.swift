@@ -22,6 +22,8 @@ import Testing
                     span.attributes.append(key, values.randomElement(using: &random) ?? .empty)
                 }
             }
+            // One letter in two spellings, and two keys.
+            span.attributes.append(place % 2 == 0 ? "caf\u{E9} \(number)" : "cafe\u{301} \(number)", .int(Int64(place)))
             for key in 0..<10 { span.attributes.append("more \(number * 10 + key)", .int(1)) }
             builder.append(span)
         }
@@ -34,9 +36,9 @@ import Testing
         var random = Seeded(state: 7)
         for number in 0..<70 { try fixture.ingest(Self.batch(number, &random)) }
         if merged { try fixture.merge() }
-        for key in ["always", "mixed''", "rare 3", "rare 400", "more 5", "more 650", "nowhere"] {
+        for key in ["always", "mixed''", "rare 3", "rare 400", "more 5", "more 650", "caf\u{E9} 1", "cafe\u{301} 1", "caf\u{E9} 65", "cafe\u{301} 65", "nowhere"] {
             for condition in ["1", "attr(attributes, '\(key)') = 1 AND attr_type(attributes, '\(key)') <> 'true'"] {
-                let statement = "SELECT span_id, attr_type(attributes, '\(key)') FROM spans WHERE \(condition) ORDER BY 1"
+                let statement = "SELECT span_id, attr(attributes, '\(key)'), attr_type(attributes, '\(key)') FROM spans WHERE \(condition) ORDER BY 1"
                 #expect(QueryRewriter.rewrite(statement) != nil)
                 #expect(try fixture.sql(statement, rewriting: true) == fixture.sql(statement), "\(key)")
             }

@@ -39,7 +39,7 @@ final class SegmentRows {
         showsTraces = scope?.isLimit != true
         storedCalls = calls
         attributeColumnsAsked = attributes
-        attributeLookups = Array(repeating: nil, count: SpansColumn.all.count)
+        attributeLookups = Array(repeating: nil, count: SpansColumn.all.count + attributes.count)
         shown = ShownColumns(count: SpansColumn.all.count + attributes.count)
     }
 
@@ -198,20 +198,43 @@ final class SegmentRows {
             return PassedSegment.cast(try firstAttribute(keys, row, column: index))
         case .events: return try list(fixed(FixedColumn.events), row, WireJSON.event)
         case .links: return try list(fixed(FixedColumn.links), row, WireJSON.link)
-        case .attribute(let key): return try attribute(key, row)
-        case .attributeType(let key): return try attributeType(key, row)
+        case .attribute(let key): return try stored(key, row, column: index).map { shown($0.value, $0.bytes) } ?? .null
+        case .attributeType(let key): return try stored(key, row, column: index).map { typeName($0.value, $0.bytes) } ?? .null
         case nil: return .null
         }
     }
 
     /// An attribute as `attr` gives it.
     func attribute(_ key: String, _ row: Int) throws -> Value {
-        try stored(key, row).map { shown($0.value, $0.bytes) } ?? .null
+        try stored(key, row, try reader.column(.attribute, key)).map { shown($0.value, $0.bytes) } ?? .null
     }
 
-    /// The kind of an attribute's value as `attr_type` gives it.
-    private func attributeType(_ key: String, _ row: Int) throws -> Value {
-        guard let (value, bytes) = try stored(key, row) else { return .null }
+    /// An attribute as it is stored, for the column of `spans` that asks for it.
+    private func stored(_ key: String, _ row: Int, column index: Int) throws -> (value: DecodedValue, bytes: [UInt8])? {
+        let column: DecodedColumn?
+        if let known = attributeLookups[index] {
+            column = known.first
+        } else {
+            column = try reader.column(.attribute, key)
+            attributeLookups[index] = column.map { [$0] } ?? []
+        }
+        return try stored(key, row, column)
+    }
+
+    /// The same; `nil` when the span has none.
+    private func stored(_ key: String, _ row: Int, _ column: DecodedColumn?) throws -> (value: DecodedValue, bytes: [UInt8])? {
+        if let column {
+            let value = column.value(row)
+            if case .absent = value {} else { return (value, column.bytes) }
+        }
+        guard let overflow = try overflowColumn.get(),
+            let found = try overflowing(overflow, row).first(where: { $0.name.isExactly(key) })
+        else { return nil }
+        return (found.value, overflow.bytes)
+    }
+
+    /// The kind of a value as `attr_type` gives it.
+    private func typeName(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {
         switch value {
         case .absent: return .null
         case .empty: return .string("null")
@@ -226,18 +249,6 @@ final class SegmentRows {
             json.raw("}")
             return JSONText.member("", in: json.bytes[...]).map { .string($0.typeName(in: json.bytes)) } ?? .null
         }
-    }
-
-    /// An attribute as it is stored; `nil` when the span has none.
-    private func stored(_ key: String, _ row: Int) throws -> (value: DecodedValue, bytes: [UInt8])? {
-        if let column = try reader.column(.attribute, key) {
-            let value = column.value(row)
-            if case .absent = value {} else { return (value, column.bytes) }
-        }
-        guard let overflow = try overflowColumn.get(),
-            let found = try overflowing(overflow, row).first(where: { $0.name == key })
-        else { return nil }
-        return (found.value, overflow.bytes)
     }
 
     private func shown(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {
