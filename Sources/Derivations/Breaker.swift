@@ -2,10 +2,10 @@ import TelemetryModel
 
 /// Whose breaker it is: metrics.md 2.4. Clean strings, so that none has the separator of `text`.
 struct BreakerKey: Hashable, Sendable {
-    var service: String
+    @ByBytes var service: String
     /// The process, empty, or the client's own id, by `kind`.
-    var scope: String
-    var tool: String
+    @ByBytes var scope: String
+    @ByBytes var tool: String
     var kind: Kind
 
     enum Kind: String, Sendable {

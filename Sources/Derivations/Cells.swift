@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// The labels of which a span had values past their caps.
 struct OverflowSet: OptionSet, Sendable {
     let rawValue: UInt8
@@ -15,9 +17,9 @@ struct AttemptCell: Sendable {
     struct Key: CellKey {
         var instance: Int32
         var stage: UInt8
-        var workflow: String?
-        var tool: String
-        var breakerID: String?
+        @ByBytes var workflow: String?
+        @ByBytes var tool: String
+        @ByBytes var breakerID: String?
 
         @inline(__always)
         var quickHash: UInt64 {
@@ -66,7 +68,7 @@ struct AttemptCell: Sendable {
 struct ToolCell: Sendable {
     struct Key: CellKey {
         var instance: Int32
-        var tool: String
+        @ByBytes var tool: String
 
         var quickHash: UInt64 {
             var hash = QuickHash(instance)
@@ -98,8 +100,8 @@ struct ToolExits: Sendable {
 struct ModelCell: Sendable {
     struct Key: CellKey {
         var instance: Int32
-        var workflow: String?
-        var model: String?
+        @ByBytes var workflow: String?
+        @ByBytes var model: String?
 
         var quickHash: UInt64 {
             var hash = QuickHash(instance)
@@ -134,7 +136,7 @@ struct ModelCell: Sendable {
 struct RunCell: Sendable {
     struct Key: CellKey {
         var instance: Int32
-        var workflow: String
+        @ByBytes var workflow: String
 
         var quickHash: UInt64 {
             var hash = QuickHash(instance)

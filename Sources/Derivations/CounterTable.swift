@@ -36,7 +36,7 @@ struct CounterTable: Sendable {
 
     private struct Key: Hashable {
         var family: Family
-        var labels: String
+        @ByBytes var labels: String
     }
 
     private var cells: [Cell] = []

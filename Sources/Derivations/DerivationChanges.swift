@@ -18,7 +18,7 @@ package struct DerivationChanges: Equatable, Sendable {
     /// What names a state row.
     package struct StateKey: Hashable, Sendable {
         package var kind: String
-        package var key: String
+        @ByBytes package var key: String
 
         package init(kind: String, key: String) {
             self.kind = kind

@@ -72,7 +72,7 @@ extension DerivationView {
                 name: "agent_breaker_open_age_seconds", help: "How long the oldest open breaker has been open.", kind: .gauge,
                 unit: .seconds,
                 samples: reported.ages.map { labels, age in
-                    MetricFamily.Sample(labels: labels, value: .double(Self.seconds(age)))
+                    MetricFamily.Sample(labels: labels.text, value: .double(Self.seconds(age)))
                 }),
             MetricFamily(
                 name: "agent_breaker_derived_instances", help: "Breakers by the state that the fuse table asks for.",
@@ -132,12 +132,12 @@ extension DerivationView {
 
     /// What is left of each host's memory at the worst, and the limits of the configuration.
     private func contractGauges() -> [MetricFamily] {
-        var used: [String: Int64] = [:]
-        for series in counters.series where series.family == .hostMemoryPeak { used[series.labels] = counters.value(series.first) }
+        var used: [ExactText: Int64] = [:]
+        for series in counters.series where series.family == .hostMemoryPeak { used[ExactText(series.labels)] = counters.value(series.first) }
         var headroom: [MetricFamily.Sample] = []
         for series in counters.series where series.family == .hostMemoryTotal {
             let total = counters.value(series.first)
-            guard total > 0, let peak = used[series.labels] else { continue }
+            guard total > 0, let peak = used[ExactText(series.labels)] else { continue }
             headroom.append(MetricFamily.Sample(labels: series.labels, value: .double(1 - Double(peak) / Double(total))))
         }
         func limit(_ name: String, _ help: String, _ value: Int64?) -> MetricFamily {

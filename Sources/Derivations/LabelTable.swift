@@ -19,16 +19,16 @@ struct LabelTable: Sendable {
 
     private struct Scope: Hashable {
         var label: Label
-        var service: String
+        @ByBytes var service: String
     }
 
-    private var admitted: [Scope: Set<String>] = [:]
+    private var admitted: [Scope: Set<ExactText>] = [:]
     private(set) var unsaved: [LabelRow] = []
 
     init(rows: [LabelRow]) {
         for row in rows {
             guard let label = Label(rawValue: row.label) else { continue }
-            admitted[Scope(label: label, service: row.scope), default: []].insert(row.value)
+            admitted[Scope(label: label, service: row.scope), default: []].insert(ExactText(row.value))
         }
     }
 
@@ -40,9 +40,9 @@ struct LabelTable: Sendable {
         if label.isReserved(value) { return (value, false) }
         let scope = Scope(label: label, service: service)
         let known = admitted[scope]
-        if let known, known.contains(value) { return (value, false) }
+        if let known, known.contains(ExactText(value)) { return (value, false) }
         guard isOpen, known?.count ?? 0 < capacity else { return (LabelSanitiser.overflow, true) }
-        admitted[scope, default: []].insert(value)
+        admitted[scope, default: []].insert(ExactText(value))
         unsaved.append(LabelRow(label: label.rawValue, scope: service, value: value, firstSeenUnixNano: unixNano))
         return (value, false)
     }
@@ -50,7 +50,7 @@ struct LabelTable: Sendable {
     /// The exposed value of a clean value that is not to be admitted now.
     func exposed(_ label: Label, _ value: String, service: String) -> String {
         if label.isReserved(value) { return value }
-        let known = admitted[Scope(label: label, service: service)]?.contains(value) ?? false
+        let known = admitted[Scope(label: label, service: service)]?.contains(ExactText(value)) ?? false
         return known ? value : LabelSanitiser.overflow
     }
 

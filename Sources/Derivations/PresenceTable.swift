@@ -43,8 +43,8 @@ struct PresenceTable: Sendable {
 
     /// Clean strings.
     struct InstanceKey: Hashable, Sendable {
-        var service: String
-        var instance: String
+        @ByBytes var service: String
+        @ByBytes var instance: String
 
         var text: String { "\(service)\u{1F}\(instance)" }
     }
@@ -56,7 +56,7 @@ struct PresenceTable: Sendable {
     }
 
     var services: [Service] = []
-    private var serviceIDs: [String: Int32] = [:]
+    private var serviceIDs: [ExactText: Int32] = [:]
     private(set) var instances: [Instance] = []
     private var instanceIDs: [InstanceKey: Int32] = [:]
     private var free: [Int32] = []
@@ -71,10 +71,10 @@ struct PresenceTable: Sendable {
     func labels(ofService position: Int) -> String { LabelText.render([("service_name", services[position].label)]) }
 
     mutating func service(_ label: String) -> Int32 {
-        if let position = serviceIDs[label] { return position }
+        if let position = serviceIDs[ExactText(label)] { return position }
         let position = Int32(truncatingIfNeeded: services.count)
         services.append(Service(label: label))
-        serviceIDs[label] = position
+        serviceIDs[ExactText(label)] = position
         return position
     }
 

@@ -142,7 +142,7 @@ package struct SpanDerivations: Sendable {
     /// The position of the span's process. Strings of one resource are usually the same ones as the last span's.
     @inline(__always)
     mutating func instance(of span: borrowing ObservedSpan) -> Int32 {
-        if lastPosition >= 0, span.service == lastService, span.instance == lastInstance { return lastPosition }
+        if lastPosition >= 0, span.service.isExactly(lastService), span.instance.isExactly(lastInstance) { return lastPosition }
         return findInstance(span)
     }
 

@@ -87,8 +87,8 @@ package enum StallRules {
 
     /// What makes two calls the same.
     struct Signature: Hashable {
-        var step: String?
-        var tool: String?
+        @ByBytes var step: String?
+        @ByBytes var tool: String?
         var arguments: Int?
 
         init(_ span: StallSpan) {

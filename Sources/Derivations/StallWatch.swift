@@ -1,4 +1,4 @@
-import TelemetryModel
+package import TelemetryModel
 
 /// Follows traces as their spans come in, and tells of stalls when a run has ended and settled.
 package struct StallWatch: Sendable {
@@ -22,8 +22,8 @@ package struct StallWatch: Sendable {
 
     /// A run that has begun and does nothing.
     package struct Active: Hashable, Sendable {
-        package var service: String
-        package var workflow: String
+        @ByBytes package var service: String
+        @ByBytes package var workflow: String
     }
 
     private struct Trace {
@@ -41,7 +41,7 @@ package struct StallWatch: Sendable {
     private var traces: [String: Trace] = [:]
     private var spanCount = 0
     /// By process: spans since the last `advance`, for event loops.
-    private var instances: [String: [StallSpan]] = [:]
+    private var instances: [ExactText: [StallSpan]] = [:]
     private var owners: [String: (service: String, workflow: String)] = [:]
 
     package init(gapNanoseconds: Int64, settleNanoseconds: Int64) {
@@ -74,7 +74,7 @@ package struct StallWatch: Sendable {
         traces[span.traceID] = trace
         // Without a name for it, spans of several processes would look like one that was blocked.
         if !instance.isEmpty {
-            instances["\(service)\u{1F}\(instance)", default: []].append(span)
+            instances[ExactText("\(service)\u{1F}\(instance)"), default: []].append(span)
             owners[span.traceID] = (trace.service, trace.workflow)
         }
         if spanCount > Limits.spansMax { forgetOldest() }

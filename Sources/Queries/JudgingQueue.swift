@@ -39,8 +39,8 @@ package struct JudgingQueue: Sendable {
     private struct Judged: Sendable {
         var traces: Set<String> = []
         var spans: Set<String> = []
-        var sessions: Set<String> = []
-        var evalIDs: Set<String> = []
+        var sessions: Set<ExactText> = []
+        var evalIDs: Set<ExactText> = []
     }
 
     /// Writes `{"items":[…],"truncated":…,"judged_count":…}`. Traces are as in a list of traces.
@@ -89,9 +89,9 @@ package struct JudgingQueue: Sendable {
             } else if let trace = row.text(0) {
                 judged.traces.insert(trace)
             } else if let session = row.text(2) {
-                judged.sessions.insert(session)
+                judged.sessions.insert(ExactText(session))
             } else if let id = row.text(3) {
-                judged.evalIDs.insert(id)
+                judged.evalIDs.insert(ExactText(id))
             }
             return true
         }
@@ -131,7 +131,7 @@ package struct JudgingQueue: Sendable {
                 """
             try reader.each(sql, ids.map(QueryValue.text)) { row in
                 let isJudged =
-                    row.text(1).map(judged.spans.contains) ?? false || row.text(2).map(judged.evalIDs.contains) ?? false
+                    row.text(1).map(judged.spans.contains) ?? false || row.text(2).map { judged.evalIDs.contains(ExactText($0)) } ?? false
                 if isJudged { open.remove(row.text(0) ?? "") }
                 return true
             }

@@ -8,6 +8,18 @@ package enum QueryValue: Equatable, Sendable {
     case text(String)
     case blob([UInt8])
 
+    /// Texts and blobs by their bytes, as in SQL.
+    package static func == (left: QueryValue, right: QueryValue) -> Bool {
+        switch (left, right) {
+        case (.null, .null): true
+        case (.integer(let one), .integer(let other)): one == other
+        case (.double(let one), .double(let other)): one == other
+        case (.text(let one), .text(let other)): one.isExactly(other)
+        case (.blob(let one), .blob(let other)): one == other
+        default: false
+        }
+    }
+
     package static func optional(_ text: String?) -> QueryValue { text.map(QueryValue.text) ?? .null }
 
     package var integer: Int64? {

@@ -1,4 +1,5 @@
 package import SpanStore
+package import TelemetryModel
 
 /// Which spans a question reads. A data folder has all of them; an engine is asked for those that are needed.
 ///
@@ -28,7 +29,7 @@ package struct LatestTraces: Hashable, Sendable {
     /// A column of `spans` and the text that it has.
     package struct Equality: Hashable, Sendable {
         package var column: String
-        package var text: String
+        @ByBytes package var text: String
     }
 
     /// Start times of spans, nanoseconds since 1970; the upper bound is outside.

@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// The evals of two runs, case by case. A case of one run is the same as one of the other when both have its eval id, else its example id, and the same name.
 /// Of several judgements of a case in a run the mean of the scores counts, and that one of them failed.
 struct EvalPairing {
@@ -79,31 +81,31 @@ struct EvalPairing {
     private(set) var summaries: [Summary] = []
 
     init(_ first: [Row], _ second: [Row], lowerIsBetter: Set<String>) {
-        var found: [String: Summary] = [:]
+        var found: [ExactText: Summary] = [:]
         let (before, after) = (Self.merged(first), Self.merged(second))
         let partners = Self.partners(before, after)
         let taken = Set(partners.compactMap { $0 })
         for (row, partner) in zip(before, partners) {
             guard let partner else {
-                found[row.name, default: Summary(name: row.name)].onlyFirst += 1
+                found[ExactText(row.name), default: Summary(name: row.name)].onlyFirst += 1
                 continue
             }
             let other = after[partner]
             let (change, size) = Self.change(row, other, isLowerBetter: lowerIsBetter.contains(row.name))
             let item = row.evalID ?? row.exampleID ?? ""
             cases.append(Case(item: item, name: row.name, first: row, second: other, change: change, size: size))
-            found[row.name, default: Summary(name: row.name)].add(row, other, change)
+            found[ExactText(row.name), default: Summary(name: row.name)].add(row, other, change)
         }
         for (index, row) in after.enumerated() where !taken.contains(index) {
-            found[row.name, default: Summary(name: row.name)].onlySecond += 1
+            found[ExactText(row.name), default: Summary(name: row.name)].onlySecond += 1
         }
         cases.sort { ($0.change.rank, -$0.size, $0.name, $0.item) < ($1.change.rank, -$1.size, $1.name, $1.item) }
         summaries = found.values.sorted { $0.name < $1.name }
     }
 
     private struct Key: Hashable {
-        var id: String
-        var name: String
+        @ByBytes var id: String
+        @ByBytes var name: String
     }
 
     /// The place of each row's partner in the other run: by eval id, and of those left over by example id.

@@ -5,9 +5,9 @@ import TelemetryModel
 /// What calls of one model used and cost.
 struct ModelUsage {
     struct Model: Hashable {
-        var service: String?
-        var workflow: String?
-        var name: String?
+        @ByBytes var service: String?
+        @ByBytes var workflow: String?
+        @ByBytes var name: String?
     }
 
     var calls: Int64 = 0

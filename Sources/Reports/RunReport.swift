@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+package import TelemetryModel
 
 /// Runs of workflows in a window and how long they took: a root span with a workflow, or one with `workflow.root`.
 package struct RunReport {
@@ -35,10 +36,10 @@ package struct RunReport {
     }
 
     /// All runs, by workflow too.
-    package func runs(_ window: ReportWindow) throws(ReportReader.Failure) -> (all: Runs, byWorkflow: [String: Runs], ok: Runs) {
+    package func runs(_ window: ReportWindow) throws(ReportReader.Failure) -> (all: Runs, byWorkflow: [ExactText: Runs], ok: Runs) {
         var all = Runs()
         var ok = Runs()
-        var byWorkflow: [String: Runs] = [:]
+        var byWorkflow: [ExactText: Runs] = [:]
         try reader.pass(window) { segment throws(SQLiteError) in
             let workflow = try segment.texts("workflow_name")
             let isChild = try segment.presence("parent_span_id")
@@ -61,8 +62,8 @@ package struct RunReport {
                 }
             }
             for (name, runs) in zip(workflow.texts, byNumber) where !runs.durations.isEmpty {
-                byWorkflow[name, default: Runs()].durations += runs.durations
-                byWorkflow[name, default: Runs()].failed += runs.failed
+                byWorkflow[ExactText(name), default: Runs()].durations += runs.durations
+                byWorkflow[ExactText(name), default: Runs()].failed += runs.failed
             }
         }
         all.durations.sort()
@@ -77,7 +78,7 @@ package struct RunReport {
         var section = ReportSection(
             key: "latency", title: "Runs, end to end",
             columns: ["workflow", "n", "failed", "p50_ms", "p95_ms", "p95_low_ms", "p95_high_ms", "p99_ms"])
-        for (name, runs) in byWorkflow.sorted(by: { $0.key < $1.key }) { section.rows.append(Self.row(name, runs)) }
+        for (name, runs) in byWorkflow.sorted(by: { $0.key < $1.key }) { section.rows.append(Self.row(name.text, runs)) }
         if byWorkflow.count > 1 { section.rows.append(Self.row("(all)", all)) }
         if all.failed > 0 { section.rows.append(Self.row("(without failed ones)", ok)) }
         let sql = try sql(window)

@@ -30,3 +30,46 @@ extension String {
         return RawSpanComparison.areEqual(utf8.span.bytes, range, other.utf8.span.bytes, range)
     }
 }
+
+/// A text, or none, of a key that is compared by its bytes: `@ByBytes var service: String`. What Swift writes for `Hashable` then tells apart what SQL does.
+@propertyWrapper
+public struct ByBytes<Value: ComparedByBytes>: Hashable, Sendable {
+    public var wrappedValue: Value
+
+    @inlinable
+    public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+
+    @inlinable
+    public static func == (left: ByBytes, right: ByBytes) -> Bool { left.wrappedValue.hasBytes(of: right.wrappedValue) }
+
+    public func hash(into hasher: inout Hasher) { wrappedValue.hashBytes(into: &hasher) }
+}
+
+/// What `ByBytes` takes.
+public protocol ComparedByBytes: Sendable {
+    func hasBytes(of other: Self) -> Bool
+    func hashBytes(into hasher: inout Hasher)
+}
+
+extension String: ComparedByBytes {
+    @inlinable
+    public func hasBytes(of other: String) -> Bool { isExactly(other) }
+
+    public func hashBytes(into hasher: inout Hasher) { ExactText(self).hash(into: &hasher) }
+}
+
+extension Optional: ComparedByBytes where Wrapped == String {
+    @inlinable
+    public func hasBytes(of other: String?) -> Bool {
+        switch (self, other) {
+        case (let one?, let other?): one.isExactly(other)
+        case (nil, nil): true
+        default: false
+        }
+    }
+
+    public func hashBytes(into hasher: inout Hasher) {
+        hasher.combine(self == nil)
+        self?.hashBytes(into: &hasher)
+    }
+}

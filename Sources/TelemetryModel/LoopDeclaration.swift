@@ -2,9 +2,9 @@
 /// docs/metrics.md 2.14.
 public struct LoopDeclaration: Hashable, Sendable {
     /// `host.name`; empty when the resource does not say.
-    public var host = ""
+    @ByBytes public var host = ""
     /// The process, as `ResourceIdentity.instanceID`.
-    public var instance = ""
+    @ByBytes public var instance = ""
     /// Workflows that may run at once; `nil` for no limit of the agent's own. Limits are 1 or more.
     public var workflowLimit: Int64?
     /// Items that one retrieval may bring.
@@ -16,8 +16,8 @@ public struct LoopDeclaration: Hashable, Sendable {
     public var hostMemory: Int64?
     public var hostMemoryTotal: Int64?
     /// The event loop's policy and the executor, as the agent words them.
-    public var asyncioPolicy: String?
-    public var executor: String?
+    @ByBytes public var asyncioPolicy: String?
+    @ByBytes public var executor: String?
 
     public init() {}
 

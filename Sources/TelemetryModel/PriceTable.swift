@@ -145,10 +145,10 @@ package struct PriceTable: Equatable, Sendable {
 /// Prices by model, for look-ups.
 package struct PriceBook: Sendable {
     /// By model, latest first.
-    private var prices: [String: [ModelPrice]]
+    private var prices: [ExactText: [ModelPrice]]
 
     package init(_ models: [ModelPrice] = []) {
-        prices = Dictionary(grouping: models, by: \.model).mapValues { prices in
+        prices = Dictionary(grouping: models) { ExactText($0.model) }.mapValues { prices in
             prices.sorted { $0.effectiveFromUnixNano > $1.effectiveFromUnixNano }
         }
     }
@@ -156,11 +156,11 @@ package struct PriceBook: Sendable {
     package var isEmpty: Bool { prices.isEmpty }
 
     /// A model's prices, latest first.
-    package func prices(of model: String?) -> [ModelPrice] { model.flatMap { prices[$0] } ?? [] }
+    package func prices(of model: String?) -> [ModelPrice] { model.flatMap { prices[ExactText($0)] } ?? [] }
 
     /// The price that holds for a model at a time; `nil` when there is none.
     package func price(of model: String?, atUnixNano time: Int64) -> ModelPrice? {
         guard let model else { return nil }
-        return prices[model]?.first { $0.effectiveFromUnixNano <= time }
+        return prices[ExactText(model)]?.first { $0.effectiveFromUnixNano <= time }
     }
 }

@@ -1,9 +1,9 @@
 /// Who a resource says it is.
 public struct ResourceIdentity: Hashable, Sendable {
     /// `service.name`, or `unknown_service` when it is missing or no text, as OpenTelemetry names it.
-    public var serviceName: String
+    @ByBytes public var serviceName: String
     /// `service.instance.id`, else `host.name` and `process.pid` joined by a colon, else empty.
-    public var instanceID: String
+    @ByBytes public var instanceID: String
 
     public init(_ resource: ResourceRecord, _ batch: SpanBatch) {
         var name: String?

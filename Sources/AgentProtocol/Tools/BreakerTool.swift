@@ -53,7 +53,7 @@ enum BreakerTool {
             own.trace = opening.traceID.hexadecimal
             opened[key] = own
         }
-        let rows = live.filter { service == nil || $0.service == service }.flatMap { breaker in
+        let rows = live.filter { service?.isExactly($0.service) ?? true }.flatMap { breaker in
             [("reported", breaker.reported), ("derived", breaker.derived)].compactMap { name, machine in
                 machine.map { row(breaker, name, $0, opened) }
             }

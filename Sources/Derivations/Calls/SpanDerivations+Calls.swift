@@ -220,5 +220,5 @@ extension ObservedSpan {
 /// A series of tokens, and the workflow that its tokens go by instead.
 struct TracedSeries: Hashable, Sendable {
     var id: CounterTable.ID
-    var workflow: String
+    @ByBytes var workflow: String
 }

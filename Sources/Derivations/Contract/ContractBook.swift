@@ -25,9 +25,9 @@ struct ContractBook: Sendable {
 
     /// A process, or a host; a process that names no host is a host of its own.
     private enum Place: Hashable {
-        case process(service: String, instance: String)
-        case host(String)
-        case unnamedHost(service: String, instance: String)
+        case process(service: ExactText, instance: ExactText)
+        case host(ExactText)
+        case unnamedHost(service: ExactText, instance: ExactText)
     }
 
     /// What is remembered of one place.
@@ -57,7 +57,7 @@ struct ContractBook: Sendable {
 
     /// By the names as clients give them; empty for none.
     mutating func origin(service: String, instance: String, host: String) -> Origin {
-        if let last, last.service == service, last.instance == instance, last.host == host { return last.origin }
+        if let last, last.service.isExactly(service), last.instance.isExactly(instance), last.host.isExactly(host) { return last.origin }
         func clean(_ text: String) -> String { text.isEmpty ? "" : LabelSanitiser.clean(text) }
         let origin = origin(ContractSource(service: clean(service), instance: clean(instance), host: clean(host)))
         last = (service, instance, host, origin)
@@ -65,9 +65,9 @@ struct ContractBook: Sendable {
     }
 
     private mutating func origin(_ source: ContractSource) -> Origin {
-        let process = slot(.process(service: source.service, instance: source.instance))
-        let host = slot(
-            source.host.isEmpty ? .unnamedHost(service: source.service, instance: source.instance) : .host(source.host))
+        let (service, instance) = (ExactText(source.service), ExactText(source.instance))
+        let process = slot(.process(service: service, instance: instance))
+        let host = slot(source.host.isEmpty ? .unnamedHost(service: service, instance: instance) : .host(ExactText(source.host)))
         return Origin(source: source, process: process, host: host)
     }
 
@@ -211,7 +211,7 @@ struct ContractSeries: Sendable {
     }
 
     var numbers: [Key: CounterTable.ID] = [:]
-    var hosts: [String: Host] = [:]
+    var hosts: [ExactText: Host] = [:]
 
     mutating func removeAll() {
         numbers.removeAll()

@@ -212,7 +212,7 @@ struct ContractLog: Sendable {
 
 /// Where runs and calls come from: cleaned texts, empty where the resource says nothing.
 struct ContractSource: Hashable, Sendable {
-    var service: String
-    var instance: String
-    var host: String
+    @ByBytes var service: String
+    @ByBytes var instance: String
+    @ByBytes var host: String
 }

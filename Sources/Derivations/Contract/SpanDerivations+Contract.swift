@@ -96,7 +96,7 @@ extension SpanDerivations {
 
     private mutating func host(_ name: String, _ created: Int64, _ overflow: inout OverflowSet) -> ContractSeries.Host {
         let host: ContractSeries.Host
-        if let known = contract.series.hosts[name] {
+        if let known = contract.series.hosts[ExactText(name)] {
             host = known
         } else {
             if contract.series.hosts.count >= Limits.contractHostsMax { contract.series.removeAll() }
@@ -104,7 +104,7 @@ extension SpanDerivations {
             host = ContractSeries.Host(
                 number: Int32(truncatingIfNeeded: contract.series.hosts.count), labels: LabelText.render([("host", label.value)]),
                 isOverflow: label.isOverflow)
-            contract.series.hosts[name] = host
+            contract.series.hosts[ExactText(name)] = host
         }
         if host.isOverflow { overflow.insert(.host) }
         return host

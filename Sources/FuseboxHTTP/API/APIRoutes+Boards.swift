@@ -84,7 +84,7 @@ extension APIRoutes {
         let limit = APIContext.TimeLimit.query
         // Side by side: each looks at many spans when it is asked for the first time.
         async let pendingOpenings = context.pool.run(limit: limit) { reader in
-            try OpeningReading.openings(asked, reader).filter { service == nil || $0.serviceName == service }
+            try OpeningReading.openings(asked, reader).filter { service?.isExactly($0.serviceName) ?? true }
         }
         async let pendingBuckets = context.pool.run(limit: limit) { reader in
             try StoredTimes.window(asked, nowUnixNano: now, reader).map { window in

@@ -60,13 +60,13 @@ struct TraceQLDifference {
         var value: QueryValue
 
         static func == (left: Key, right: Key) -> Bool {
-            left.isChosen == right.isChosen && left.name == right.name && left.value == right.value
+            left.isChosen == right.isChosen && left.name.isExactly(right.name) && left.value == right.value
         }
 
         func hash(into hasher: inout Hasher) {
             hasher.combine(isChosen)
-            hasher.combine(name)
-            hasher.combine("\(value)")
+            name.hashBytes(into: &hasher)
+            "\(value)".hashBytes(into: &hasher)
         }
     }
 

@@ -324,9 +324,9 @@ struct TraceQLSeriesKey: Hashable {
         text = labels.map { "\($0)" }.joined(separator: "\u{0}") + "\u{0}" + (extra.map { "\($0.1)" } ?? "")
     }
 
-    static func == (left: TraceQLSeriesKey, right: TraceQLSeriesKey) -> Bool { left.text == right.text && left.extraName == right.extraName }
+    static func == (left: TraceQLSeriesKey, right: TraceQLSeriesKey) -> Bool { left.text.isExactly(right.text) && left.extraName == right.extraName }
 
-    func hash(into hasher: inout Hasher) { hasher.combine(text) }
+    func hash(into hasher: inout Hasher) { text.hashBytes(into: &hasher) }
 }
 
 extension TraceQL.Metric {

@@ -77,8 +77,8 @@ package struct GraphRequest: Equatable, Sendable {
 
     /// An edge of the graph.
     package struct Edge: Hashable, Sendable {
-        package var client: String
-        package var server: String
+        @ByBytes package var client: String
+        @ByBytes package var server: String
         package var connection: Connection
 
         package init(client: String, server: String, connection: Connection) {
@@ -96,18 +96,18 @@ package struct GraphNames: Sendable {
     /// Stands for the names past them.
     private static let overflow = "__overflow__"
 
-    private var numbers: [String: Int32] = [:]
+    private var numbers: [ExactText: Int32] = [:]
     private var names: [String] = []
 
     package init() {}
 
     package mutating func number(_ name: String) -> Int32 {
-        if let known = numbers[name] { return known }
+        if let known = numbers[ExactText(name)] { return known }
         let made = names.count < Self.namesMax ? name : Self.overflow
-        if made == Self.overflow, let known = numbers[made] { return known }
+        if made == Self.overflow, let known = numbers[ExactText(made)] { return known }
         let number = Int32(truncatingIfNeeded: names.count)
         names.append(made)
-        numbers[made] = number
+        numbers[ExactText(made)] = number
         return number
     }
 

@@ -33,7 +33,7 @@ final class LogRows {
             guard let index = facts.traces.firstIndex(of: wanted) else { return [] }
             trace = index + 1
         }
-        let services = conditions.service.map { name in facts.resources.map { $0.serviceName == name } }
+        let services = conditions.service.map { name in facts.resources.map { $0.serviceName.isExactly(name) } }
         if let services, !services.contains(true) { return [] }
         var event: Int?
         if let wanted = conditions.eventName {
