@@ -183,9 +183,9 @@ struct ConversationBuilder {
 /// What makes a part of a message the same as another: what a model is told again in the next call.
 private struct PartKey: Hashable {
     private enum Content: Hashable {
-        case text(String)
-        case call(String)
-        case result(String)
+        case text(ExactText)
+        case call(ExactText)
+        case result(ExactText)
         case media(Media)
     }
 
@@ -199,18 +199,18 @@ private struct PartKey: Hashable {
         case .text(let text):
             let trimmed = Self.trimmed(text)
             guard !trimmed.isEmpty else { return nil }
-            content = .text(trimmed)
+            content = .text(ExactText(trimmed))
         case .reasoning(let text):
             guard !text.isEmpty else { return nil }
-            content = .text("\u{1}" + Self.trimmed(text))
+            content = .text(ExactText("\u{1}" + Self.trimmed(text)))
         case .toolCall(let call):
             role = .assistant
-            content = .call(call.id ?? "\u{1}\(call.name) \(call.arguments?.canonical ?? "")")
+            content = .call(ExactText(call.id ?? "\u{1}\(call.name) \(call.arguments?.canonical ?? "")"))
         case .toolResult(let told):
             role = .tool
-            content = .result(told.callID ?? "\u{1}\(told.name ?? "") \(told.content)")
+            content = .result(ExactText(told.callID ?? "\u{1}\(told.name ?? "") \(told.content)"))
         case .media(let media): content = .media(media)
-        case .data(let value): content = .text(value.canonical)
+        case .data(let value): content = .text(ExactText(value.canonical))
         }
         self.role = role
     }

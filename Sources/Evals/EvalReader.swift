@@ -117,15 +117,15 @@ package struct EvalReader: Sendable {
     /// Phoenix' data frames of spans: `eval.Hallucination.score`, `.label` and `.explanation` beside each other.
     private func spanMetrics(_ members: [JSONValue.Member]) -> [(name: String, value: JSONValue)] {
         var names: [String] = []
-        var metrics: [String: [JSONValue.Member]] = [:]
+        var metrics: [ExactText: [JSONValue.Member]] = [:]
         for member in members where member.name.hasPrefix("eval.") && !EvalFields.isBlank(member.value) {
             let parts = member.name.dropFirst(5).split(separator: ".")
             guard parts.count >= 2, let field = parts.last, ["score", "label", "explanation"].contains(field) else { continue }
             let name = parts.dropLast().joined(separator: ".")
-            if metrics[name] == nil { names.append(name) }
-            metrics[name, default: []].append(.init(String(field), member.value))
+            if metrics[ExactText(name)] == nil { names.append(name) }
+            metrics[ExactText(name), default: []].append(.init(String(field), member.value))
         }
-        return names.map { ($0, .object(metrics[$0] ?? [])) }
+        return names.map { ($0, .object(metrics[ExactText($0)] ?? [])) }
     }
 
     private func wideRow(_ name: String, _ metric: JSONValue, _ shared: EvalFields) throws(Refusal) -> EvalRow {

@@ -29,9 +29,9 @@ package struct AnnexRows: Sendable {
 /// Attempts or runs that carry an eval id: how many more of them there are.
 package struct EvalCallRow: Equatable, Sendable {
     package struct Key: Hashable, Sendable {
-        package var evalID: String
-        package var serviceName: String
-        package var workflowName: String
+        @ByBytes package var evalID: String
+        @ByBytes package var serviceName: String
+        @ByBytes package var workflowName: String
         package var outcome: String
 
         package init(evalID: String, serviceName: String, workflowName: String, outcome: String) {

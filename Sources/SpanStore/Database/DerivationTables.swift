@@ -72,7 +72,7 @@ final class DerivationTables {
 
     struct StateKey: Hashable {
         var kind: String
-        var key: String
+        @ByBytes var key: String
     }
 
     init(_ connection: Connection) throws(SQLiteError) {

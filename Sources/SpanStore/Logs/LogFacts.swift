@@ -29,12 +29,12 @@ struct LogRow: Equatable {
 /// The facts of a log segment: its records without bodies and attributes. `LogSegmentFormat.swift` tells the bytes.
 struct LogFacts: Equatable {
     struct Resource: Hashable {
-        var serviceName: String
+        @ByBytes var serviceName: String
         var encoded: [UInt8]
     }
 
     struct Scope: Hashable {
-        var name: String
+        @ByBytes var name: String
         var encoded: [UInt8]
     }
 
