@@ -124,20 +124,31 @@ public enum RawSpanComparison {
     @inline(__always)
     public static func areEqual(_ left: RawSpan, _ leftRange: WireRange, _ right: RawSpan, _ rightRange: WireRange) -> Bool {
         precondition(leftRange.end <= left.byteCount && rightRange.end <= right.byteCount)
-        var offset = 0
         let count = leftRange.count
-        while count &- offset >= 8 {
-            let first = left.unsafeLoadUnaligned(fromUncheckedByteOffset: leftRange.offset &+ offset, as: UInt64.self)
-            let second = right.unsafeLoadUnaligned(fromUncheckedByteOffset: rightRange.offset &+ offset, as: UInt64.self)
-            if first != second { return false }
-            offset &+= 8
+        if count >= 8 {
+            var offset = 0
+            while count &- offset > 8 {
+                if isDifferent(left, leftRange, right, rightRange, offset, UInt64.self) { return false }
+                offset &+= 8
+            }
+            // The last eight, of which some may have been compared before.
+            return !isDifferent(left, leftRange, right, rightRange, count &- 8, UInt64.self)
         }
-        while offset < count {
-            let first = left.unsafeLoad(fromUncheckedByteOffset: leftRange.offset &+ offset, as: UInt8.self)
-            let second = right.unsafeLoad(fromUncheckedByteOffset: rightRange.offset &+ offset, as: UInt8.self)
-            if first != second { return false }
-            offset &+= 1
+        if count >= 4 {
+            return !isDifferent(left, leftRange, right, rightRange, 0, UInt32.self)
+                && !isDifferent(left, leftRange, right, rightRange, count &- 4, UInt32.self)
         }
+        for offset in 0..<count where isDifferent(left, leftRange, right, rightRange, offset, UInt8.self) { return false }
         return true
+    }
+
+    /// Whether a number differs that stands at an offset within both ranges.
+    @inlinable
+    @inline(__always)
+    static func isDifferent<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ left: RawSpan, _ leftRange: WireRange, _ right: RawSpan, _ rightRange: WireRange, _ offset: Int, _: Number.Type
+    ) -> Bool {
+        left.unsafeLoadUnaligned(fromUncheckedByteOffset: leftRange.offset &+ offset, as: Number.self)
+            != right.unsafeLoadUnaligned(fromUncheckedByteOffset: rightRange.offset &+ offset, as: Number.self)
     }
 }
