@@ -114,10 +114,12 @@ ROWS = {
         ("timeseries", "What saturates", "1 while it does.", "short", [("max by (model, cause) (fusebox_gateway_saturated)", "{{model}} {{cause}}")]),
         ("timeseries", "Ends of processes", "Those that were asked for included.", "short", [(f"sum by (backend, reason) (increase(fusebox_gateway_backend_ends_total{RATE}))", "{{backend}} {{reason}}")]),
         ("timeseries", "Memory of processes", "", "bytes", [("sum by (backend) (fusebox_gateway_process_resident_bytes)", "{{backend}}")]),
+        ("timeseries", "GPU use", "As the driver tells it.", "percentunit", [("max by (gpu) (fusebox_gateway_gpu_utilization_ratio)", "{{gpu}}")]),
+        ("timeseries", "GPU memory", "Taken in all, and by the processes that the gateway started.", "bytes", [("max by (gpu) (fusebox_gateway_gpu_memory_used_bytes)", "{{gpu}}"), ("max by (gpu) (fusebox_gateway_gpu_memory_bytes)", "{{gpu}} has"), ("sum by (backend) (fusebox_gateway_process_gpu_memory_bytes)", "{{backend}}")]),
         ("state-timeline", "Open breakers", "0 is closed.", "short", [('max by (backend) (fusebox_gateway_breaker_state{state="open"})', "{{backend}}")]),
     ],
     "GPU and model server (optional)": [
-        ("timeseries", "GPU use", "From NVIDIA's DCGM exporter.", "percent", [("avg by (gpu) (DCGM_FI_DEV_GPU_UTIL)", "GPU {{gpu}}")]),
+        ("timeseries", "GPU use (DCGM)", "From NVIDIA's DCGM exporter.", "percent", [("avg by (gpu) (DCGM_FI_DEV_GPU_UTIL)", "GPU {{gpu}}")]),
         ("timeseries", "llama.cpp requests", "From its /metrics.", "short", [("llamacpp:requests_processing", "in work"), ("llamacpp:requests_deferred", "deferred")]),
     ],
 }
