@@ -124,12 +124,11 @@ extension SpanCriteria.Attribute {
         case "true", "false", "1", "0":
             let type = SQLCondition.attributeTypeColumn(key)
             let isTruth = value == "true" || value == "false"
-            let isSame = isTruth ? "\(type) = '\(value)'" : "\(type) NOT IN ('true', 'false')"
-            let number = Int64(value == "true" || value == "1" ? 1 : 0)
-            let values: [QueryValue] = [.text(value), .integer(number)]
+            let isSame = isTruth ? "\(type) IN ('\(value)', 'text')" : "\(type) NOT IN ('true', 'false')"
+            let values: [QueryValue] = [.text(value), .integer(value == "true" || value == "1" ? 1 : 0)]
             return isExcluded
-                ? SQLCondition("((\(column) IS NOT ? AND \(column) IS NOT ?) OR (\(column) = \(number) AND NOT \(isSame)))", values)
-                : SQLCondition("((\(column) = ? OR \(column) = ?) AND (\(column) <> \(number) OR \(isSame)))", values)
+                ? SQLCondition("((\(column) IS NOT ? AND \(column) IS NOT ?) OR NOT \(isSame))", values)
+                : SQLCondition("((\(column) = ? OR \(column) = ?) AND \(isSame))", values)
         case let text where Int64(text).map(String.init) == text:
             let values: [QueryValue] = [.text(text), .integer(Int64(text) ?? 0)]
             return isExcluded

@@ -29,7 +29,7 @@ enum TraceQLMeaning {
             }
             let exact = SQLCondition("(\(sql))", values)
             guard let column = field.attributeColumn else { return .sql(exact) }
-            return .attribute(exact, candidates: candidates(column, comparison))
+            return .attribute(byType(exact, field.key, comparison), candidates: candidates(column, comparison))
         case .element(let column, let member):
             var inner = SQLCondition("traceql_compare(element.value ->> 'attributes', ?, ?, ?)", [.text(field.key)] + comparison.arguments)
             if let member {
@@ -39,6 +39,14 @@ enum TraceQLMeaning {
             return .sql(
                 SQLCondition("EXISTS (SELECT 1 FROM json_each(\(column)) AS element WHERE \(inner.sql))", inner.values))
         }
+    }
+
+    /// Whether an attribute is a boolean is told by its kind, without its value; a list by its elements.
+    private static func byType(_ exact: SQLCondition, _ key: String, _ comparison: TraceQLComparison) -> SQLCondition {
+        guard case .flag(let flag) = comparison.operand, ["=", "!="].contains(comparison.symbol) else { return exact }
+        let type = SQLCondition.attributeTypeColumn(key)
+        let wanted = flag == (comparison.symbol == "=")
+        return SQLCondition("(CASE \(type) WHEN 'array' THEN \(exact.sql) ELSE coalesce(\(type) = '\(wanted)', 0) END)", exact.values)
     }
 
     /// What every span meets of which the attribute compares so: a list, which is shown as its text, is any of its elements.
