@@ -26,6 +26,18 @@ while read -r message; do breach "$message"; done < <(
             if (FNR - start >= 70) { sub(/^ */, "", name); print FILENAME ":" start ": " FNR - start + 1 " lines: " substr(name, 1, 60) }
             open = 0 } }')
 
+# Rule: a paragraph of a help text is one line, since the terminal wraps it: lines end with a backslash, but for examples.
+while read -r message; do breach "$message"; done < <(
+    find Sources/fusebox -name '*.swift' -print0 | xargs -0 awk '
+        /discussion: """$/ { inside = 1; base = -1; open = 0; next }
+        inside && /^ *"""/ { inside = 0 }
+        inside {
+            match($0, /^ */); indent = RLENGTH; isText = $0 ~ /[^ ]/
+            if (isText && base < 0) base = indent
+            if (isText && open && indent == base) print FILENAME ":" FNR - 1 ": a line of a help text breaks its paragraph"
+            open = isText && indent == base && $0 !~ /\\$/
+        }')
+
 # Rule: what may trap or forget is not called.
 banned='try!|\bas! |fatalError\(|preconditionFailure\(|\bprint\(|unsafelyUnwrapped'
 while read -r line; do breach "banned call: $line"; done < <(grep -rnE "$banned" Sources --include='*.swift')

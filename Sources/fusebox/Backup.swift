@@ -8,7 +8,7 @@ struct Backup: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Copy the data file, also while the server runs; the copy is one committed state.",
         discussion: """
-            Everything that was acknowledged before the start is in the copy. To go back to it, stop the server, put it into an empty
+            Everything that was acknowledged before the start is in the copy. To go back to it, stop the server, put it into an empty \
             folder as fusebox.db, and give that folder to --data-dir.
             """)
 

@@ -6,9 +6,9 @@ import SQLite
 /// `fusebox compare`: two windows, services, environments or hosts.
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Compare two windows, services, environments or hosts: latency with intervals, cost, which for what.",
+        abstract: "Compare two windows, services, environments or hosts: latency with confidence intervals, cost, and which is better for what.",
         discussion: """
-            A side is a list of terms with commas between: service=NAME, environment=NAME, host=NAME, workflow=NAME, since=TIME,
+            A side is a list of terms with commas between: service=NAME, environment=NAME, host=NAME, workflow=NAME, since=TIME, \
             until=TIME, or ATTRIBUTE=VALUE. A bare word is a service, environment or host, whichever has it.
 
             Examples:

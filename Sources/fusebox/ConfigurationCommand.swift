@@ -6,12 +6,12 @@ import GatewayRules
 /// `fusebox config`: what is configured, and whether it can be used.
 struct ConfigurationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Check the configuration, or print it as it takes effect.",
+        commandName: "config", abstract: "Check the configuration, or print it as the server uses it.",
         subcommands: [Check.self, Print.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Say whether the configuration can be used; exit code 2 if not.")
+            abstract: "Check whether the configuration is valid; exit code 2 if it is not.")
 
         @OptionGroup var common: CommonOptions
 
@@ -30,7 +30,7 @@ struct ConfigurationCommand: ParsableCommand {
 
     struct Print: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print every setting as YAML, with where its value came from and its environment variable.")
+            abstract: "Print every setting as YAML, with the source of its value and its environment variable.")
 
         @OptionGroup var common: CommonOptions
 

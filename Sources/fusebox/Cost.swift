@@ -11,8 +11,8 @@ struct Cost: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a window cost: tokens, rent, egress, idle GPUs, dollars per million tokens.",
         discussion: """
-            Prices come from prices.yaml in the data folder, then from an imported table, then from the public list prices that come with
-            the program (docs/costs.md). A model without a price makes the totals "at least", and ends the command with 3, as a window
+            Prices come from prices.yaml in the data folder, then from an imported table, then from the public list prices that come with \
+            the program (docs/costs.md). A model without a price makes the totals "at least", and ends the command with 3, as a window \
             without tokens does.
             """)
 

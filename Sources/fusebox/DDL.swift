@@ -11,8 +11,8 @@ struct DDL: ParsableCommand {
             commandName: "clickhouse",
             abstract: "Print the tables that targets of kind clickhouse write to, with views over them.",
             discussion: """
-                They are the tables of the OpenTelemetry collector's ClickHouse exporter, with our columns, keyed so that a span or log record
-                that is sent twice is there once. The exporter's own INSERT works unchanged: it has workflow_name, tool_name, tokens and their
+                They are the tables of the OpenTelemetry collector's ClickHouse exporter, with our columns, keyed so that a span or log record \
+                that is sent twice is there once. The exporter's own INSERT works unchanged: it has workflow_name, tool_name, tokens and their \
                 kin computed from SpanAttributes, where an attribute holds them.
 
                   fusebox ddl clickhouse --database otel --days 30 | clickhouse-client --multiquery

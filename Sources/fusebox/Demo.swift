@@ -10,7 +10,7 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "Send ten minutes of made-up agent spans to a running collector.",
         discussion: """
-            Three workflows, language models, a vector store, programs, and tools over HTTP, one of which fails until its circuit
+            Three workflows, language models, a vector store, programs, and tools over HTTP, one of which fails until its circuit \
             breaker opens. Every run sends new traces that end now.
             """)
 

@@ -10,15 +10,15 @@ import TelemetryModel
 /// `fusebox eval`: evals from files, and what is known of them.
 struct Eval: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Import, list and export evals, and compare two runs of them.",
+        abstract: "Import, list and export evals, and compare two runs.",
         subcommands: [Import.self, List.self, Export.self, Runs.self, Compare.self])
 
     struct Import: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Import evals from JSON lines, JSON, CSV or TSV.",
             discussion: """
-                Takes the forms of Phoenix, Langfuse, MLflow, LangSmith, DeepEval, ragas and plain ones; docs/evals.md lists the names of
-                fields. Importing a file twice changes nothing. Works beside a running server and without one. Lines that are no eval
+                Takes the forms of Phoenix, Langfuse, MLflow, LangSmith, DeepEval, ragas and plain ones; docs/evals.md lists the names of \
+                fields. Importing a file twice changes nothing. Works beside a running server and without one. Lines that are no eval \
                 are reported with their number and skipped.
                 """)
 

@@ -9,7 +9,7 @@ extension Eval {
         static let configuration = CommandConfiguration(
             abstract: "Write evals as JSON lines or CSV.",
             discussion: """
-                The file has every field of every eval, whatever span it joined. `fusebox eval import` makes the same rows of it again, here or in another
+                The file has every field of every eval, whatever span it joined. `fusebox eval import` makes the same rows of it again, here or in another \
                 store.
 
                 Examples:

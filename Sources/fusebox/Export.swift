@@ -11,9 +11,9 @@ struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write the spans as OTLP JSON lines, as plain tables into a new SQLite file, or as Parquet files.",
         discussion: """
-            otlp-json: one export request a line, as OTLP files have it; `fusebox import` and OpenTelemetry collectors read it. Nothing of a
-            span is lost. sqlite: the tables spans, logs, evals, breaker_transitions, breaker_openings and costs, with the columns
-            of docs/sql.md. parquet: spans and log records with those columns, in a folder of files by ordinals; the same command again adds
+            otlp-json: one export request a line, as OTLP files have it; `fusebox import` and OpenTelemetry collectors read it. Nothing of a \
+            span is lost. sqlite: the tables spans, logs, evals, breaker_transitions, breaker_openings and costs, with the columns \
+            of docs/sql.md. parquet: spans and log records with those columns, in a folder of files by ordinals; the same command again adds \
             what came since.
 
             Examples:

@@ -11,9 +11,9 @@ struct Forget: ParsableCommand {
         abstract:
             "Erase traces, sessions or users, or what is older than a time: spans, log records, evals, stalls; also beside a server.",
         discussion: """
-            A session or a user means every trace with a span that names it, whole, and log records that name it. Several names of one kind
-            are all erased; of several kinds, only what all of them name. Counters stay as they are. When the command ends with 0, the
-            bytes are gone from the data file, its log and its free pages. Backups, exports and what was forwarded are not touched.
+            A session or a user means every trace with a span that names it, whole, and log records that name it. Several names of one kind \
+            are all erased; of several kinds, only what all of them name. Counters stay as they are. When the command ends with 0, the \
+            bytes are gone from the data file, its log and its free pages. Backups, exports and what was forwarded are not touched. \
             Without --yes it only counts.
 
             Examples:

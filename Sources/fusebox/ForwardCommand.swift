@@ -12,7 +12,7 @@ struct ForwardCommand: ParsableCommand {
         commandName: "forward",
         abstract: "Show how far the targets of forwarding are; pause, resume and replay them.",
         discussion: """
-            `fusebox serve` sends what it stored to the targets in forward.targets of fusebox.yaml (docs/fleet.md). These commands work
+            `fusebox serve` sends what it stored to the targets in forward.targets of fusebox.yaml (docs/fleet.md). These commands work \
             beside it.
 
             Examples:
@@ -110,7 +110,7 @@ struct ForwardCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Send to a target again what is stored.",
             discussion: """
-                A Fusebox stores a span once, however often it comes. Other receivers may store it twice, and log records have no id that
+                A Fusebox stores a span once, however often it comes. Other receivers may store it twice, and log records have no id that \
                 would tell: they are there again.
                 """)
 

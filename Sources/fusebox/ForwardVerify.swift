@@ -11,10 +11,10 @@ extension ForwardCommand {
     /// `fusebox forward verify`: whether an engine has what it acknowledged.
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Ask a ClickHouse whether it has what it took: a single server may lose it when its power fails.",
+            abstract: "Check that a ClickHouse still has what it accepted: a single server may lose it when its power fails.",
             discussion: """
-                Counts by ordinals, stretch by stretch of 10,000, what is stored here and was sent, and what is there. Exits with 1 when some are
-                missing. What the engine let go by its own rules, or a span that another node sent as well, counts as missing too; sending it
+                Counts by ordinals, stretch by stretch of 10,000, what is stored here and was sent, and what is there. Exits with 1 when some are \
+                missing. What the engine let go by its own rules, or a span that another node sent as well, counts as missing too; sending it \
                 again changes nothing.
 
                 Examples:

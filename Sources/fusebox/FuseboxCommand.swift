@@ -7,8 +7,8 @@ struct FuseboxCommand: AsyncParsableCommand {
         commandName: "fusebox",
         abstract: "An OpenTelemetry collector and span store for AI agents.",
         discussion: """
-            Agents point their OTLP exporter at `fusebox serve`, which has every acknowledged span on disk. `fusebox sql` queries spans;
-            `traces`, `trace`, `session` and `tail` show them; `tools` and `fuses` show timeouts and circuit breakers; `mcp` answers
+            Agents point their OTLP exporter at `fusebox serve`, which acknowledges a span once it is safely on disk. `fusebox sql` queries spans; \
+            `traces`, `trace`, `session` and `tail` show them; `tools` and `fuses` show timeouts and circuit breakers; `mcp` answers \
             agents. Prometheus reads /metrics.
 
             Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 insufficient data, 4 damaged data.

@@ -9,8 +9,8 @@ struct Fuses: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show the fuse table and every circuit breaker: state, opens, cooldown.",
         discussion: """
-            Reported is what agents said of their breakers (breaker_state); derived is what a breaker run by the fuse table would have
-            done. It reads the data file, so it works beside a running server and without one. The fuse table is that of the server
+            Reported is what agents said of their breakers (breaker_state); derived is what a breaker run by the fuse table would have \
+            done. It reads the data file, so it works beside a running server and without one. The fuse table is that of the server \
             which runs or ran last, and the configuration's only where no server has run yet.
             """)
 

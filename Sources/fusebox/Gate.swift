@@ -7,7 +7,7 @@ struct Gate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Judge a window by latency, cost and completeness; the exit code is for builds.",
         discussion: """
-            Limits come from gates in fusebox.yaml, their environment variables (P95_LATENCY_MS_MAX, COST_CAP_USD_PER_MTOK, …) or the
+            Limits come from gates in fusebox.yaml, their environment variables (P95_LATENCY_MS_MAX, COST_CAP_USD_PER_MTOK, …) or the \
             flags here. A gate without a limit is shown and not judged.
 
             Exit codes: 0 all gates pass, 1 one failed, 2 usage, 3 insufficient data, 4 spans were lost under --strict.

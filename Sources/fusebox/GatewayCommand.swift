@@ -31,7 +31,7 @@ struct GatewayCommand: AsyncParsableCommand {
     }
 
     struct Start: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Start a model server that was stopped, now.")
+        static let configuration = CommandConfiguration(abstract: "Start a model server that was stopped.")
 
         @OptionGroup var gateway: GatewayOptions
 
@@ -55,7 +55,7 @@ struct GatewayCommand: AsyncParsableCommand {
 
     struct Restart: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "End a model server that the gateway started, and start it anew.")
+            abstract: "Restart a model server that the gateway started.")
 
         @OptionGroup var gateway: GatewayOptions
 

@@ -11,7 +11,7 @@ struct Prices: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the prices of models, and import price tables.",
         discussion: """
-            prices.yaml in the data folder beats an imported table, which beats the public list prices that come with the program. The
+            prices.yaml in the data folder beats an imported table, which beats the public list prices that come with the program. The \
             column source says where a price is from.
             """,
         subcommands: [List.self, Import.self])
@@ -50,7 +50,7 @@ struct Prices: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Import a price table of LiteLLM or genai-prices.",
             discussion: """
-                LiteLLM's is model_prices_and_context_window.json, genai-prices' its data.json. The table replaces the one that was imported
+                LiteLLM's is model_prices_and_context_window.json, genai-prices' its data.json. The table replaces the one that was imported \
                 before; the server takes it at its next start, reports at once.
                 """)
 

@@ -11,8 +11,8 @@ struct Prune: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Delete the spans and log records from before a time, segment by segment; the server must be stopped.",
         discussion: """
-            Only whole segments go: a segment that holds one later span, or that the breakers have not settled yet, stays.
-            Counters stay as they are, and spans from before that time are refused from then on. Without --yes it only says
+            Only whole segments go: a segment that holds one later span, or that the breakers have not settled yet, stays. \
+            Counters stay as they are, and spans from before that time are refused from then on. Without --yes it only says \
             what it would delete.
 
             Example:

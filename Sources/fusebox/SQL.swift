@@ -10,9 +10,9 @@ import SpanStore
 struct SQL: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sql",
-        abstract: "Ask SQL about spans.",
+        abstract: "Query spans with SQL.",
         discussion: """
-            Tables: \(SQLReader.tables.joined(separator: ", ")). Functions: attr(attributes, 'key'), percentile(value, p), iso(nanoseconds).
+            Tables: \(SQLReader.tables.joined(separator: ", ")). Functions: attr(attributes, 'key'), attr_type(attributes, 'key'), percentile(value, p), iso(nanoseconds).
 
             Examples:
               fusebox sql 'SELECT tool_name, calls, timeouts, p95_ms FROM tools'

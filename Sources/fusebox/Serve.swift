@@ -14,11 +14,11 @@ import Synchronization
 /// `fusebox serve`: the collector.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Take spans in over OTLP, keep them, and answer about them.",
+        abstract: "Accept spans over OTLP, store them, and answer questions about them.",
         discussion: """
-            Stops on SIGTERM and SIGINT: it lets nothing more in, finishes what it has, commits, and exits with 0.
+            SIGTERM and SIGINT stop it: it accepts nothing more, finishes what it has begun, commits, and exits with 0.
 
-            With --engine it takes nothing in and opens no data folder: it is the page and the API over what nodes forwarded to that
+            With --engine it accepts no telemetry and opens no data folder: it serves the page and the API over what nodes forwarded to that \
             engine (docs/fleet.md).
             """)
 

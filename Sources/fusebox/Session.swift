@@ -7,7 +7,7 @@ struct Session: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show a conversation: what models were told and said, and the tools in between.",
         discussion: """
-            Each message is shown once, though every call to a model repeats the conversation so far. `fusebox trace ID --messages` shows
+            Each message is shown once, though every call to a model repeats the conversation so far. `fusebox trace ID --messages` shows \
             one trace's. Sessions are listed by `fusebox sql 'SELECT session_id FROM sessions'`.
             """)
 

@@ -10,7 +10,7 @@ struct Soak: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Watch an acceptance run and pack its report, so that anybody can check it.",
         discussion: """
-            start notes the time; run the agents; finish judges the time since then by the gates and writes a packet. A soak that the
+            start notes the time; run the agents; finish judges the time since then by the gates and writes a packet. A soak that the \
             server watched for less than REMOTE_SOAK_MIN_HOURS has insufficient data and ends with 3.
             """,
         subcommands: [Start.self, Status.self, Finish.self, Verify.self])
@@ -167,7 +167,7 @@ struct Soak: ParsableCommand {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Check every hash of a packet and work its verdict out again; exit code 4 when something was changed.")
+            abstract: "Check every hash of a packet and compute its verdict again; exit code 4 when something was changed.")
 
         @OptionGroup var common: CommonOptions
 

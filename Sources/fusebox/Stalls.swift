@@ -5,7 +5,7 @@ import Reports
 /// `fusebox stalls`: where agents' loops stood still or ran in circles.
 struct Stalls: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List stalls of agents' loops with the span that is suspected: gaps, repeats, cycles, blocked event loops.",
+        abstract: "List stalls of agents' loops, each with its suspected span: gaps, repeats, cycles, blocked event loops.",
         discussion: "The server looks for them some seconds after a run has ended; docs/stalls.md has the rules.")
 
     @OptionGroup var common: CommonOptions

@@ -7,7 +7,7 @@ struct Sweep: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tabulate runs over batch sizes, models, servers or any attribute, and pick the last green tuple.",
         discussion: """
-            Without --by it takes those of \(SweepReport.usualKeys.joined(separator: ", ")) that vary. A value is read from the run's root
+            Without --by it takes those of \(SweepReport.usualKeys.joined(separator: ", ")) that vary. A value is read from the run's root \
             span, else from the other spans of its trace.
 
             Example: fusebox sweep --since 4h --by embed_batch --by top_k --p95-latency-ms-max 4500

@@ -4,10 +4,10 @@ import TelemetryModel
 /// `fusebox token`: a new bearer token and what the configuration says of it.
 struct TokenCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "token", abstract: "Make a bearer token and the digest of it for the configuration.",
+        commandName: "token", abstract: "Make a bearer token, and its digest for the configuration.",
         discussion: """
-            The token is printed once and kept nowhere. Its digest goes into auth.ingest_tokens or auth.read_tokens of fusebox.yaml; clients
-            send `Authorization: Bearer TOKEN`, which OpenTelemetry exporters do with
+            The token is printed once and kept nowhere. Its digest goes into auth.ingest_tokens or auth.read_tokens of fusebox.yaml; clients \
+            send `Authorization: Bearer TOKEN`, which OpenTelemetry exporters do with \
             OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer%20TOKEN'.
             """)
 

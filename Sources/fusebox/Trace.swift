@@ -8,7 +8,7 @@ struct Trace: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show one trace as a waterfall.",
         discussion: """
-            The drawing is as wide as the terminal; colours come only on one, and never with NO_COLOR set. The figures in percent say how
+            The drawing is as wide as the terminal; colours come only on one, and never with NO_COLOR set. The figures in percent say how \
             much of the trace's duration each span is responsible for: its own time on the critical path.
             """)
 

@@ -8,7 +8,7 @@ struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check the data file: every checksum, every count; exit code 4 on damage.",
         discussion: """
-            It reads one state of the file, beside a running server or without one, and changes nothing. A damaged segment is named with
+            It reads one state of the file, beside a running server or without one, and changes nothing. A damaged segment is named with \
             the times at which its spans started. Repair means a backup: `fusebox backup` makes one.
             """)
 
