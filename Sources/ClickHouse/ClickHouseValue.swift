@@ -91,7 +91,7 @@ package struct ClickHouseRows: Sendable {
     }
 
     private static func texts(_ line: ArraySlice<UInt8>) throws(Problem) -> [String] {
-        guard case .array(let values) = try parse(line) else { throw Problem(message: "a line of it is no list") }
+        guard case .array(let values) = try parse(line) else { throw Problem(message: "a line of it is not a list") }
         return values.map { $0.text ?? "" }
     }
 

@@ -22,7 +22,7 @@ package final class FleetQuestions: Sendable {
 
     /// Why a server over an engine takes nothing in.
     package static func closedBecause(_ engine: String) -> String {
-        "this server reads the engine \(engine) and takes no telemetry in: send it to a node, which forwards it there"
+        "this server reads the engine \(engine) and accepts no telemetry: send it to a node, which forwards it there"
     }
 
     /// Runs a query and writes `{"columns":[…],"rows":[[…]],"row_count":n,"truncated":…}`, as `SQLAnswer` does.
@@ -90,7 +90,7 @@ package final class FleetQuestions: Sendable {
         -> ClickHouseRows
     {
         guard let engine = Engine(plan, group: MultiThreadedEventLoopGroup.singleton) else {
-            throw .unavailable("\(name) is no engine that can be asked")
+            throw .unavailable("\(name) is not an engine that can be queried")
         }
         do throws(EngineError) {
             return try engine.rows(statement, parameters: parameters, limits)

@@ -98,7 +98,7 @@ package final class FleetSpans: SpanSupply {
 
     private func read(_ need: SpanNeed, _ seconds: Int) throws -> WorkingStore {
         guard let engine = engine(plan) else {
-            throw QueryError.unavailable("\(plan.name) is no engine that can be asked")
+            throw QueryError.unavailable("\(plan.name) is not an engine that can be queried")
         }
         var engineLimits = EngineLimits()
         engineLimits.seconds = max(1, seconds)

@@ -78,7 +78,7 @@ struct Kubeconfig {
         if let data = text(node, key + "-data") {
             // Never the text in a message: it may be a key.
             guard let bytes = Base64.decoded(Array(data.utf8)[...]) else {
-                throw ConfigurationError("\(path): \(key)-data is no base64")
+                throw ConfigurationError("\(path): \(key)-data is not base64")
             }
             return .text(String(decoding: bytes, as: UTF8.self))
         }

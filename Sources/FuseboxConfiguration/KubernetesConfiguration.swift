@@ -69,7 +69,7 @@ package struct KubernetesConfiguration: Equatable, Sendable {
             let port = environment["KUBERNETES_SERVICE_PORT"].flatMap({ Int($0) }), (1...65535).contains(port)
         else {
             throw ConfigurationError(
-                "gateway.kubernetes needs a kubeconfig: this is no pod, since KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"
+                "gateway.kubernetes needs a kubeconfig: this is not a pod, since KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set"
             )
         }
         var access = ClusterAccess(host: host, port: port, isEncrypted: true)
@@ -157,7 +157,7 @@ private enum ClusterText {
 
     static func address(_ text: String) throws(ConfigurationError) -> String {
         guard AddressRange(text) != nil, !text.contains("/"), !text.contains("%") else {
-            throw ConfigurationError("gateway.kubernetes.address is '\(text)', which is no IP address")
+            throw ConfigurationError("gateway.kubernetes.address is '\(text)', which is not an IP address")
         }
         guard !refused.contains(where: { $0.contains(text) }) else {
             throw ConfigurationError("gateway.kubernetes.address is \(text), which no other machine reaches")

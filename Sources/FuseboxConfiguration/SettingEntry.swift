@@ -50,7 +50,7 @@ struct SettingEntry {
         guard let mapping = node.mapping else { throw error("must be a mapping") }
         var entries: [SettingEntry] = []
         for (keyNode, value) in mapping {
-            guard let name = keyNode.string, !name.isEmpty else { throw error("has a key that is no text") }
+            guard let name = keyNode.string, !name.isEmpty else { throw error("has a key that is not text") }
             let place = keyNode.mark.map { "\(path) (line \($0.line))" } ?? place
             entries.append(SettingEntry(key: "\(key).\(name)", node: value, place: place))
         }

@@ -162,7 +162,7 @@ package struct FuseboxResponder: Sendable {
         var message = "there is nothing at \(path)"
         if method == .post {
             message +=
-                "; spans go to /v1/traces (is OTEL_EXPORTER_OTLP_TRACES_ENDPOINT set without it? it is used as it stands)"
+                "; spans go to /v1/traces (is OTEL_EXPORTER_OTLP_TRACES_ENDPOINT set without it? it is used as it is)"
         }
         return Refusal(status: .notFound, code: .notFound, message: message)
     }

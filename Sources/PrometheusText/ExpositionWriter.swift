@@ -81,7 +81,7 @@ struct ExpositionWriter {
         append("\n")
     }
 
-    /// Empty when the labels are longer than OpenMetrics lets them be or the value is no number.
+    /// Empty when the labels are longer than OpenMetrics lets them be or the value is not a number.
     private func exemplarText(_ exemplar: MetricFamily.Exemplar) -> String {
         let names = "trace_id".unicodeScalars.count + "span_id".unicodeScalars.count
         let codePoints = names + exemplar.traceID.unicodeScalars.count + exemplar.spanID.unicodeScalars.count

@@ -65,7 +65,7 @@ package struct SoakPacket: Sendable {
         for line in String(decoding: sums, as: UTF8.self).split(separator: "\n") {
             let sides = line.split(separator: " ", maxSplits: 1)
             guard sides.count == 2, sides[0].count == 64 else {
-                result.faults.append("\(sumsName): '\(line.prefix(90))' is no line of a hash and a name")
+                result.faults.append("\(sumsName): '\(line.prefix(90))' is not a line with a hash and a name")
                 continue
             }
             let name = String(sides[1].drop { $0 == " " || $0 == "*" })
@@ -88,7 +88,7 @@ package struct SoakPacket: Sendable {
         for name in listed.keys.sorted() + [manifestName, reportName] where !summed.contains(name) {
             result.faults.append("\(sumsName): it does not list \(name)")
         }
-        for name in names.sorted() where !summed.contains(name) { result.faults.append("\(name): it is no part of the packet") }
+        for name in names.sorted() where !summed.contains(name) { result.faults.append("\(name): it is not part of the packet") }
         judge(manifest, read(reportName), &result)
         return result
     }

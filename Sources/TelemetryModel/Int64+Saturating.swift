@@ -18,7 +18,7 @@ extension Int64 {
         return overflow ? ((self < 0) == (other < 0) ? .max : .min) : product
     }
 
-    /// The nearest integer: the ends of `Int64` for what lies beyond them, 0 for what is no number.
+    /// The nearest integer: the ends of `Int64` for what lies beyond them, 0 for what is not a number.
     public init(saturating value: Double) {
         let rounded = value.rounded()
         self = Int64(exactly: rounded) ?? (rounded.isNaN ? 0 : rounded < 0 ? .min : .max)

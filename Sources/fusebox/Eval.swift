@@ -27,7 +27,7 @@ struct Eval: ParsableCommand {
         @Argument(help: "Files; - is standard input.")
         var files: [String]
 
-        @Flag(help: "Import nothing when a line is no eval, and exit with 1.")
+        @Flag(help: "Import nothing when a line is not an eval, and exit with 1.")
         var strict = false
 
         @Option(help: "Columns that are a metric each, with commas between; those that end in _score are anyway.")
@@ -57,7 +57,7 @@ struct Eval: ParsableCommand {
                 rows += file.rows.map(completed)
             }
             guard problems == 0 || !strict else {
-                throw CommandFailure(.failed, "\(problems) lines are no evals, so with --strict nothing was imported")
+                throw CommandFailure(.failed, "\(problems) lines are not evals, so with --strict nothing was imported")
             }
             guard !rows.isEmpty else {
                 throw CommandFailure(
@@ -115,7 +115,7 @@ struct Eval: ParsableCommand {
                 Terminal.error("\(path) \(Terminal.escaped(problem.text))")
             }
             let more = file.problemCount - min(file.problemCount, Self.printedProblemsMax)
-            if more > 0 { Terminal.error("\(path): and \(more) more lines that are no evals") }
+            if more > 0 { Terminal.error("\(path): and \(more) more lines that are not evals") }
         }
 
         private static func read<Value>(

@@ -82,7 +82,7 @@ struct Forget: ParsableCommand {
         var selection = ForgetSelection(sessions: sessions, users: users)
         for text in traces {
             guard let trace = TraceID(hexadecimal: text.lowercased()[...]), trace.isValid else {
-                throw CommandFailure(.usage, "'\(Terminal.escaped(text))' is no trace id: it has 32 hexadecimal digits")
+                throw CommandFailure(.usage, "'\(Terminal.escaped(text))' is not a trace id: it has 32 hexadecimal digits")
             }
             selection.traces.append(trace)
         }

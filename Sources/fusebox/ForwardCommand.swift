@@ -88,7 +88,7 @@ struct ForwardCommand: ParsableCommand {
         mutating func run() throws {
             let (folder, _) = try common.forwardTarget(target)
             try folder.handOver(.forward([.pause(target: target)]))
-            Terminal.write("\(target) is paused; fusebox forward resume \(target) lets it go on\n")
+            Terminal.write("\(target) is paused; fusebox forward resume \(target) continues it\n")
         }
     }
 

@@ -41,7 +41,7 @@ extension ForwardCommand {
             defer { group.shutdownGracefully { _ in } }
             let transport = FailoverTransport(plan, group: group)
             guard let node = folder.nodeName, let counts = ClickHouseCounts(plan, node: node, transport: transport) else {
-                throw CommandFailure(.usage, "\(target) is no ClickHouse, or nothing was sent to one from here yet")
+                throw CommandFailure(.usage, "\(target) is not a ClickHouse, or nothing was sent to one from here yet")
             }
             var orders: [ForwardOrder] = []
             do {

@@ -25,7 +25,7 @@ struct GatewayCommand: AsyncParsableCommand {
             guard !json else { return Terminal.write(Terminal.escapedJSON(String(decoding: body, as: UTF8.self))) }
             guard let status = try? JSONValue.parse(body[...]), case .array(let backends) = status["backends"],
                 case .array(let models) = status["models"]
-            else { throw CommandFailure(.failed, "\(address.text) is no gateway; is it the port of `gateway.port`?") }
+            else { throw CommandFailure(.failed, "\(address.text) is not a gateway; is it the port of `gateway.port`?") }
             Terminal.write(GatewayTables.text(status, backends: backends, models: models))
         }
     }
@@ -73,7 +73,7 @@ struct GatewayOptions: ParsableArguments {
     @Option(help: "Where the gateway is, such as http://127.0.0.1:4320.")
     var url: String?
 
-    @Option(help: "A token that lets read, and for a change one that lets send, if the server asks for one.")
+    @Option(help: "A token that allows reading, or sending for a change, if the server asks for one.")
     var token: String?
 
     func address() throws -> CollectorAddress {

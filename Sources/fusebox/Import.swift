@@ -13,7 +13,7 @@ struct Import: AsyncParsableCommand {
         abstract: "Import spans and log records from OTLP JSON lines, or the spans of another data file, such as a backup.",
         discussion: """
             Spans that are stored already are counted as duplicates, so an import that broke off can be started again; log records \
-            have no identity and are stored again. Metrics, and lines that are no OTLP, are counted and not taken. Without --endpoint \
+            have no identity and are stored again. Metrics, and lines that are not OTLP, are counted and not taken. Without --endpoint \
             the data folder is written to, and no server may run on it.
 
             Examples:

@@ -113,7 +113,7 @@ enum ImportSource {
             if items.isEmpty, let what = untaken(line) { items.append(.untaken(what, 1)) }
             return items
         } catch let error as JSONDecodingError {
-            throw CommandFailure(.failed, "line \(number) of \(name) is no export request in OTLP JSON: \(error.message)")
+            throw CommandFailure(.failed, "line \(number) of \(name) is not an export request in OTLP JSON: \(error.message)")
         } catch let error as OTLPDecodingError {
             throw CommandFailure(.failed, "line \(number) of \(name): \(error.message)")
         }
@@ -125,7 +125,7 @@ enum ImportSource {
         if names(line, "resourceProfiles", "resource_profiles") { return "lines of profiles" }
         if names(line, "resourceSpans", "resource_spans") || names(line, "resourceLogs", "resource_logs") { return nil }
         // An empty object is an empty request.
-        return line.filter { $0 > UInt8(ascii: " ") } == Array("{}".utf8) ? nil : "lines that are no OTLP requests"
+        return line.filter { $0 > UInt8(ascii: " ") } == Array("{}".utf8) ? nil : "lines that are not OTLP requests"
     }
 
     /// Whether a line has a member of one of two names, at whatever depth.

@@ -22,7 +22,7 @@ enum InputFile {
     /// All of it, which must be UTF-8.
     static func text(_ path: String) throws(CommandFailure) -> String {
         guard let text = String(validating: try bytes(path), as: UTF8.self) else {
-            throw CommandFailure(.usage, "\(path) is no text in UTF-8")
+            throw CommandFailure(.usage, "\(path) is not UTF-8 text")
         }
         return text
     }

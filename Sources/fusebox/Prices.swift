@@ -69,7 +69,7 @@ struct Prices: ParsableCommand {
                 throw CommandFailure(.failed, "\(file) (line \(error.line)): \(error.message)")
             }
             guard let found = ForeignPrices.read(document), !found.prices.isEmpty else {
-                throw CommandFailure(.failed, "\(file) is no price table of LiteLLM or genai-prices, so nothing was imported")
+                throw CommandFailure(.failed, "\(file) is not a price table of LiteLLM or genai-prices, so nothing was imported")
             }
             let text = PriceList.text(found.prices)
             let taken = PriceList.parse(text).count

@@ -67,7 +67,7 @@ struct Trace: AsyncParsableCommand {
     private static func find(_ text: String, _ questions: StoreQuestions) throws -> TraceID {
         guard let digits = IdentityFind.digits(text) else {
             throw CommandFailure(
-                .usage, "'\(Terminal.escaped(text))' is no id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
+                .usage, "'\(Terminal.escaped(text))' is not an id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
         }
         let found = try questions.ask(of: .identity(digits)) { try IdentityFind.find(digits, $0) }
         let ids = Set(found.map(\.traceID))

@@ -43,7 +43,7 @@ enum SendError: Error {
         case .unreachable(let reason):
             "nothing takes spans at \(address.text) (\(reason)); start `fusebox serve`, or say where it is with --endpoint"
         case .brokenOff(let reason): "the connection to \(address.text) broke off (\(reason)); is the collector still running?"
-        case .refused(404, _): "\(address.text) takes no OTLP at /v1/…; is it the address of a collector?"
+        case .refused(404, _): "\(address.text) does not accept OTLP at /v1/…; is it the address of a collector?"
         case .refused(401, _):
             "\(address.text) asks for a token: give it with OTEL_EXPORTER_OTLP_HEADERS='authorization=Bearer …' or --token"
         case .refused(let status, let message):

@@ -128,7 +128,7 @@ def test_an_order_survives_kills(fusebox, seed):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ([], "say what is meant"), (["--trace", "12"], "no trace id"), (["--user", ""], "is empty"), (["--older-than", "2200-01-01"], "in the future"),
+    ([], "say what is meant"), (["--trace", "12"], "not a trace id"), (["--user", ""], "is empty"), (["--older-than", "2200-01-01"], "in the future"),
 ])
 def test_mistakes(fusebox, arguments, message):
     done = fusebox.run("forget", "--data-dir", str(fusebox.folder), "--yes", *arguments)

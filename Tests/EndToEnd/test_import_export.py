@@ -72,7 +72,7 @@ def test_log_records_are_sent_to_a_collector_too(launch, tmp_path):
     assert target.scalar("SELECT count(*) FROM logs") == 1
 
 
-@pytest.mark.parametrize("line, words", [(METRIC_LINE, b"1 lines of metrics"), ('{"some":"json"}', b"1 lines that are no OTLP requests")])
+@pytest.mark.parametrize("line, words", [(METRIC_LINE, b"1 lines of metrics"), ('{"some":"json"}', b"1 lines that are not OTLP requests")])
 def test_a_file_of_which_nothing_is_taken_fails(folder, tmp_path, line, words):
     lines = tmp_path / "other.jsonl"
     lines.write_text(line + "\n")

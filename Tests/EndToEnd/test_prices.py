@@ -80,7 +80,7 @@ def test_prices_yaml_beats_an_import_and_lists_can_be_turned_off(bare, tmp_path)
     assert prices(bare).keys() == {"made-up-1"}
 
 
-@pytest.mark.parametrize("table, says", [("nothing", "line 1"), ("{}", "no price table"), ("[]", "no price table"), ('[{"models": []}]', "nothing was imported"), ('{"x": {"input_cost_per_token": "a"}}', "nothing was imported"), ('"text"', "no price table")])
+@pytest.mark.parametrize("table, says", [("nothing", "line 1"), ("{}", "not a price table"), ("[]", "not a price table"), ('[{"models": []}]', "nothing was imported"), ('{"x": {"input_cost_per_token": "a"}}', "nothing was imported"), ('"text"', "not a price table")])
 def test_what_is_no_table_is_refused_and_the_one_before_stays(bare, tmp_path, table, says):
     assert take(bare, LITELLM, tmp_path / "table.json").returncode == 0
     done = take(bare, table, tmp_path / "other.json")

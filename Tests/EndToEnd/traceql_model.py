@@ -405,7 +405,7 @@ def random_expression(choice, depth=0):
     roll = choice.random()
     if depth < 3 and roll < 0.45:
         made = ("calculate", choice.choice("+-*/%^"), random_expression(choice, depth + 1), random_expression(choice, depth + 1))
-        # What is no number at all is refused.
+        # What is not a number at all is refused.
         return ("number", 1) if is_constant(made) and worked_out(made, None, None) is None else made
     if depth < 3 and roll < 0.5:
         return ("minus", ("field", choice.choice(NUMBERS)))

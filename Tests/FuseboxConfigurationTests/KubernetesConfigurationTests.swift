@@ -49,7 +49,7 @@ struct KubernetesConfigurationTests {
         ("addres: 1", "(line 3): there is no setting 'gateway.kubernetes.addres'"),
         ("address: host", "(line 3): gateway.kubernetes.address is 'host'"),
         ("address: 127.0.0.1", "(line 3): gateway.kubernetes.address is 127.0.0.1, which no other machine reaches"),
-        ("address: 10.0.0.0/8", "which is no IP address"), ("address: fe80::1", "no other machine"),
+        ("address: 10.0.0.0/8", "which is not an IP address"), ("address: fe80::1", "no other machine"),
         ("namespace: a", "gateway.kubernetes needs an address"),
         ("namespace: A", "(line 3): gateway.kubernetes.namespace is 'A'"),
         ("service_prefix: 1a", "(line 3): gateway.kubernetes.service_prefix is '1a'"),
@@ -78,7 +78,7 @@ struct KubernetesConfigurationTests {
         let (plan, access) = try #require(try cluster(yaml, environment, files))
         #expect(plan.namespace == "own" && access.host == "10.96.0.1" && access.port == 443 && access.isEncrypted)
         #expect(access.token == .file("\(folder)/token") && access.authorities == .file("\(folder)/ca.crt"))
-        #expect(message { _ = try cluster(yaml, [:], files) }.contains("this is no pod"))
+        #expect(message { _ = try cluster(yaml, [:], files) }.contains("this is not a pod"))
         #expect(message { _ = try cluster(yaml, environment, [:]) }.contains("automountServiceAccountToken"))
         #expect(try cluster("", environment, files) == nil)
     }
@@ -110,7 +110,7 @@ struct KubernetesConfigurationTests {
 
     @Test(arguments: [
         ("exec: {command: aws}", "signs in by 'exec'"), ("{}", "neither a token nor"), ("client-certificate: a", "only one of"),
-        ("client-certificate-data: '%', client-key-data: a", "is no base64"),
+        ("client-certificate-data: '%', client-key-data: a", "is not base64"),
     ])
     func aUserThatCannotBeUsedIsRefused(_ user: String, _ expected: String) {
         let files = ["/k/config": Self.kubeconfig.replacing("{USER}", with: user == "{}" ? "{x: y}" : "{\(user)}")]

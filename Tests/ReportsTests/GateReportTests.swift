@@ -240,7 +240,7 @@ import Testing
         var files = try await packet()
         files["config.yaml"] = nil
         files["extra"] = [1]
-        #expect(verify(files).faults == ["config.yaml: it is missing", "extra: it is no part of the packet"])
+        #expect(verify(files).faults == ["config.yaml: it is missing", "extra: it is not part of the packet"])
     }
 
     @Test func theDigestDoesNotDependOnHowSpansLie() async throws {

@@ -146,7 +146,7 @@ import Testing
             answers.append(try Self.rows(statement))
         }
         #expect(answers[0] == answers[1] && answers[0].count == 1)
-        // A parameter that is no number where one is compared.
+        // A parameter that is not a number where one is compared.
         let odd = SQLParameters(["label": "x", "least": "y", "service": "svc1", "few": "0"])
         let statement = try #require(try reader.prepareNext(sql[...])?.statement)
         try odd.bind(to: statement)

@@ -125,7 +125,7 @@ struct Arguments: Sendable {
     func traceID() throws(QueryError) -> TraceID {
         let text = text("trace_id") ?? ""
         guard let id = TraceReading.traceID(text) else {
-            throw .invalid("'\(text.prefix(100))' is no trace id: 32 hexadecimal digits, as search_traces gives them")
+            throw .invalid("'\(text.prefix(100))' is not a trace id: 32 hexadecimal digits, as search_traces gives them")
         }
         return id
     }

@@ -36,7 +36,7 @@ enum SpanTool {
         let id = try call.arguments.traceID()
         let spanText = call.arguments.text("span_id") ?? ""
         guard let span = SpanID(hexadecimal: spanText) else {
-            throw QueryError.invalid("'\(spanText.prefix(100))' is no span id: 16 hexadecimal digits, as get_trace gives them")
+            throw QueryError.invalid("'\(spanText.prefix(100))' is not a span id: 16 hexadecimal digits, as get_trace gives them")
         }
         let attribute = call.arguments.text("attribute")
         let (offset, textMax) = (call.arguments.integer("offset"), call.arguments.integer("text_max"))

@@ -9,7 +9,7 @@ enum TraceTool {
         ("stage", .text, "What kind of call it is: llm, vector, http_tool, subprocess, other."),
         ("tool", .text, "The tool that it calls."), ("model", .text, "The model that it calls."),
         ("start_ms", .milliseconds, "After the start of the trace."), ("duration_ms", .milliseconds, "Null when it has not ended."),
-        ("outcome", .text, "How the call ended: ok, error, timeout or rejected; null where it is no call."),
+        ("outcome", .text, "How the call ended: ok, error, timeout or rejected; null where it is not a call."),
         ("failed", .flag, "Its status is error."), ("message", .text, "The status message, or what timed out and how."),
         ("tokens", .integer, "Tokens of the call."),
         (

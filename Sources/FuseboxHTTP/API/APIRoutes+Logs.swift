@@ -15,7 +15,7 @@ extension APIRoutes {
         if let text = query["trace_id"] { search.traceID = try Self.traceID(text) }
         if let text = query["span_id"] {
             guard let span = SpanID(hexadecimal: text) else {
-                throw QueryError.invalid("'\(text)' is no span id: 16 hexadecimal digits")
+                throw QueryError.invalid("'\(text)' is not a span id: 16 hexadecimal digits")
             }
             search.spanID = span
         }

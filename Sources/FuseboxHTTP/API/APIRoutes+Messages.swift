@@ -12,7 +12,7 @@ extension APIRoutes {
             }
         }
         guard let span = SpanID(hexadecimal: asked) else {
-            throw QueryError.invalid("'\(asked)' is no span id: 16 hexadecimal digits")
+            throw QueryError.invalid("'\(asked)' is not a span id: 16 hexadecimal digits")
         }
         return try await context.json(of: .trace(id.hexadecimal)) { reader, json in try ConversationReading.write(id, span: span, reader, into: &json) }
     }

@@ -26,7 +26,7 @@ extension APIRoutes {
         guard let rights = access.rights(ofToken: token[...]) else {
             signIns.noteFailure(client)
             throw Refusal(
-                status: .forbidden, code: .permissionDenied, message: "the token is not one that lets read; `fusebox token` makes one")
+                status: .forbidden, code: .permissionDenied, message: "this token does not allow reading; `fusebox token` makes one")
         }
         return Self.signedIn(signIns.begin(rights), asked)
     }

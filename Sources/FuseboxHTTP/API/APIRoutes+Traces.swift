@@ -61,7 +61,7 @@ extension APIRoutes {
     /// Traces whose id, or whose span's id, is or begins with the text.
     func ids(_ text: String) async throws -> Response {
         guard let digits = IdentityFind.digits(text) else {
-            throw QueryError.invalid("'\(text)' is no id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
+            throw QueryError.invalid("'\(text)' is not an id: \(IdentityFind.digitsMin) to 32 hexadecimal digits")
         }
         return try await context.json(of: .identity(digits)) { reader, json in try IdentityFind.write(digits, reader, into: &json) }
     }
@@ -97,7 +97,7 @@ extension APIRoutes {
     func span(_ trace: String, _ text: String, _ query: QueryString) async throws -> Response {
         let id = try Self.traceID(trace)
         guard let span = SpanID(hexadecimal: text) else {
-            throw QueryError.invalid("'\(text)' is no span id: 16 hexadecimal digits")
+            throw QueryError.invalid("'\(text)' is not a span id: 16 hexadecimal digits")
         }
         let kind = try query["kind"].map { _ in Int64(try query.integer("kind", 0...Int(Int32.max), fallback: 0)) }
         return try await context.json(of: .trace(id.hexadecimal)) { reader, json in try TraceReading.write(id, span: span, kind: kind, reader, into: &json) }
@@ -105,7 +105,7 @@ extension APIRoutes {
 
     static func traceID(_ text: String) throws(QueryError) -> TraceID {
         guard let id = TraceReading.traceID(text) else {
-            throw .invalid("'\(text)' is no trace id: 32 hexadecimal digits")
+            throw .invalid("'\(text)' is not a trace id: 32 hexadecimal digits")
         }
         return id
     }

@@ -17,7 +17,7 @@ extension ExportPipeline {
         }
         if rejections.tooLarge > 0 {
             reasons.append(
-                "\(rejections.tooLarge) with a body of more than \(logsDecoder.limits.valueBytesMax) bytes that is no text")
+                "\(rejections.tooLarge) with a body of more than \(logsDecoder.limits.valueBytesMax) bytes that is not text")
         }
         if rejections.tooMany > 0 {
             reasons.append("\(rejections.tooMany) past the \(logsDecoder.limits.recordsMax) that one request may have")

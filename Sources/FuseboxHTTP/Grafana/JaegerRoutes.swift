@@ -131,7 +131,7 @@ struct JaegerRoutes: Sendable {
     }
 
     private func trace(_ text: String) async throws -> Response {
-        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
+        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is not a trace id") }
         return try await context.json(of: .trace(id.hexadecimal)) { reader, json in
             json.raw("{\"data\":[")
             try JaegerTraceText.write(id, reader, into: &json)

@@ -16,7 +16,7 @@ struct JaegerThirdRoutes: Sendable {
 
     /// A start and an end that come with an id do not hide the trace.
     func trace(_ text: String) async throws -> Response {
-        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
+        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is not a trace id") }
         return try await context.json(of: .trace(id.hexadecimal)) { reader, json in
             json.raw("{\"result\":")
             try OTLPTraceText.write(id, listName: "resourceSpans", reader, into: &json)
@@ -63,7 +63,7 @@ struct JaegerThirdRoutes: Sendable {
         var kind: Int64?
         if let asked = query["span_kind"] ?? query["spanKind"] {
             kind = (0...5).first { JaegerTraceText.kind($0) == asked.lowercased() }
-            guard kind != nil else { throw QueryError.invalid("'\(asked)' is no span kind") }
+            guard kind != nil else { throw QueryError.invalid("'\(asked)' is not a span kind") }
         }
         let values: [QueryValue] = [service.map(QueryValue.text) ?? .null, kind.map(QueryValue.integer) ?? .null]
         return try await context.json { reader, json in

@@ -17,7 +17,7 @@ enum GoDuration {
             let unit = rest.prefix { !$0.isNumber && $0 != "." }
             rest = rest.dropFirst(unit.count)
             guard let value = Double(digits), let scale = units.first(where: { $0.name == unit })?.nanoseconds else {
-                throw .invalid("'\(text)' is no duration such as 1.2s or 100ms")
+                throw .invalid("'\(text)' is not a duration such as 1.2s or 100ms")
             }
             total += value * scale
         }

@@ -56,7 +56,7 @@ struct TempoRoutes: Sendable {
     // MARK: Traces
 
     private func trace(_ text: String, isWrapped: Bool, _ request: Request) async throws -> Response {
-        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is no trace id") }
+        guard let id = TraceReading.traceID(text) else { throw QueryError.invalid("'\(text)' is not a trace id") }
         if request.headers[.accept]?.contains("application/protobuf") == true {
             let (bytes, truncations) = try await context.pool.run(limit: APIContext.TimeLimit.list, of: .trace(id.hexadecimal)) { reader in
                 // An export request and a trace are the same message: resource spans in field 1.

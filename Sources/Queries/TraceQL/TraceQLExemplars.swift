@@ -57,7 +57,7 @@ struct TraceQLExemplars {
 
     /// Takes a span that was counted.
     ///
-    /// - Parameter number: what was measured, nanoseconds for durations; `nil` where it is no number.
+    /// - Parameter number: what was measured, nanoseconds for durations; `nil` where it is not a number.
     mutating func add(_ traceID: String, start: Int64, _ number: Double?, _ labels: [QueryValue], _ steps: TraceQLSteps) {
         guard let number else { return }
         let value = metric.field.map { $0.kind == .duration ? number / 1e9 : number }

@@ -44,7 +44,7 @@ indirect enum TraceQLExpression: Equatable, Sendable {
         switch calculate(operation, one, other) {
         case .integer(let value): return .literal(.integer(value))
         case .double(let value) where value.isFinite: return .literal(.double(value))
-        default: throw .invalid("\(first.shown) \(operation.rawValue) \(second.shown) is no number")
+        default: throw .invalid("\(first.shown) \(operation.rawValue) \(second.shown) is not a number")
         }
     }
 
@@ -59,17 +59,17 @@ indirect enum TraceQLExpression: Equatable, Sendable {
         }
     }
 
-    /// Refuses what is no number for certain, or may be several.
+    /// Refuses what is not a number for certain, or may be several.
     ///
     /// - Parameter taker: what would take it.
     func checkNumber(for taker: String) throws(QueryError) {
         switch self {
         case .literal(.integer), .literal(.double), .literal(.duration), .calculated: return
-        case .literal(let token): throw .invalid("'\(token.shown)' is no number that \(taker) could take")
+        case .literal(let token): throw .invalid("'\(token.shown)' is not a number that \(taker) could take")
         case .field(let field):
             if case .element = field.source { throw .invalid("'\(field.name)' may be several values; compare it with one") }
             guard field.kind == .attribute || field.kind == .integer || field.kind == .duration else {
-                throw .invalid("'\(field.name)' is no number that \(taker) could take")
+                throw .invalid("'\(field.name)' is not a number that \(taker) could take")
             }
         }
     }
@@ -94,7 +94,7 @@ indirect enum TraceQLExpression: Equatable, Sendable {
     // MARK: Values
 
     /// Integers with integers are an integer, which a division cuts; a duration is none, and neither is what is past the end of one. NULL
-    /// where one side is no number, or there is no result.
+    /// where one side is not a number, or there is no result.
     static func calculate(_ operation: Operation, _ left: QueryValue, _ right: QueryValue) -> QueryValue {
         if case (.integer(let one), .integer(let other)) = (left, right), let exact = exactly(operation, one, other) {
             return exact

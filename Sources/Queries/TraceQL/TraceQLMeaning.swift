@@ -101,7 +101,7 @@ enum TraceQLMeaning {
         let codes: [Int]
         switch (symbol, token) {
         case ("=", .name(let word)), ("!=", .name(let word)):
-            guard let code = known[word] else { throw .invalid("'\(word)' is no value of \(field.name): \(known.keys.sorted().joined(separator: ", "))") }
+            guard let code = known[word] else { throw .invalid("'\(word)' is not a value of \(field.name): \(known.keys.sorted().joined(separator: ", "))") }
             codes = [code]
         case ("=~", .text(let text)), ("!~", .text(let text)):
             let pattern = try pattern(text)
@@ -140,7 +140,7 @@ enum TraceQLMeaning {
         case .name(let word) where word == "true" || word == "false":
             guard field.kind == .attribute, symbol == "=" || symbol == "!=" else { throw wrong("something else") }
             return TraceQLComparison(symbol: symbol, operand: .flag(word == "true"))
-        case .name, .symbol: throw .invalid("'\(token.shown)' is no value of \(field.name); texts stand in quotes, and fields only at the left")
+        case .name, .symbol: throw .invalid("'\(token.shown)' is not a value of \(field.name); texts stand in quotes, and fields only at the left")
         }
     }
 

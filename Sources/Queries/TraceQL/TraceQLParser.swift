@@ -70,7 +70,7 @@ struct TraceQLParser {
         repeat {
             let hint = try name()
             guard ["sample", "most_recent", "exemplars", "span_sample", "trace_sample", "adaptive_sampling"].contains(hint) else {
-                throw .invalid("'\(hint)' is no hint that is known; sample, most_recent and exemplars are")
+                throw .invalid("'\(hint)' is not a known hint; sample, most_recent and exemplars are")
             }
             try expect("=")
             guard next != nil, next != .symbol(")") else { throw .invalid("the hint \(hint) has no value") }
@@ -154,7 +154,7 @@ struct TraceQLParser {
             guard conditions <= Self.conditionsMax else { throw .invalid("the query has more than \(Self.conditionsMax) conditions") }
             let mode: TraceQLSpanset.Mode = symbol.hasPrefix("!") ? .negated : symbol.hasPrefix("&") ? .union : .plain
             let word = mode == .plain ? symbol : String(symbol.dropFirst())
-            guard let relation = TraceQLSpanset.Relation(rawValue: word) else { throw .invalid("'\(symbol)' is no relation of span sets") }
+            guard let relation = TraceQLSpanset.Relation(rawValue: word) else { throw .invalid("'\(symbol)' is not a relation between span sets") }
             left = .related(relation, mode, left, try primary(depth: depth))
         }
         return left
@@ -196,7 +196,7 @@ struct TraceQLParser {
         case .value(.literal(.name("true"))): return .always
         case .value(.literal(.name("false"))): return .never
         case .value(.field(let field)): return try TraceQLMeaning.filter(field, "=", .name("true"))
-        case .value(.literal(let token)): throw .invalid("'\(token.shown)' by itself is no condition; compare it")
+        case .value(.literal(let token)): throw .invalid("'\(token.shown)' by itself is not a condition; compare it")
         case .value(.calculated): throw .invalid("what is calculated must be compared, such as span.a + 1 > 2")
         }
     }
@@ -337,7 +337,7 @@ struct TraceQLParser {
             return .constant(.literal(tokens[position]))
         case .name(let name):
             guard let aggregate = TraceQLScalar.Aggregate(rawValue: name) else {
-                throw .invalid("'\(name)' is no aggregate; count, avg, min, max and sum are")
+                throw .invalid("'\(name)' is not an aggregate; count, avg, min, max and sum are")
             }
             position += 1
             try expect("(")

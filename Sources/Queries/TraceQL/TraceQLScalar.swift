@@ -57,7 +57,7 @@ indirect enum TraceQLScalar: Sendable {
         }
     }
 
-    /// Of integers an integer where there is one, of others a double. What is no number does not count.
+    /// Of integers an integer where there is one, of others a double. What is not a number does not count.
     private static func aggregated(_ aggregate: Aggregate, _ values: [QueryValue]) -> QueryValue {
         let doubles = values.compactMap(\.double)
         guard !doubles.isEmpty else { return .null }

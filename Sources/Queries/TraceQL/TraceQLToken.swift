@@ -96,13 +96,13 @@ enum TraceQLToken: Equatable, Sendable {
                 unit.append(characters[index])
                 index += 1
             }
-            guard let value = Double(digits.hasPrefix(".") ? "0" + digits : digits) else { throw .invalid("'\(digits)' is no number") }
+            guard let value = Double(digits.hasPrefix(".") ? "0" + digits : digits) else { throw .invalid("'\(digits)' is not a number") }
             if unit.isEmpty {
                 guard !hasUnit else { throw .invalid("a duration in the query ends without its unit") }
                 if let integer = Int64(digits) { return .integer(integer) }
                 return .double(value)
             }
-            guard let scale = units[unit] else { throw .invalid("'\(unit)' is no unit of time") }
+            guard let scale = units[unit] else { throw .invalid("'\(unit)' is not a unit of time") }
             hasUnit = true
             total += value * scale
         } while isDigit(characters, index)

@@ -27,7 +27,7 @@ struct NodeIdentity {
 
     private func entered(orElse candidate: String) throws(StoreError) -> String {
         if let known { return known }
-        guard Self.isName(candidate) else { throw .folder("'\(candidate)' is no name of a node") }
+        guard Self.isName(candidate) else { throw .folder("'\(candidate)' is not a node name") }
         let fresh = folder.nodePath + ".new"
         let descriptor = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure() }

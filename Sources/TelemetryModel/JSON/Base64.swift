@@ -1,6 +1,6 @@
 /// Base64 as proto3's JSON mapping takes it: the standard or the URL-safe alphabet, padded or not.
 package enum Base64 {
-    /// The bytes that the text writes; `nil` when it is no base64.
+    /// The bytes that the text writes; `nil` when it is not base64.
     package static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         var digits = text
         while digits.last == UInt8(ascii: "="), text.endIndex - digits.endIndex < 2 { digits.removeLast() }

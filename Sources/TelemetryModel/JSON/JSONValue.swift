@@ -144,7 +144,7 @@ extension JSONValue {
         writer.raw("\n" + String(repeating: " ", count: indent * depth))
     }
 
-    /// A number as ECMAScript's `Number::toString` writes it; what is no number becomes null.
+    /// A number as ECMAScript's `Number::toString` writes it; what is not a number becomes null.
     static func ecmaNumber(_ value: Double) -> String {
         guard value.isFinite else { return "null" }
         if value == 0 { return "0" }

@@ -144,7 +144,7 @@ private final class NumberSum: GroupedAggregate {
         }
     }
 
-    /// SQL has no value for what is no number.
+    /// SQL has no value for what is not a number.
     private static func shown(_ double: Double) -> SQLScalar { double.isNaN ? .null : .double(double) }
 }
 
