@@ -13,7 +13,7 @@ const load = (signal) => ask("/api/forward", {}, { signal });
 
 function fill(body, { targets, refusals }) {
   if (!targets.length) {
-    patch(body, nothing("No targets yet", "A hub or a ClickHouse that is named in fusebox.yaml under forward.targets stands here. docs/fleet.md begins with the ten lines that it takes."));
+    patch(body, nothing("No targets yet", "A hub or a ClickHouse that forward.targets in fusebox.yaml names appears here. docs/fleet.md begins with the ten lines it takes."));
     return;
   }
   patch(body,

@@ -6,7 +6,7 @@ const tones = { pass: "good", "pass, marginal": "good", fail: "bad", "fail, marg
 
 export async function gates({ signal }) {
   const parts = await Promise.all(["gates", "stalls"].map((name) => ask(`/api/${name}`, times(), { signal }).catch((error) => { if (signal.aborted) throw error; return { error }; })));
-  const top = head("Gates", "What a build would be told, by the limits of the server's configuration; the last 24 hours unless a time range is chosen.", rangePicker());
+  const top = head("Gates", "How a build would be judged by the limits in the server's configuration: the last 24 hours, unless a time range is chosen.", rangePicker());
   return [top, project() ? h("p", { class: "notice" }, "Gates and stalls are of all projects.") : null, parts.map((document, index) => (document.error ? problem(document.error) : sections(document, index === 0)))];
 }
 

@@ -14,7 +14,7 @@ const load = async (signal) => (await ask("/api/gateway", {}, { signal })).gatew
 
 function fill(body, status) {
   if (!status) {
-    replace(body, nothing("No gateway yet", "Model servers in fusebox.yaml under gateway.models stand here. docs/gateway.md begins with the ten lines that it takes."));
+    replace(body, nothing("No gateway yet", "Model servers that gateway.models in fusebox.yaml names appear here. docs/gateway.md begins with the ten lines it takes."));
     return;
   }
   replace(body,

@@ -316,7 +316,7 @@ export function choice(values, chosen, onchange, all = "All") {
 export function nothing(title, text, ...more) { return h("div", { class: "card empty" }, h("h2", {}, title), h("p", {}, text), more); }
 
 export function firstSpans() {
-  return nothing("No spans yet", "Point an agent's OpenTelemetry exporter here. The first spans appear here by themselves.",
+  return nothing("No spans yet", "Point an agent's OpenTelemetry exporter here. The first spans appear as they arrive.",
     h("pre", { tabindex: "0", role: "group", "aria-label": "What to type" }, `export OTEL_EXPORTER_OTLP_ENDPOINT=${location.origin}\nexport OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nexport OTEL_TRACES_EXPORTER=otlp`),
     h("p", {}, "No agent at hand? ", h("code", {}, `fusebox demo --endpoint ${location.origin}`), " sends ten minutes of a made-up one."));
 }

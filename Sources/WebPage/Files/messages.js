@@ -79,7 +79,7 @@ export async function callMessages(traceID, spanID, signal) {
   const show = (all) => replace(box,
     before.length && !all ? h("p", {}, h("button", { type: "button", class: "tiny", onclick: () => show(true) }, `${before.length} earlier messages`)) : before.map((one) => message(one)),
     now.map((one) => message(one)), data.output.map((one) => message(one)), data.error ? failure(data.error) : null, toolsOffered(data.tools),
-    data.truncated ? h("p", { class: "soft small" }, "Something was too large to be shown; SQL has all of it.") : null);
+    data.truncated ? h("p", { class: "soft small" }, "Something was too large to show; SQL returns all of it.") : null);
   show(false);
   return box;
 }
@@ -98,7 +98,7 @@ export function conversation(data, mark) {
   const offers = toolsOffered(data.tools);
   if (offers) talk.append(offers);
   if (data.truncated) talk.append(h("p", { class: "soft small" }, "The conversation is longer than is shown here."));
-  if (!data.items.some((item) => item.kind === "message")) talk.prepend(h("p", { class: "soft" }, "The agent sent no message content; instrumentations keep it out unless told otherwise."));
+  if (!data.items.some((item) => item.kind === "message")) talk.prepend(h("p", { class: "soft" }, "The agent sent no message content: instrumentations leave it out unless told to send it."));
   return talk;
 }
 

@@ -21,7 +21,7 @@ export async function judging({ place, signal }) {
   const [data, services] = await Promise.all([ask("/api/judging", query, { signal }), ask("/api/values", { ...times(), column: "service_name" }, { signal })]);
   const name = h("input", { type: "text", value: what, maxlength: "100", onchange: () => { localStorage.setItem("judge-name", name.value.trim() || "quality"); go({ what: name.value.trim() }); } });
   const judge = h("input", { type: "text", value: who, maxlength: "100", placeholder: "your name", onchange: () => { localStorage.setItem("judge-annotator", judge.value.trim()); dispatchEvent(new Event("hashchange")); } });
-  const top = head("Judge", "One after another, what has no such eval yet. Keys do all of it.", rangePicker());
+  const top = head("Judge", "What has no such eval yet, one after another. Everything works from the keyboard.", rangePicker());
   const form = h("div", { class: "filters", role: "search", "aria-label": "What to judge" },
     field("Eval name", name), field("Judge what", choice(Object.entries(targets).map(([value, label]) => ({ value, label })), of, (value) => go({ of: value }), null)), field("Your name", judge),
     field("Skip if judged by", choice([{ value: "anyone", label: "anyone" }, { value: "me", label: who ? `me (${who})` : "me: needs a name" }], isMine ? "me" : "anyone", (value) => go({ by: value === "me" ? "me" : null }), null)),
@@ -116,7 +116,7 @@ function form(save, skip, back) {
     mark();
   }
   async function submit() {
-    if (!score.value && !label.value.trim() && !comment.value.trim()) { replace(said, h("p", { class: "warn small" }, "A score, a label or a comment is needed. → goes on without one.")); return; }
+    if (!score.value && !label.value.trim() && !comment.value.trim()) { replace(said, h("p", { class: "warn small" }, "A score, a label or a comment is needed. → skips this one.")); return; }
     if (button.disabled) return;
     button.disabled = true;
     try {

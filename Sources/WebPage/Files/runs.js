@@ -22,7 +22,7 @@ export async function runs({ place, signal, window, controls }) {
   const options = list.map((run) => ({ value: run.run_id, label: run.run_id }));
   const pickers = h("div", { class: "filters" }, datasets.length > 1 ? field("Data set", choice(datasets.filter(Boolean), dataset, (value) => go({ dataset: value, a: null, b: null }))) : null,
     field("A, before", choice(options, a, (value) => go({ a: value }), null), "wide"), field("B, after", choice(options, b, (value) => go({ b: value }), null), "wide"));
-  return [top, pickers, a ? await compared(a, b, place, signal) : h("p", { class: "soft" }, "One run alone has nothing to stand beside."), runTable(list, a, b)];
+  return [top, pickers, a ? await compared(a, b, place, signal) : h("p", { class: "soft" }, "A single run has nothing to be compared with."), runTable(list, a, b)];
 }
 
 // A run with all its evals.

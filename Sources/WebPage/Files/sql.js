@@ -30,7 +30,7 @@ export async function sql({ place, signal }) {
   text.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); run(); } });
   if (place.parameters.get("q")) run();
   const insert = (word) => { text.setRangeText(word, text.selectionStart, text.selectionEnd, "end"); text.focus(); };
-  return [head("SQL", "Ask the store anything; it can only be read. Ctrl+Enter runs the query."),
+  return [head("SQL", "Query the store with SQL; nothing can be changed. Ctrl+Enter runs the query."),
     h("div", { class: "sql-page" },
       h("div", {}, text, completion(text, schema), h("div", { class: "bar", style: { margin: "var(--s3) 0 var(--s4)", "justify-content": "space-between" } }, h("button", { type: "button", class: "main", onclick: run }, "Run"),
         h("label", { class: "field" }, h("span", { class: "hidden-text" }, "Examples and history"), exampleChoice(text, run))), result),

@@ -24,7 +24,7 @@ export function tail(list, asked, signal) {
   let skipped = 0;
   const tell = () => replace(note, `${count(seen)} spans${skipped ? `, ${count(skipped)} more not shown` : ""}${missed ? `, ${count(missed)} since the pause` : ""}`);
   source.addEventListener("open", () => { if (!seen) replace(note, "Connected. Waiting for spans…"); });
-  source.addEventListener("error", () => replace(note, "The connection is gone; trying again…"));
+  source.addEventListener("error", () => replace(note, "Connection lost; trying again…"));
   source.addEventListener("spans", (event) => {
     const data = JSON.parse(event.data);
     seen += data.spans.length;

@@ -21,7 +21,7 @@ export async function trace({ place, signal, title }) {
   const notices = [
     data.truncated ? h("p", { class: "problem" }, `The trace has ${count(data.span_count)} spans; the first ${count(data.spans.length)} by start are shown. SQL reads all of them.`) : null,
     tree.running ? h("p", { class: "notice" }, `${counted(tree.running, "span has", "spans have")} not ended: ${tree.running === 1 ? "it" : "they"} may still run, or nobody told of the end. `, h("button", { type: "button", onclick: () => dispatchEvent(new Event("hashchange")) }, "Look again")) : null,
-    tree.hasRoot ? null : h("p", { class: "notice" }, "The root of this trace is not stored: it has not come yet, or never will. Spans whose parent is missing stand at the outermost level."),
+    tree.hasRoot ? null : h("p", { class: "notice" }, "The root of this trace is not stored: it has not arrived yet, or never will. Spans whose parent is missing are shown at the outermost level."),
     tree.roots.length > 1 && tree.hasRoot ? h("p", { class: "notice" }, `The trace has ${counted(tree.roots.length, "root", "roots")}.`) : null,
   ];
   if (view === "conversation") {

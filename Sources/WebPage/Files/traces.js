@@ -137,7 +137,7 @@ export function traceRows(traces) {
 function row(one, longest) {
   const failed = one.root_status_code === 2;
   const preview = one.input || one.output ? [one.input || "", one.output ? h("span", { class: "answer" }, ` → ${one.output}`) : null] : [one.service_name, (one.name || "").includes(one.workflow_name) ? null : one.workflow_name, one.session_id].filter(Boolean).join(" · ");
-  const flags = [one.timeout_count ? h("span", { class: "badge bad" }, counted(one.timeout_count, "timeout", "timeouts")) : null, one.error_count > one.timeout_count ? h("span", { class: "badge warn" }, counted(one.error_count, "error", "errors")) : null, one.open_span_count ? h("span", { class: "badge run", title: `${counted(one.open_span_count, "span has", "spans have")} not ended` }, "running") : one.has_root ? null : h("span", { class: "badge", title: "The root has not come yet, or never will" }, "no root")].filter(Boolean);
+  const flags = [one.timeout_count ? h("span", { class: "badge bad" }, counted(one.timeout_count, "timeout", "timeouts")) : null, one.error_count > one.timeout_count ? h("span", { class: "badge warn" }, counted(one.error_count, "error", "errors")) : null, one.open_span_count ? h("span", { class: "badge run", title: `${counted(one.open_span_count, "span has", "spans have")} not ended` }, "running") : one.has_root ? null : h("span", { class: "badge", title: "The root has not arrived yet, or never will" }, "no root")].filter(Boolean);
   return h("li", {}, h("a", { class: "trace-row", href: traceLink(one.trace_id) },
     h("span", { class: "when num" }, when(one.start_time_unix_nano)),
     h("span", { class: "what", title: `${one.name}\n${one.service_name}` }, h("b", { dir: "auto" }, one.name || "no name"), h("span", { dir: "auto" }, preview)),

@@ -8,9 +8,9 @@ const tracesLink = (id) => address("traces", withRange({ user: id }));
 
 export async function users({ signal }) {
   const [status, list] = await Promise.all([ask("/api/status", {}, { signal }), ask("/api/users", { ...times(), limit: 200 }, { signal })]);
-  const top = head("Users", "Whom agents worked for: traces that carry the same user id.", rangePicker());
+  const top = head("Users", "The users that agents worked for: traces that carry the same user id.", rangePicker());
   if (status.span_count === 0) return [top, firstSpans()];
-  if (!list.length) return [top, times().from ? nothingInRange("users") : nothing("No users", "Agents name whom they work for by the attribute user.id (or enduser.id, langfuse.user.id) on their spans.")];
+  if (!list.length) return [top, times().from ? nothingInRange("users") : nothing("No users", "Agents name the user by the attribute user.id (or enduser.id, langfuse.user.id) on their spans.")];
   return [top, h("section", { class: "card" }, table([
     { name: "User", className: "long", show: (one) => [h("a", { href: userLink(one.user_id) }, one.user_id), h("div", { class: "soft" }, one.service_name)] },
     { name: "Last", className: "whole", show: (one) => when(one.end_time_unix_nano) },
