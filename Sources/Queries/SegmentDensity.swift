@@ -4,7 +4,7 @@ import TelemetryModel
 ///
 /// Segments overlap, wholly where very many spans come at once or late, so no segment is a stretch of time by itself.
 struct SegmentDensity {
-    struct Segment: Equatable {
+    struct Segment {
         /// Start times of its spans, nanoseconds since 1970.
         var first: Int64
         var last: Int64
@@ -52,7 +52,7 @@ struct SegmentDensity {
                 found += density.value * nanoseconds
                 top = edge.time
             }
-            density[edge.segment] = edge.density
+            density.set(edge.segment, edge.density)
         }
         guard let first = edges.last?.time.addingSaturated(1), first <= last else { return nil }
         return (first, Int(min(max(1, found), 0x1p62)))
@@ -71,15 +71,12 @@ struct SegmentDensity {
 
         var value: Double { nodes[1] }
 
-        subscript(term: Int) -> Double {
-            get { nodes[nodes.count / 2 + term] }
-            set {
-                var node = nodes.count / 2 + term
-                nodes[node] = newValue
-                while node > 1 {
-                    node /= 2
-                    nodes[node] = nodes[2 * node] + nodes[2 * node + 1]
-                }
+        mutating func set(_ term: Int, _ value: Double) {
+            var node = nodes.count / 2 + term
+            nodes[node] = value
+            while node > 1 {
+                node /= 2
+                nodes[node] = nodes[2 * node] + nodes[2 * node + 1]
             }
         }
     }

@@ -72,10 +72,12 @@ package struct TraceHistogram: Sendable {
         return running.map { running in found.filter { running.contains($0.id.hexadecimal) } } ?? found
     }
 
+    private var limits: TraceLimits {
+        TraceLimits(durationMinimum: durationMinimum, durationMaximum: durationMaximum, rootStatus: rootStatus)
+    }
+
     private func isMeant(_ outline: TraceOutlines.Outline) -> Bool {
-        if let durationMinimum, outline.durationNanoseconds < durationMinimum { return false }
-        if let durationMaximum, outline.durationNanoseconds > durationMaximum { return false }
-        return rootStatus?.holds(ofRoot: outline.rootStatusCode) ?? true
+        limits.hold(durationNanoseconds: outline.durationNanoseconds, rootStatusCode: outline.rootStatusCode)
     }
 
     /// Where nothing is asked of spans: the first one matches.
@@ -100,7 +102,7 @@ package struct TraceHistogram: Sendable {
             found.append(Match(id: id, startUnixNano: row.integer(1), hasFailed: row.integer(2) != 0))
             return true
         }
-        guard !found.isEmpty, window.from > .min || durationMinimum != nil || durationMaximum != nil || rootStatus != nil else { return found }
+        guard !found.isEmpty, window.from > .min || !limits.isEmpty else { return found }
         let asked = Set(found.map(\.id))
         var meant: Set<TraceID> = []
         var early: [TraceID] = []

@@ -15,14 +15,14 @@ struct TraceOutlines {
         var latestStartUnixNano = Int64.min
         /// Of the spans without a parent the largest; `nil` without one, and where roots were not asked for.
         var rootStatusCode: Int64?
-        /// Whether a span has not ended, or was announced and may have ended since. Only where roots were asked for.
+        /// Whether a span has not ended or, where roots were asked for, was announced and may have ended since.
         var mayBeOpen = false
 
         /// As lists show it.
         var durationNanoseconds: Int64 { max(0, endUnixNano.subtractingSaturated(startUnixNano)) }
         /// At least as long as whatever is called its duration: one that has not ended lasts up to its latest start.
         var extentNanoseconds: Int64 { max(endUnixNano, latestStartUnixNano).subtractingSaturated(startUnixNano) }
-        /// Whether it may still run: `TraceSummary.isRunning` decides.
+        /// Whether it may still run, where roots were asked for: `TraceSummary.isRunning` decides.
         var mayRun: Bool { mayBeOpen || rootStatusCode == nil }
 
         fileprivate mutating func add(_ other: Outline) {

@@ -128,15 +128,15 @@ package struct TraceSearch: Sendable {
     }
 
     /// Whether something is asked of whole traces that one pass over columns can say.
-    private var asksOfTraces: Bool {
-        rootStatus != nil || durationMinimum != nil || durationMaximum != nil || extentMinimum != nil
+    private var asksOfTraces: Bool { !limits.isEmpty || extentMinimum != nil }
+
+    private var limits: TraceLimits {
+        TraceLimits(durationMinimum: durationMinimum, durationMaximum: durationMaximum, rootStatus: rootStatus)
     }
 
     private func mayBeMeant(_ outline: TraceOutlines.Outline) -> Bool {
         if let extentMinimum, outline.extentNanoseconds < extentMinimum { return false }
-        if let durationMinimum, outline.durationNanoseconds < durationMinimum { return false }
-        if let durationMaximum, outline.durationNanoseconds > durationMaximum { return false }
-        return rootStatus?.holds(ofRoot: outline.rootStatusCode) ?? true
+        return limits.hold(durationNanoseconds: outline.durationNanoseconds, rootStatusCode: outline.rootStatusCode)
     }
 
     /// Traces with spans in a window that may be meant, by one pass over columns instead of each trace read whole.
@@ -227,9 +227,6 @@ package struct TraceSearch: Sendable {
     private func isIn(_ trace: TraceSummary, _ lower: Int64, _ last: Int64) -> Bool {
         guard trace.matchUnixNano >= lower, trace.matchUnixNano <= last else { return false }
         if isRunning, !trace.isRunning { return false }
-        if let durationMinimum, trace.durationNanoseconds < durationMinimum { return false }
-        if let rootStatus, !rootStatus.holds(ofRoot: trace.rootStatusCode) { return false }
-        if let durationMaximum, trace.durationNanoseconds > durationMaximum { return false }
-        return true
+        return limits.hold(durationNanoseconds: trace.durationNanoseconds, rootStatusCode: trace.rootStatusCode)
     }
 }

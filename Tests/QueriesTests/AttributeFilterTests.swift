@@ -1,9 +1,4 @@
-import Derivations
-import Foundation
-import Ingest
-import SpanStore
 import TelemetryModel
-import TelemetryTesting
 import Testing
 
 @testable import Queries
@@ -17,11 +12,7 @@ import Testing
 
     @Test(arguments: ["flag", "it's a flag"])
     func itFindsWhatIsShownSo(key: String) async throws {
-        let folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(atPath: folder.path) }
-        let writer = try IngestWriter(
-            folder: folder, policy: FusePolicy(), metrics: IngestMetrics(), clock: { 1_767_225_600_000_000_000 })
-        defer { writer.stop() }
+        var batches: [SpanBatch] = []
         // All in one segment, each in one of its own, and a segment that has no such attribute.
         for (number, batch) in ([Self.values] + Self.values.map { [$0] }).enumerated() {
             var builder = SpanBatchBuilder()
@@ -33,36 +24,36 @@ import Testing
                 if let value = one.value { span.attributes.append(key, value) }
                 builder.append(span)
             }
-            _ = try await writer.store(builder.batch)
+            batches.append(builder.batch)
         }
-        let reader = try QueryReader(folder: folder)
-        reader.begin(limit: .seconds(86_400))
-        func names(_ condition: SQLCondition) throws -> [String] {
-            try reader.rows("SELECT name FROM spans WHERE \(condition.sql)", condition.values).compactMap(\.[0].text).sorted()
-        }
-        let shown = (Self.values + Self.values).map { $0.text ?? "nothing" }.sorted()
-        for text in ["true", "false", "1", "0", "-7", "x", "[true]", "nowhere"] {
-            for isExcluded in [false, true] {
-                var criteria = SpanCriteria()
-                criteria.attributes = [.init(key: key, value: text, isExcluded: isExcluded)]
-                let found = try names(try #require(criteria.condition))
-                #expect(found == shown.filter { ($0 == text) != isExcluded }, "\(isExcluded ? "!=" : "=") \(text)")
+        try await StoredBatches.read(batches) { reader in
+            func names(_ condition: SQLCondition) throws -> [String] {
+                try reader.rows("SELECT name FROM spans WHERE \(condition.sql)", condition.values).compactMap(\.[0].text).sorted()
             }
-        }
-        guard key == "flag" else { return }
-        let field = try TraceQLField("span.flag")
-        for (symbol, operand, wanted) in [
-            ("=", .name("true"), ["true", "[true]"]), ("!=", .name("true"), ["false"]), ("=", .name("false"), ["false"]),
-            ("!=", .name("false"), ["true", "[true]"]), ("=", .integer(1), ["1"]), ("=", .text("true"), ["true"]),
-        ] as [(String, TraceQLToken, [String])] {
-            guard case .attribute(let exact, let candidates) = try TraceQLMeaning.filter(field, symbol, operand) else {
-                Issue.record("\(symbol) \(operand)")
-                continue
+            let shown = (Self.values + Self.values).map { $0.text ?? "nothing" }.sorted()
+            for text in ["true", "false", "1", "0", "-7", "x", "[true]", "nowhere"] {
+                for isExcluded in [false, true] {
+                    var criteria = SpanCriteria()
+                    criteria.attributes = [.init(key: key, value: text, isExcluded: isExcluded)]
+                    let found = try names(try #require(criteria.condition))
+                    #expect(found == shown.filter { ($0 == text) != isExcluded }, "\(isExcluded ? "!=" : "=") \(text)")
+                }
             }
-            let both = try names(SQLCondition("(\(candidates.sql)) AND (\(exact.sql))", candidates.values + exact.values))
-            #expect(try both == names(exact), "\(symbol) \(operand)")
-            // A text, a number or a boolean: of two that are shown alike one is meant.
-            #expect(both == (wanted + wanted).sorted(), "\(symbol) \(operand)")
+            guard key == "flag" else { return }
+            let field = try TraceQLField("span.flag")
+            for (symbol, operand, wanted) in [
+                ("=", .name("true"), ["true", "[true]"]), ("!=", .name("true"), ["false"]), ("=", .name("false"), ["false"]),
+                ("!=", .name("false"), ["true", "[true]"]), ("=", .integer(1), ["1"]), ("=", .text("true"), ["true"]),
+            ] as [(String, TraceQLToken, [String])] {
+                guard case .attribute(let exact, let candidates) = try TraceQLMeaning.filter(field, symbol, operand) else {
+                    Issue.record("\(symbol) \(operand)")
+                    continue
+                }
+                let both = try names(SQLCondition("(\(candidates.sql)) AND (\(exact.sql))", candidates.values + exact.values))
+                #expect(try both == names(exact), "\(symbol) \(operand)")
+                // A text, a number or a boolean: of two that are shown alike one is meant.
+                #expect(both == (wanted + wanted).sorted(), "\(symbol) \(operand)")
+            }
         }
     }
 }

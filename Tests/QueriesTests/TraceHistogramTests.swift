@@ -1,7 +1,4 @@
-import Derivations
 import Foundation
-import Ingest
-import SpanStore
 import TelemetryModel
 import TelemetryTesting
 import Testing
@@ -56,36 +53,31 @@ import Testing
     @Test(arguments: 0..<3 as Range<UInt64>)
     func itCountsTheTracesThatAListShowsWhateverIsAsked(seed: UInt64) async throws {
         var random = SplitMix64(seed: seed)
-        let folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(atPath: folder.path) }
-        let writer = try IngestWriter(
-            folder: folder, policy: FusePolicy(), metrics: IngestMetrics(), clock: { 1_767_225_600_000_000_000 })
-        defer { writer.stop() }
-        for number in 0..<8 { _ = try await writer.store(Self.batch(number, &random)) }
-        let reader = try QueryReader(folder: folder)
-        reader.begin(limit: .seconds(86_400))
-        var sizes: Set<Int> = []
-        for _ in 0..<60 {
-            var search = TraceSearch()
-            var histogram = TraceHistogram()
-            func maybe<Value>(_ value: Value) -> Value? { Bool.random(using: &random) ? value : nil }
-            search.criteria.name = maybe("act")
-            search.criteria.status = maybe(.error)
-            search.durationMinimum = maybe(.random(in: 0...7_000, using: &random))
-            search.durationMaximum = maybe(.random(in: 2_000...9_000, using: &random))
-            search.rootStatus = maybe(Bool.random(using: &random) ? .error : .ok)
-            search.isRunning = Int.random(in: 0..<4, using: &random) == 0
-            search.from = maybe(.random(in: 0...20_000, using: &random)) ?? .min
-            search.to = maybe(.random(in: 20_001...50_000, using: &random)) ?? .max
-            histogram.criteria = search.criteria
-            (histogram.durationMinimum, histogram.durationMaximum) = (search.durationMinimum, search.durationMaximum)
-            (histogram.rootStatus, histogram.isRunning) = (search.rootStatus, search.isRunning)
-            histogram.window = TimeWindow(from: search.from, to: search.to)
-            let shown = try Self.listed(search, reader)
-            #expect(Set(shown.map(\.traceID)).count == shown.count)
-            #expect(try Self.counted(histogram, reader) == shown.count, "\(search)")
-            sizes.insert(shown.count)
+        let batches = (0..<8).map { Self.batch($0, &random) }
+        try await StoredBatches.read(batches) { reader in
+            var sizes: Set<Int> = []
+            for _ in 0..<60 {
+                var search = TraceSearch()
+                var histogram = TraceHistogram()
+                func maybe<Value>(_ value: Value) -> Value? { Bool.random(using: &random) ? value : nil }
+                search.criteria.name = maybe("act")
+                search.criteria.status = maybe(.error)
+                search.durationMinimum = maybe(.random(in: 0...7_000, using: &random))
+                search.durationMaximum = maybe(.random(in: 2_000...9_000, using: &random))
+                search.rootStatus = maybe(Bool.random(using: &random) ? .error : .ok)
+                search.isRunning = Int.random(in: 0..<4, using: &random) == 0
+                search.from = maybe(.random(in: 0...20_000, using: &random)) ?? .min
+                search.to = maybe(.random(in: 20_001...50_000, using: &random)) ?? .max
+                histogram.criteria = search.criteria
+                (histogram.durationMinimum, histogram.durationMaximum) = (search.durationMinimum, search.durationMaximum)
+                (histogram.rootStatus, histogram.isRunning) = (search.rootStatus, search.isRunning)
+                histogram.window = TimeWindow(from: search.from, to: search.to)
+                let shown = try Self.listed(search, reader)
+                #expect(Set(shown.map(\.traceID)).count == shown.count)
+                #expect(try Self.counted(histogram, reader) == shown.count, "\(search)")
+                sizes.insert(shown.count)
+            }
+            #expect(sizes.count > 5)
         }
-        #expect(sizes.count > 5)
     }
 }

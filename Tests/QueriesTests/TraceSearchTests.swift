@@ -1,7 +1,3 @@
-import Derivations
-import Foundation
-import Ingest
-import SpanStore
 import TelemetryModel
 import TelemetryTesting
 import Testing
@@ -28,30 +24,25 @@ import Testing
     @Test(arguments: 0..<4 as Range<UInt64>)
     func tracesOfALengthAreFoundBesideThoseThatAreNot(seed: UInt64) async throws {
         var random = SplitMix64(seed: seed)
-        let folder = StoreFolder(path: NSTemporaryDirectory() + "fusebox-tests-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(atPath: folder.path) }
-        let writer = try IngestWriter(
-            folder: folder, policy: FusePolicy(), metrics: IngestMetrics(), clock: { 1_767_225_600_000_000_000 })
-        defer { writer.stop() }
-        for number in 0..<8 { _ = try await writer.store(Self.batch(number, &random)) }
-        let reader = try QueryReader(folder: folder)
-        reader.begin(limit: .seconds(86_400))
-        let all = try reader.rows("SELECT trace_id, duration_ns FROM traces ORDER BY start_time_unix_nano DESC, trace_id DESC")
-        for minimum in [1, 150, 1_000, 2_500] as [Int64] {
-            let wanted = all.filter { ($0[1].integer ?? 0) >= minimum }.compactMap(\.[0].text)
-            var search = TraceSearch()
-            // The first window holds little, so most traces are looked for by their length.
-            search.firstWindowSpans = 1
-            search.limit = 3
-            (search.durationMinimum, search.extentMinimum) = seed % 2 == 0 ? (minimum, nil) : (minimum, minimum - 1)
-            var found: [String] = []
-            for _ in 0...wanted.count {
-                let answer = try search.run(reader)
-                found += answer.traces.map(\.traceID)
-                guard let next = answer.next else { break }
-                search.after = next
+        let batches = (0..<8).map { Self.batch($0, &random) }
+        try await StoredBatches.read(batches) { reader in
+            let all = try reader.rows("SELECT trace_id, duration_ns FROM traces ORDER BY start_time_unix_nano DESC, trace_id DESC")
+            for minimum in [1, 150, 1_000, 2_500] as [Int64] {
+                let wanted = all.filter { ($0[1].integer ?? 0) >= minimum }.compactMap(\.[0].text)
+                var search = TraceSearch()
+                // The first window holds little, so most traces are looked for by their length.
+                search.firstWindowSpans = 1
+                search.limit = 3
+                (search.durationMinimum, search.extentMinimum) = seed % 2 == 0 ? (minimum, nil) : (minimum, minimum - 1)
+                var found: [String] = []
+                for _ in 0...wanted.count {
+                    let answer = try search.run(reader)
+                    found += answer.traces.map(\.traceID)
+                    guard let next = answer.next else { break }
+                    search.after = next
+                }
+                #expect(found == wanted)
             }
-            #expect(found == wanted)
         }
     }
 

@@ -136,24 +136,15 @@ public final class PassedSegment {
 
     /// A column that is one of some attributes; values that are not texts are as NULL.
     private func readTexts(_ index: Int, _ keys: [String]) throws -> PassedTexts {
-        var found = NumberedTexts(texts: [], numbers: Array(repeating: -1, count: spanCount))
-        guard try mayHaveOne(of: keys) else { return PassedTexts(found) }
-        var known: [[UInt8]: Int32] = [:]
-        for row in 0..<spanCount {
-            let text: [UInt8]
-            switch try segment.value(row, column: index) {
-            case .text(let bytes): text = Array(bytes)
-            case .string(let string): text = Array(string.utf8)
-            case .null, .integer, .double: continue
-            }
-            let number = known[text] ?? Int32(truncatingIfNeeded: found.texts.count)
-            if number == found.texts.count {
-                known[text] = number
-                found.texts.append(text)
-            }
-            found.numbers[row] = number
-        }
-        return PassedTexts(found)
+        guard try mayHaveOne(of: keys) else { return PassedTexts(NumberedTexts(of: segment.allRows) { _ in nil }) }
+        return PassedTexts(
+            try NumberedTexts(of: segment.allRows) { row in
+                switch try segment.value(row, column: index) {
+                case .text(let bytes): Array(bytes)
+                case .string(let string): Array(string.utf8)
+                case .null, .integer, .double: nil
+                }
+            })
     }
 
     func readIntegers(_ index: Int, isCast: Bool) throws -> PassedIntegers {

@@ -35,13 +35,14 @@ enum SQLFunctions {
         return Array(UnsafeBufferPointer(start: text, count: Int(sqlite3_value_bytes(value))))
     }
 
+    /// The member that the second argument names of the JSON object that the first is, and the text of that.
+    private static func member(_ values: UnsafeMutablePointer<OpaquePointer?>?) -> (value: JSONText.Value, object: [UInt8])? {
+        guard let object = text(values?[0]), let key = text(values?[1]) else { return nil }
+        return JSONText.member(String(decoding: key, as: UTF8.self), in: object[...]).map { ($0, object) }
+    }
+
     private static func attribute(_ context: OpaquePointer?, _ values: UnsafeMutablePointer<OpaquePointer?>?) {
-        guard let object = text(values?[0]), let key = text(values?[1]),
-            let value = JSONText.member(String(decoding: key, as: UTF8.self), in: object[...])
-        else {
-            sqlite3_result_null(context)
-            return
-        }
+        guard let (value, object) = member(values) else { return sqlite3_result_null(context) }
         switch value {
         case .text(let text): ShownText.give(context, text)
         case .bool(let bool): sqlite3_result_int(context, bool ? 1 : 0)
@@ -57,12 +58,7 @@ enum SQLFunctions {
     }
 
     private static func attributeType(_ context: OpaquePointer?, _ values: UnsafeMutablePointer<OpaquePointer?>?) {
-        guard let object = text(values?[0]), let key = text(values?[1]),
-            let value = JSONText.member(String(decoding: key, as: UTF8.self), in: object[...])
-        else {
-            sqlite3_result_null(context)
-            return
-        }
+        guard let (value, object) = member(values) else { return sqlite3_result_null(context) }
         ShownText.give(context, value.typeName(in: object))
     }
 

@@ -6,6 +6,28 @@ struct NumberedTexts {
     var texts: [[UInt8]]
     /// For each row that was asked for the number of its text, or -1.
     var numbers: [Int32]
+
+    init(texts: [[UInt8]], numbers: [Int32]) {
+        self.texts = texts
+        self.numbers = numbers
+    }
+
+    /// Numbers texts as they appear.
+    ///
+    /// - Parameter text: of a row; `nil` for none.
+    init(of rows: [Int32], _ text: (Int) throws -> [UInt8]?) rethrows {
+        var known: [[UInt8]: Int32] = [:]
+        var texts: [[UInt8]] = []
+        numbers = try rows.map { row in
+            guard let text = try text(Int(row)) else { return -1 }
+            if let number = known[text] { return number }
+            let number = Int32(truncatingIfNeeded: texts.count)
+            known[text] = number
+            texts.append(text)
+            return number
+        }
+        self.texts = texts
+    }
 }
 
 /// Rows of a segment that have the same texts.
@@ -139,17 +161,9 @@ extension SegmentRows {
             }
             return NumberedTexts(texts: entries.map { Array(column.bytes[$0]) }, numbers: numbers)
         }
-        var known: [[UInt8]: Int32] = [:]
-        var texts: [[UInt8]] = []
-        let numbers = rows.map { row -> Int32 in
-            guard case .text(let range) = column.value(Int(row)) else { return -1 }
-            let text = Array(column.bytes[range])
-            if let number = known[text] { return number }
-            let number = Int32(truncatingIfNeeded: texts.count)
-            known[text] = number
-            texts.append(text)
-            return number
+        return NumberedTexts(of: rows) { row in
+            guard case .text(let range) = column.value(row) else { return nil }
+            return Array(column.bytes[range])
         }
-        return NumberedTexts(texts: texts, numbers: numbers)
     }
 }

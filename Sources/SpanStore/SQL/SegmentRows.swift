@@ -241,13 +241,7 @@ final class SegmentRows {
         case .integer: return .string("integer")
         case .bool(let bool): return .string(bool ? "true" : "false")
         case .text: return .string("text")
-        case .double, .encoded:
-            json.clear()
-            json.raw("{")
-            var isFirst = true
-            member("", value, bytes, &isFirst)
-            json.raw("}")
-            return JSONText.member("", in: json.bytes[...]).map { .string($0.typeName(in: json.bytes)) } ?? .null
+        case .double, .encoded: return rendered(value, bytes).map { .string($0.typeName(in: json.bytes)) } ?? .null
         }
     }
 
@@ -256,21 +250,26 @@ final class SegmentRows {
         case .absent, .empty: return .null
         case .integer(let integer): return .integer(integer)
         // Infinities and NaN are texts in JSON.
-        case .double(let double): return double.isFinite ? .double(double) : rendered(value, bytes)
+        case .double(let double): return double.isFinite ? .double(double) : renderedText(value, bytes)
         case .bool(let bool): return .integer(bool ? 1 : 0)
         case .text(let range): return .text(bytes[range])
-        case .encoded: return rendered(value, bytes)
+        case .encoded: return renderedText(value, bytes)
         }
     }
 
-    /// A value that JSON has no number for, as its text in JSON.
-    private func rendered(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {
+    /// A value as it is read from the JSON that `json` then holds.
+    private func rendered(_ value: DecodedValue, _ bytes: [UInt8]) -> JSONText.Value? {
         json.clear()
         json.raw("{")
         var isFirst = true
         member("", value, bytes, &isFirst)
         json.raw("}")
-        switch JSONText.member("", in: json.bytes[...]) {
+        return JSONText.member("", in: json.bytes[...])
+    }
+
+    /// A value that JSON has no number for, as its text in JSON.
+    private func renderedText(_ value: DecodedValue, _ bytes: [UInt8]) -> Value {
+        switch rendered(value, bytes) {
         case .text(let text): return .string(text)
         case .container(let range): return .text(json.bytes[range])
         default: return .null
