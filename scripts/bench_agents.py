@@ -6,6 +6,7 @@ import statistics
 import threading
 
 ROUNDS = 3
+# Of all turns together, at least.
 CALLS_MIN = 1000
 QUESTIONS = [
     ("what_changed", {"since": "1h"}), ("list_failures", {"since": "1h"}), ("search_traces", {"limit": 20}), ("search_traces", {"text": "nothing-has-this", "limit": 20}),
@@ -15,7 +16,7 @@ QUESTIONS = [
 
 
 class Loop:
-    """One agent that asks again as soon as it is answered, refusals included: at least a thousand times, and as long as spans come."""
+    """One agent that asks again as soon as it is answered, refusals included: at least its share of a thousand times, and as long as spans come."""
 
     def __init__(self, server):
         self.port = server.port
@@ -33,7 +34,7 @@ class Loop:
 
     def run(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        while not self.stopping.is_set() or self.calls < CALLS_MIN:
+        while not self.stopping.is_set() or self.calls * ROUNDS < CALLS_MIN:
             tool, arguments = QUESTIONS[self.calls % len(QUESTIONS)]
             message = {"jsonrpc": "2.0", "id": self.calls, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
             connection.request("POST", "/mcp", json.dumps(message), {"Content-Type": "application/json"})
@@ -52,12 +53,15 @@ def measure(server, load, spans):
     load(server, "-c", 8, "-b", 100, "-n", spans)
     for turn in range(ROUNDS):
         for is_beside in (False, True) if turn % 2 == 0 else (True, False):
+            # What the load before left to merge is not this one's.
+            server.rest()
             if not is_beside:
                 rates[False].append(load(server, "-c", 8, "-b", 100, "-n", spans)["spans_per_second"])
+                print(f"  alone {rates[False][-1]:,.0f} spans/s", flush=True)
                 continue
             with Loop(server) as loop:
                 rates[True].append(load(server, "-c", 8, "-b", 100, "-n", spans)["spans_per_second"])
+                print(f"  beside {rates[True][-1]:,.0f} spans/s, {loop.calls} calls meanwhile", flush=True)
             calls, answered, failed = calls + loop.calls, answered + loop.answered, failed + loop.failed
     alone, beside = (statistics.median(rates[kind]) for kind in (False, True))
-    print(f"  alone {', '.join(f'{rate:,.0f}' for rate in rates[False])}; beside {', '.join(f'{rate:,.0f}' for rate in rates[True])} spans/s", flush=True)
     return {"spans_per_second": beside, "kept_ratio": beside / alone, "agent_calls": calls, "agent_answers": answered, "unanswered_questions": failed}

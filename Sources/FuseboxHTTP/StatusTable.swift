@@ -89,7 +89,7 @@ package enum StatusTable {
         case .forbidden: Refusal(status: .forbidden, code: .permissionDenied, message: error.message)
         case .tooLong, .tooLarge: Refusal(status: .unprocessableContent, code: .resourceExhausted, message: error.message)
         case .notHere: Refusal(status: .notImplemented, code: .unimplemented, message: error.message)
-        case .busy, .store, .unavailable: unavailable(error.message)
+        case .busy, .gaveWay, .store, .unavailable: unavailable(error.message)
         }
     }
 

@@ -258,6 +258,8 @@ package final class IngestWriter: Sendable {
             let patience = inbox.patience(now: .now)
             var work = queue.take(
                 spansMax: state.room, deadline: .now() + .milliseconds(Int(patience / .milliseconds(1))))
+            let began = ContinuousClock.now
+            defer { turns.noteWork(ContinuousClock.now - began) }
             for request in work.expired { request.finish(.failure(.waitedTooLong)) }
             let isIdle = work.requests.isEmpty && work.tasks.isEmpty
             if !work.requests.isEmpty, let refusal = storage.refusal {

@@ -9,8 +9,11 @@ import Synchronization
 
 /// A thread that works behind all others: where processors are short, whoever else wants one goes first.
 final class BackgroundThread: Sendable {
-    /// How far behind, in the system's own measure: such a thread gets about a tenth of what another one gets that wants the processor too.
-    static let niceness: Int32 = 10
+    #if canImport(Glibc)
+        /// `SCHED_IDLE` of Linux: whoever else wakes up has the processor at once. A niceness is not enough: such a thread keeps it for some
+        /// milliseconds, and those who send spans wake up for each request.
+        static let idlePolicy: Int32 = 5
+    #endif
 
     /// What the thread holds: not its owner, which ends it.
     private final class Inbox: Sendable {
@@ -84,7 +87,8 @@ final class BackgroundThread: Sendable {
         #if canImport(Darwin)
             _ = pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0)
         #else
-            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+            var parameters = sched_param()
+            _ = sched_setscheduler(0, idlePolicy, &parameters)
         #endif
     }
 }

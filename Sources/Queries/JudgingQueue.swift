@@ -21,13 +21,8 @@ package struct JudgingQueue: Sendable {
     /// Whose evals count; `nil` for anyone's.
     package var annotator: String?
     package var criteria = SpanCriteria()
-    /// Only traces whose root failed, or did not.
-    package var rootStatus: SpanCriteria.Status?
-    /// Only traces that still run.
-    package var isRunning = false
-    /// Of the trace or the span, nanoseconds.
-    package var durationMinimum: Int64?
-    package var durationMaximum: Int64?
+    /// Of the trace; of a span its durations alone.
+    package var limits = TraceLimits()
     package var window = TimeWindow()
     package var limit = 100
 
@@ -116,9 +111,7 @@ package struct JudgingQueue: Sendable {
     private func writeTraces(_ judged: Judged, _ reader: QueryReader, into json: inout JSONWriter) throws {
         var search = TraceSearch()
         search.criteria = criteria
-        search.rootStatus = rootStatus
-        search.isRunning = isRunning
-        (search.durationMinimum, search.durationMaximum) = (durationMinimum, durationMaximum)
+        search.limits = limits
         (search.from, search.to) = (window.from, window.to)
         search.limit = limit
         search.acceptance = { ids, reader in
@@ -174,8 +167,8 @@ package struct JudgingQueue: Sendable {
         _ sql: String, _ order: String, of what: String, _ reader: QueryReader, into json: inout JSONWriter
     ) throws {
         var criteria = criteria
-        if let durationMinimum { criteria.extra.append(SQLCondition("duration_ns >= ?", [.integer(durationMinimum)])) }
-        if let durationMaximum { criteria.extra.append(SQLCondition("duration_ns <= ?", [.integer(durationMaximum)])) }
+        if let durationMinimum = limits.durationMinimum { criteria.extra.append(SQLCondition("duration_ns >= ?", [.integer(durationMinimum)])) }
+        if let durationMaximum = limits.durationMaximum { criteria.extra.append(SQLCondition("duration_ns <= ?", [.integer(durationMaximum)])) }
         let condition = criteria.condition
         try reader.write(
             "\(sql)\(condition.map { " AND \($0.sql)" } ?? "") \(order) LIMIT \(limit + 1)",

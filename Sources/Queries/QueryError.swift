@@ -18,11 +18,13 @@ package enum QueryError: Error, Sendable {
     case unavailable(String)
     /// As many questions wait as may wait.
     case busy
+    /// It was ended since spans would have had to wait for it.
+    case gaveWay
     case store(StoreError)
 
     package var isRetryable: Bool {
         switch self {
-        case .busy, .unavailable: true
+        case .busy, .gaveWay, .unavailable: true
         case .store(let error): error.isRetryable
         case .invalid, .notFound, .tooLong, .tooLarge, .forbidden, .notHere: false
         }
@@ -36,6 +38,7 @@ package enum QueryError: Error, Sendable {
             what
         case .tooLong(let seconds):
             "the query ran longer than \(seconds) s; narrow it, above all by start_time_unix_nano or trace_id"
+        case .gaveWay: "spans come in so fast that this query was ended before its answer; ask again in a moment, or for a shorter time"
         case .busy: "too many queries wait already; try again in a moment"
         case .store(let error): error.message
         }

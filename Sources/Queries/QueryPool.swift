@@ -1,6 +1,13 @@
 import Dispatch
+import SQLite
 package import SpanStore
 import Synchronization
+
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
 
 /// Threads that answer questions, each with a reading connection of its own: SQLite blocks, and event loops must not.
 package final class QueryPool: Sendable {
@@ -9,7 +16,7 @@ package final class QueryPool: Sendable {
         package var readers = 4
         /// Questions that wait for a thread; more are refused.
         package var waiting = 64
-        /// Whether everybody else who wants a processor goes first.
+        /// Whether everybody else who wants a processor goes first, and questions end before commits wait for them.
         package var isBehind = false
 
         package init() {}
@@ -43,6 +50,7 @@ package final class QueryPool: Sendable {
         }
 
         private let place: Place
+        private let isBehind: Bool
         private let source: Source
         private let turns: ReadingTurns
         private let calls: CallsOfSegments
@@ -53,9 +61,20 @@ package final class QueryPool: Sendable {
                 isBehind
                 ? .behind(BackgroundThread("fusebox.agent.\(number)"))
                 : .queue(DispatchQueue(label: "fusebox.query.\(number)", qos: .utility))
+            self.isBehind = isBehind
             self.source = source
             self.turns = turns
             self.calls = calls
+        }
+
+        /// What a question calls that stands behind the writer.
+        private static func giveWay(_ turns: ReadingTurns) -> () -> Void {
+            let began = ContinuousClock.now
+            var pace = BehindPace()
+            return {
+                guard let pause = pace.pause(now: ContinuousClock.now - began, worked: turns.worked) else { return }
+                usleep(UInt32(clamping: Int(pause / .microseconds(1))))
+            }
         }
 
         func async(_ work: @escaping @Sendable () -> Void) {
@@ -71,14 +90,15 @@ package final class QueryPool: Sendable {
             do {
                 switch source {
                 case .folder(let folder):
-                    return .success(
-                        try turns.whileReading {
-                            let open = try reader ?? QueryReader(folder: folder, calls: calls)
-                            reader = open
-                            open.begin(limit: limit, scope: scope)
-                            defer { open.end() }
-                            return try body(open)
-                        })
+                    func read(_ noteEnd: (@escaping @Sendable () -> Void) -> Void) throws -> Value {
+                        let open = try reader ?? QueryReader(folder: folder, calls: calls)
+                        reader = open
+                        let leave = open.begin(limit: limit, scope: scope, givingWay: isBehind ? Self.giveWay(turns) : {})
+                        noteEnd { leave.ask() }
+                        defer { open.end() }
+                        return try body(open)
+                    }
+                    return .success(try isBehind ? turns.whileReadingBehind(read) : turns.whileReading { try read { _ in } })
                 case .supply(let supply):
                     let (folder, held) = try supply.folder(of: need, seconds: Int(limit.components.seconds))
                     return .success(

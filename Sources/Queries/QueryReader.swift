@@ -29,12 +29,19 @@ package final class QueryReader {
 
     /// Starts the clock of one question.
     ///
-    /// - Parameter scope: the only project that it is about; `nil` for all.
-    package func begin(limit: Duration, scope: ProjectScope? = nil) {
+    /// - Parameters:
+    ///   - scope: the only project that it is about; `nil` for all.
+    ///   - giveWay: called every few dozen microseconds; a question that stands behind others sleeps in it.
+    /// - Returns: what ends it from another thread.
+    @discardableResult
+    package func begin(
+        limit: Duration, scope: ProjectScope? = nil, givingWay giveWay: @escaping () -> Void = {}
+    ) -> StatementWatch.Leave {
         reader.scope = scope
         self.limit = limit
         truncations = []
-        watch.limit(until: ContinuousClock.now + limit)
+        watch.limit(until: ContinuousClock.now + limit, givingWay: giveWay)
+        return watch.leave
     }
 
     package func end() {
@@ -242,6 +249,7 @@ package final class QueryReader {
 
     package func translated(_ error: SQLiteError) -> QueryError {
         if watch.hasEnded {
+            if watch.leave.wasAsked { return .gaveWay }
             return .tooLong(seconds: Double(limit.components.seconds) + Double(limit.components.attoseconds) / 1e18)
         }
         switch error.code {

@@ -47,9 +47,7 @@ package struct LatestTraces: Hashable, Sendable {
 extension TraceSearch {
     /// Which spans it reads: where all that it asks is equality, those of the traces that it shows; else those of its window.
     package var need: SpanNeed {
-        guard let equalities = criteria.equalities, durationMinimum == nil, durationMaximum == nil, extentMinimum == nil,
-            rootStatus == nil,
-            !isRunning, acceptance == nil
+        guard let equalities = criteria.equalities, limits.isEmpty, extentMinimum == nil, acceptance == nil
         else { return .window(from: from, to: to) }
         return .latest(
             LatestTraces(

@@ -11,10 +11,7 @@ package struct TraceHistogram: Sendable {
     package var window = TimeWindow()
     package var points = 80
     /// As `TraceSearch` has them.
-    package var durationMinimum: Int64?
-    package var durationMaximum: Int64?
-    package var rootStatus: SpanCriteria.Status?
-    package var isRunning = false
+    package var limits = TraceLimits()
 
     package init() {}
 
@@ -67,13 +64,9 @@ package struct TraceHistogram: Sendable {
     // MARK: Which traces
 
     private func matches(_ reader: QueryReader) throws -> [Match] {
-        let running = try isRunning ? Set(RunningTraces.running(from: window.from, last: window.last, reader)) : nil
+        let running = try limits.isRunning ? Set(RunningTraces.running(from: window.from, last: window.last, reader)) : nil
         let found = try criteria.condition.map { try matches($0, reader) } ?? all(reader)
         return running.map { running in found.filter { running.contains($0.id.hexadecimal) } } ?? found
-    }
-
-    private var limits: TraceLimits {
-        TraceLimits(durationMinimum: durationMinimum, durationMaximum: durationMaximum, rootStatus: rootStatus)
     }
 
     private func isMeant(_ outline: TraceOutlines.Outline) -> Bool {
@@ -102,11 +95,11 @@ package struct TraceHistogram: Sendable {
             found.append(Match(id: id, startUnixNano: row.integer(1), hasFailed: row.integer(2) != 0))
             return true
         }
-        guard !found.isEmpty, window.from > .min || !limits.isEmpty else { return found }
+        guard !found.isEmpty, window.from > .min || limits.askOutlines else { return found }
         let asked = Set(found.map(\.id))
         var meant: Set<TraceID> = []
         var early: [TraceID] = []
-        try TraceOutlines(window: window, withRoots: rootStatus != nil).each(reader) { id, outline in
+        try TraceOutlines(window: window, withRoots: limits.rootStatus != nil).each(reader) { id, outline in
             guard asked.contains(id), isMeant(outline) else { return }
             meant.insert(id)
             if outline.startUnixNano < window.from { early.append(id) }

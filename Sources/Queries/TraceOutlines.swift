@@ -25,6 +25,16 @@ struct TraceOutlines {
         /// Whether it may still run, where roots were asked for: `TraceSummary.isRunning` decides.
         var mayRun: Bool { mayBeOpen || rootStatusCode == nil }
 
+        /// Adds a span.
+        @inline(__always)
+        fileprivate mutating func add(start: Int64, end: Int64) {
+            spanCount += 1
+            startUnixNano = min(startUnixNano, start)
+            endUnixNano = max(endUnixNano, end)
+            latestStartUnixNano = max(latestStartUnixNano, start)
+            if end == 0 { mayBeOpen = true }
+        }
+
         fileprivate mutating func add(_ other: Outline) {
             spanCount += other.spanCount
             startUnixNano = min(startUnixNano, other.startUnixNano)
@@ -62,14 +72,10 @@ struct TraceOutlines {
         let (starts, ends) = (try segment.integers("start_time_unix_nano"), try segment.integers("end_time_unix_nano"))
         let isHidden = try Self.hiddenRows(of: segment)
         var outlines = [Outline](repeating: Outline(), count: part.traces.count)
+        let numbers = part.numbers
         segment.forEachRow { row in
             if let isHidden, isHidden(row) { return }
-            let (number, start, end) = (part.numbers[row], starts[row] ?? 0, ends[row] ?? 0)
-            outlines[number].spanCount += 1
-            outlines[number].startUnixNano = min(outlines[number].startUnixNano, start)
-            outlines[number].endUnixNano = max(outlines[number].endUnixNano, end)
-            outlines[number].latestStartUnixNano = max(outlines[number].latestStartUnixNano, start)
-            if end == 0 { outlines[number].mayBeOpen = true }
+            outlines[numbers[row]].add(start: starts[row] ?? 0, end: ends[row] ?? 0)
         }
         guard withRoots else { return outlines }
         let isChild = try segment.presence("parent_span_id")
@@ -78,7 +84,7 @@ struct TraceOutlines {
         let pending = kinds.texts.firstIndex(of: "pending_span")
         segment.forEachRow { row in
             if let isHidden, isHidden(row) { return }
-            let number = part.numbers[row]
+            let number = numbers[row]
             if !isChild[row] { outlines[number].rootStatusCode = max(outlines[number].rootStatusCode ?? .min, status[row] ?? 0) }
             if let pending, kinds.number(row) == pending { outlines[number].mayBeOpen = true }
         }

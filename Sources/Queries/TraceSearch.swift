@@ -31,7 +31,7 @@ package struct TraceSearch: Sendable {
     private static let batch = 32
     /// The same where traces are looked for by their length: each window reads those behind it once more.
     private static let lengthWindowSpansMax = 64_000_000
-    private static let lengthWindowGrowth = 16
+    private static let lengthWindowGrowth = 256
     /// A window is left for one of so many times its spans when most of what matches in it had matched before.
     private static let leftWindowGrowth = 8
 
@@ -39,15 +39,9 @@ package struct TraceSearch: Sendable {
     /// Start times, nanoseconds since 1970; the upper bound is outside.
     package var from = Int64.min
     package var to = Int64.max
-    /// Of the whole trace, nanoseconds.
-    package var durationMinimum: Int64?
-    package var durationMaximum: Int64?
-    /// The same as `durationMinimum`, where something else decides: what is shorter need not be read.
+    package var limits = TraceLimits()
+    /// The same as the least duration of `limits`, where something else decides: what is shorter need not be read.
     package var extentMinimum: Int64?
-    /// Only traces whose root failed, or did not.
-    package var rootStatus: SpanCriteria.Status?
-    /// Only traces that still run.
-    package var isRunning = false
     /// Which of so many candidates are meant, where the criteria say only which may be; they are read whole for it.
     package var acceptance: (@Sendable ([String], QueryReader) throws -> Set<String>)?
     package var after: TraceCursor?
@@ -61,7 +55,7 @@ package struct TraceSearch: Sendable {
 
     package init() {}
 
-    /// Milliseconds as nanoseconds, as `durationMinimum` and `durationMaximum` take them; `nil` outside of 0 to 1e12.
+    /// Milliseconds as nanoseconds, as `TraceLimits` has them; `nil` outside of 0 to 1e12.
     package static func nanoseconds(milliseconds: Double) -> Int64? {
         (0...1e12).contains(milliseconds) ? Int64(milliseconds * 1e6) : nil
     }
@@ -80,7 +74,7 @@ package struct TraceSearch: Sendable {
         // The last time that is still to be looked at.
         var last = TimeWindow(to: to).last
         // Of all pages, so that a span that began behind the cursor is looked at too.
-        let running = try isRunning ? RunningTraces.candidates(from: from, last: last, reader) : nil
+        let running = try limits.isRunning ? RunningTraces.candidates(from: from, last: last, reader) : nil
         if let after { last = min(last, after.matchUnixNano) }
         let density = try density(upTo: last, reader)
         var budget = firstWindowSpans
@@ -121,18 +115,14 @@ package struct TraceSearch: Sendable {
 
     /// How long a trace must last, when nothing else is asked of spans.
     private var lengthMinimum: Int64? {
-        guard criteria.condition == nil, !isRunning, let minimum = [extentMinimum, durationMinimum].compactMap({ $0 }).max(), minimum > 0 else {
+        guard criteria.condition == nil, !limits.isRunning, let minimum = [extentMinimum, limits.durationMinimum].compactMap({ $0 }).max(), minimum > 0 else {
             return nil
         }
         return minimum
     }
 
     /// Whether something is asked of whole traces that one pass over columns can say.
-    private var asksOfTraces: Bool { !limits.isEmpty || extentMinimum != nil }
-
-    private var limits: TraceLimits {
-        TraceLimits(durationMinimum: durationMinimum, durationMaximum: durationMaximum, rootStatus: rootStatus)
-    }
+    private var asksOfTraces: Bool { limits.askOutlines || extentMinimum != nil }
 
     private func mayBeMeant(_ outline: TraceOutlines.Outline) -> Bool {
         if let extentMinimum, outline.extentNanoseconds < extentMinimum { return false }
@@ -142,7 +132,7 @@ package struct TraceSearch: Sendable {
     /// Traces with spans in a window that may be meant, by one pass over columns instead of each trace read whole.
     private func outlined(_ lower: Int64, _ last: Int64, _ reader: QueryReader) throws -> [(start: Int64, id: TraceID)] {
         var found: [(start: Int64, id: TraceID)] = []
-        let outlines = TraceOutlines(window: TimeWindow(from: lower, to: last.addingSaturated(1)), withRoots: rootStatus != nil)
+        let outlines = TraceOutlines(window: TimeWindow(from: lower, to: last.addingSaturated(1)), withRoots: limits.rootStatus != nil)
         try outlines.each(reader) { id, outline in
             if outline.startUnixNano <= last, mayBeMeant(outline) { found.append((outline.startUnixNano, id)) }
         }
@@ -226,7 +216,7 @@ package struct TraceSearch: Sendable {
     /// Whether a trace belongs to the window: one that matched before it is found there.
     private func isIn(_ trace: TraceSummary, _ lower: Int64, _ last: Int64) -> Bool {
         guard trace.matchUnixNano >= lower, trace.matchUnixNano <= last else { return false }
-        if isRunning, !trace.isRunning { return false }
+        if limits.isRunning, !trace.isRunning { return false }
         return limits.hold(durationNanoseconds: trace.durationNanoseconds, rootStatusCode: trace.rootStatusCode)
     }
 }

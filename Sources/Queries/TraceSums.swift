@@ -13,40 +13,43 @@ struct TraceSums {
         var spanCount: Int64 = 0
         var errorCount: Int64 = 0
         var timeoutCount: Int64 = 0
-        /// Of each of `names` the text of the root, else of the span that started first, as `first_of` finds it in SQL.
-        var texts: [String?]
-
-        fileprivate var ranks: [NamingRank?]
+        var session = Name()
+        var user = Name()
+        var service = Name()
         /// A span of it has a value in the key's column and began in the window.
         fileprivate var isWanted = false
+    }
 
-        fileprivate init(names: Int) {
-            texts = Array(repeating: nil, count: names)
-            ranks = Array(repeating: nil, count: names)
-        }
+    /// What a trace is called in one column: the text of the root, else of the span that started first, as `first_of` finds it in SQL.
+    struct Name: Sendable {
+        private(set) var text: String?
+        private var rank: NamingRank?
 
-        fileprivate mutating func note(_ text: String, at place: Int, _ rank: NamingRank) {
-            if let known = ranks[place], !rank.precedes(known) { return }
-            (texts[place], ranks[place]) = (text, rank)
+        fileprivate init() {}
+
+        fileprivate init(_ text: String, _ rank: NamingRank) { (self.text, self.rank) = (text, rank) }
+
+        fileprivate mutating func take(_ other: Name) {
+            guard let otherRank = other.rank else { return }
+            if let rank, !otherRank.precedes(rank) { return }
+            self = other
         }
     }
 
-    /// Columns of texts.
-    let names: [String]
-    /// One of `names`: traces are meant of which a span has a value in it and began in the window.
-    let key: String
+    /// Traces are meant of which a span has a value in its column and began in the window.
+    let key: TraceTotals.Key
     let window: TimeWindow
 
     /// Calls `body` with each trace that is meant, in no order.
     func each(_ reader: QueryReader, _ body: (Trace) -> Void) throws {
         var scattered: [TraceID: Trace] = [:]
         try reader.passTraces(SpanPass.Bounds(.start, from: window.from, until: window.to)) { part throws(SQLiteError) in
-            let sums = try PartSums(part, names, key: key, window)
+            let sums = try PartSums(part, key, window)
             for number in part.traces.indices {
                 if part.isScattered[number] {
                     let id = part.traces[number]
                     if !part.mayBeWithin && scattered[id] == nil { continue }
-                    merge(sums.trace(number), into: &scattered[id, default: Trace(names: names.count)])
+                    merge(sums.trace(number), into: &scattered[id, default: Trace()])
                 } else if sums.isShown(number) {
                     body(sums.trace(number))
                 }
@@ -63,9 +66,9 @@ struct TraceSums {
         trace.errorCount += part.errorCount
         trace.timeoutCount += part.timeoutCount
         trace.isWanted = trace.isWanted || part.isWanted
-        for (place, text) in part.texts.enumerated() {
-            if let text, let rank = part.ranks[place] { trace.note(text, at: place, rank) }
-        }
+        trace.session.take(part.session)
+        trace.user.take(part.user)
+        trace.service.take(part.service)
     }
 }
 
@@ -80,28 +83,38 @@ private struct PartSums {
         var errorCount: Int64 = 0
         var timeoutCount: Int64 = 0
         var isWanted = false
+
+        /// Adds a span.
+        @inline(__always)
+        mutating func add(start: Int64, end: Int64, isError: Bool, isTimeout: Bool, isWanted: Bool) {
+            startUnixNano = min(startUnixNano, start)
+            endUnixNano = max(endUnixNano, end)
+            spanCount += 1
+            if isError { errorCount += 1 }
+            if isTimeout { timeoutCount += 1 }
+            if isWanted { self.isWanted = true }
+        }
     }
 
     private let part: SpanPass.TracePart
     private let start, end, spans: PassedIntegers
     private let isChild: ColumnPresence
-    private let columns: [PassedTexts]
+    private let sessions, users, services: PassedTexts
     private var sums: [Sum]
-    /// By trace and column the row whose text is the trace's, or -1.
-    private var naming: [Int32]
+    /// By trace the row whose text is the trace's, or -1.
+    private var sessionRows: [Int32] = []
+    private var userRows: [Int32] = []
+    private var serviceRows: [Int32] = []
 
-    init(_ part: SpanPass.TracePart, _ names: [String], key: String, _ window: TimeWindow) throws(SQLiteError) {
+    init(_ part: SpanPass.TracePart, _ key: TraceTotals.Key, _ window: TimeWindow) throws(SQLiteError) {
         let segment = part.segment
         self.part = part
         (start, end) = (try segment.integers("start_time_unix_nano"), try segment.integers("end_time_unix_nano"))
         isChild = try segment.presence("parent_span_id")
-        spans = try segment.identities().spans
-        var columns: [PassedTexts] = []
-        for name in names { columns.append(try segment.texts(name)) }
-        self.columns = columns
+        spans = try segment.spanIDs()
+        (sessions, users, services) = (try segment.texts("session_id"), try segment.texts("user_id"), try segment.texts("service_name"))
         sums = Array(repeating: Sum(), count: part.traces.count)
-        naming = Array(repeating: -1, count: part.traces.count * names.count)
-        try add(segment, columns[names.firstIndex(of: key) ?? 0], window)
+        try add(segment, key == .session ? sessions : users, window)
     }
 
     private mutating func add(_ segment: PassedSegment, _ keys: PassedTexts, _ window: TimeWindow) throws(SQLiteError) {
@@ -109,22 +122,35 @@ private struct PartSums {
         let outcome = try segment.texts("outcome")
         let isHidden = try TraceOutlines.hiddenRows(of: segment)
         let timeout = outcome.texts.firstIndex(of: "timeout") ?? .max
+        let (numbers, start, end) = (part.numbers, start, end)
         segment.forEachRow { row in
-            let number = part.numbers[row]
             let began = start[row] ?? 0
-            if keys.number(row) >= 0 && began >= window.from && began <= window.last { sums[number].isWanted = true }
+            let isWanted = keys.number(row) >= 0 && began >= window.from && began <= window.last
             // What log records alone tell of, and spans know better, is no span of the trace: as in the view `traces`.
-            if let isHidden, isHidden(row) { return }
-            sums[number].spanCount += 1
-            sums[number].startUnixNano = min(sums[number].startUnixNano, began)
-            sums[number].endUnixNano = max(sums[number].endUnixNano, end[row] ?? 0)
-            if status[row] == 2 { sums[number].errorCount += 1 }
-            if outcome.number(row) == timeout { sums[number].timeoutCount += 1 }
-            for (place, column) in columns.enumerated() where column.number(row) >= 0 {
-                let slot = number * columns.count + place
-                if naming[slot] < 0 || rank(row).precedes(rank(Int(naming[slot]))) { naming[slot] = Int32(truncatingIfNeeded: row) }
+            if let isHidden, isHidden(row) {
+                if isWanted { sums[numbers[row]].isWanted = true }
+                return
             }
+            sums[numbers[row]].add(
+                start: began, end: end[row] ?? 0, isError: status[row] == 2, isTimeout: outcome.number(row) == timeout, isWanted: isWanted)
         }
+        sessionRows = namingRows(sessions, isHidden)
+        userRows = namingRows(users, isHidden)
+        serviceRows = namingRows(services, isHidden)
+    }
+
+    /// Of each trace the row whose text in a column is the trace's, or -1.
+    private func namingRows(_ column: PassedTexts, _ isHidden: ((Int) -> Bool)?) -> [Int32] {
+        let numbers = part.numbers
+        var rows = [Int32](repeating: -1, count: part.traces.count)
+        if column.texts.isEmpty { return rows }
+        part.segment.forEachRow { row in
+            if column.number(row) < 0 { return }
+            if let isHidden, isHidden(row) { return }
+            let named = Int(rows[numbers[row]])
+            if named < 0 || rank(row).precedes(rank(named)) { rows[numbers[row]] = Int32(truncatingIfNeeded: row) }
+        }
+        return rows
     }
 
     private func rank(_ row: Int) -> NamingRank {
@@ -136,15 +162,16 @@ private struct PartSums {
 
     func trace(_ number: Int) -> TraceSums.Trace {
         let sum = sums[number]
-        var trace = TraceSums.Trace(names: columns.count)
+        var trace = TraceSums.Trace()
         trace.id = part.traces[number]
         (trace.startUnixNano, trace.endUnixNano, trace.spanCount) = (sum.startUnixNano, sum.endUnixNano, sum.spanCount)
         (trace.errorCount, trace.timeoutCount, trace.isWanted) = (sum.errorCount, sum.timeoutCount, sum.isWanted)
-        for (place, column) in columns.enumerated() {
-            let row = Int(naming[number * columns.count + place])
-            guard row >= 0 else { continue }
-            trace.note(column.texts[column.number(row)], at: place, rank(row))
-        }
+        (trace.session, trace.user) = (name(sessions, sessionRows[number]), name(users, userRows[number]))
+        trace.service = name(services, serviceRows[number])
         return trace
+    }
+
+    private func name(_ column: PassedTexts, _ row: Int32) -> TraceSums.Name {
+        row < 0 ? TraceSums.Name() : TraceSums.Name(column.texts[column.number(Int(row))], rank(Int(row)))
     }
 }

@@ -72,9 +72,8 @@ package struct TraceTotals: Sendable {
     private func listed(_ reader: QueryReader) throws -> [(id: String, total: Total)] {
         var totals: [Total] = []
         var places: [ExactText: Int] = [:]
-        let sums = TraceSums(names: ["session_id", "user_id", "service_name"], key: key.rawValue, window: window)
-        try sums.each(reader) { trace in
-            let (session, whose, service) = (trace.texts[0], trace.texts[1], trace.texts[2])
+        try TraceSums(key: key, window: window).each(reader) { trace in
+            let (session, whose, service) = (trace.session.text, trace.user.text, trace.service.text)
             guard let own = key == .session ? session : whose, id.map(own.isExactly) ?? true,
                 user.map({ whose?.isExactly($0) ?? false }) ?? true
             else { return }

@@ -121,7 +121,7 @@ extension QueryError {
     var failure: CommandFailure {
         switch self {
         case .store(let error): error.failure
-        case .invalid, .notFound, .tooLong, .tooLarge, .forbidden, .notHere, .unavailable, .busy: CommandFailure(.failed, message)
+        case .invalid, .notFound, .tooLong, .tooLarge, .forbidden, .notHere, .unavailable, .busy, .gaveWay: CommandFailure(.failed, message)
         }
     }
 }

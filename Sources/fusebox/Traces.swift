@@ -48,14 +48,14 @@ struct Traces: AsyncParsableCommand {
     mutating func run() async throws {
         var search = TraceSearch()
         search.criteria = try filter.criteria
-        search.isRunning = running
+        search.limits.isRunning = running
         search.limit = limit
         search.scanSpansMax = .max
         let now = Clock.unixNano()
         if let since { search.from = since.unixNano(nowUnixNano: now) }
         if let until { search.to = until.unixNano(nowUnixNano: now) }
-        search.durationMinimum = minMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
-        search.durationMaximum = maxMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
+        search.limits.durationMinimum = minMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
+        search.limits.durationMaximum = maxMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
         let answer = try StoreQuestions(common, engine).ask(of: search.need) { try search.run($0) }
         guard format == .table else { return writeAll(answer.traces) }
         var rows = SQLRowWriter(

@@ -62,15 +62,14 @@ import Testing
                 func maybe<Value>(_ value: Value) -> Value? { Bool.random(using: &random) ? value : nil }
                 search.criteria.name = maybe("act")
                 search.criteria.status = maybe(.error)
-                search.durationMinimum = maybe(.random(in: 0...7_000, using: &random))
-                search.durationMaximum = maybe(.random(in: 2_000...9_000, using: &random))
-                search.rootStatus = maybe(Bool.random(using: &random) ? .error : .ok)
-                search.isRunning = Int.random(in: 0..<4, using: &random) == 0
+                search.limits.durationMinimum = maybe(.random(in: 0...7_000, using: &random))
+                search.limits.durationMaximum = maybe(.random(in: 2_000...9_000, using: &random))
+                search.limits.rootStatus = maybe(Bool.random(using: &random) ? .error : .ok)
+                search.limits.isRunning = Int.random(in: 0..<4, using: &random) == 0
                 search.from = maybe(.random(in: 0...20_000, using: &random)) ?? .min
                 search.to = maybe(.random(in: 20_001...50_000, using: &random)) ?? .max
                 histogram.criteria = search.criteria
-                (histogram.durationMinimum, histogram.durationMaximum) = (search.durationMinimum, search.durationMaximum)
-                (histogram.rootStatus, histogram.isRunning) = (search.rootStatus, search.isRunning)
+                histogram.limits = search.limits
                 histogram.window = TimeWindow(from: search.from, to: search.to)
                 let shown = try Self.listed(search, reader)
                 #expect(Set(shown.map(\.traceID)).count == shown.count)

@@ -33,7 +33,7 @@ import Testing
                 // The first window holds little, so most traces are looked for by their length.
                 search.firstWindowSpans = 1
                 search.limit = 3
-                (search.durationMinimum, search.extentMinimum) = seed % 2 == 0 ? (minimum, nil) : (minimum, minimum - 1)
+                (search.limits.durationMinimum, search.extentMinimum) = seed % 2 == 0 ? (minimum, nil) : (minimum, minimum - 1)
                 var found: [String] = []
                 for _ in 0...wanted.count {
                     let answer = try search.run(reader)

@@ -120,6 +120,34 @@ import Testing
         #expect(turns.active == 0)
     }
 
+    @Test func readersThatStandBehindAreEndedAndCommitsDoNotWait() throws {
+        let fixture = try StoreFixture()
+        let turns = ReadingTurns()
+        var limits = Self.policy.limits
+        limits.patience = [(0, .init(questions: .milliseconds(1), commits: .zero))]
+        let checkpointer = try Checkpointer(
+            folder: fixture.folder, gate: fixture.gate, turns: turns, policy: CheckpointPolicy(limits: limits))
+        let path = fixture.folder.databasePath
+        let (reads, ended) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let reader = DispatchGroup()
+        DispatchQueue(label: "behind").async(group: reader) {
+            turns.whileReadingBehind { noteEnd in
+                guard let connection = try? Connection(path: path, access: .readOnly) else { return }
+                try? connection.execute("BEGIN")
+                _ = try? connection.integer("SELECT count(*) FROM segment")
+                noteEnd { ended.signal() }
+                reads.signal()
+                ended.wait()
+                try? connection.execute("COMMIT")
+            }
+        }
+        reads.wait()
+        try fill(fixture)
+        #expect(try checkpointer.runIfNeeded() == .startedOver)
+        reader.wait()
+        #expect(turns.active == 0 && !turns.endThoseBehind())
+    }
+
     @Test func aReaderThatStaysIsToldAndCostsNothingAfterwards() throws {
         let fixture = try StoreFixture()
         var limits = Self.policy.limits

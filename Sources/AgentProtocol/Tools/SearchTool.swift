@@ -80,9 +80,9 @@ enum SearchTool {
         search.criteria.status = arguments.text("status").flatMap(SpanCriteria.Status.init)
         search.criteria.text = arguments.text("text")
         search.criteria.attributes = arguments.texts("attributes").map { SpanCriteria.Attribute(key: $0.key, value: $0.value) }
-        search.isRunning = arguments.text("running") == "true"
-        search.durationMinimum = try arguments.milliseconds("min_ms")
-        search.durationMaximum = try arguments.milliseconds("max_ms")
+        search.limits.isRunning = arguments.text("running") == "true"
+        search.limits.durationMinimum = try arguments.milliseconds("min_ms")
+        search.limits.durationMaximum = try arguments.milliseconds("max_ms")
         search.limit = arguments.integer("limit")
         if let text = arguments.text("cursor") {
             guard let cursor = TraceCursor(text: text) else { throw .invalid("cursor must be the next_cursor of an answer") }

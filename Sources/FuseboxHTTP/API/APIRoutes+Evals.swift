@@ -60,10 +60,7 @@ extension APIRoutes {
         // A name= in the address is that of the eval.
         queue.criteria = try Self.criteria(query)
         queue.criteria.name = query["span"]
-        queue.rootStatus = try Self.status(query, "root")
-        queue.isRunning = try query.flag("running")
-        queue.durationMinimum = try query.milliseconds("min_ms")
-        queue.durationMaximum = try query.milliseconds("max_ms")
+        queue.limits = try Self.limits(query)
         queue.window = try timeWindow(query)
         queue.limit = try query.integer("limit", 1...JudgingQueue.limitMax, fallback: queue.limit)
         let asked = queue

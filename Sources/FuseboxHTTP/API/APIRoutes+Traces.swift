@@ -15,10 +15,7 @@ extension APIRoutes {
         let window = try timeWindow(query)
         (search.from, search.to) = (window.from, window.to)
         search.criteria = try Self.criteria(query)
-        search.durationMinimum = try query.milliseconds("min_ms")
-        search.durationMaximum = try query.milliseconds("max_ms")
-        search.rootStatus = try Self.status(query, "root")
-        search.isRunning = try query.flag("running")
+        search.limits = try Self.limits(query)
         search.limit = try query.integer("limit", 1...Self.tracesMax, fallback: 50)
         if let text = query["cursor"] {
             guard let cursor = TraceCursor(text: text) else {
@@ -49,10 +46,7 @@ extension APIRoutes {
         var histogram = TraceHistogram()
         histogram.window = try timeWindow(query)
         histogram.criteria = try Self.criteria(query)
-        histogram.durationMinimum = try query.milliseconds("min_ms")
-        histogram.durationMaximum = try query.milliseconds("max_ms")
-        histogram.rootStatus = try Self.status(query, "root")
-        histogram.isRunning = try query.flag("running")
+        histogram.limits = try Self.limits(query)
         histogram.points = try query.integer("points", 10...TraceHistogram.pointsMax, fallback: histogram.points)
         let (asked, now) = (histogram, context.clock())
         return try await context.json(of: .window(histogram.window)) { reader, json in try asked.write(nowUnixNano: now, reader, into: &json) }

@@ -158,6 +158,16 @@ struct APIRoutes: Sendable {
         return criteria
     }
 
+    /// What is asked of whole traces.
+    static func limits(_ query: QueryString) throws(QueryError) -> TraceLimits {
+        var limits = TraceLimits()
+        limits.durationMinimum = try query.milliseconds("min_ms")
+        limits.durationMaximum = try query.milliseconds("max_ms")
+        limits.rootStatus = try status(query, "root")
+        limits.isRunning = try query.flag("running")
+        return limits
+    }
+
     static func status(_ query: QueryString, _ name: String) throws(QueryError) -> SpanCriteria.Status? {
         guard let text = query[name] else { return nil }
         guard let status = SpanCriteria.Status(rawValue: text) else {

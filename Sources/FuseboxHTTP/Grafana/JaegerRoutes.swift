@@ -98,8 +98,8 @@ struct JaegerRoutes: Sendable {
         search.to = try microseconds("end") ?? .max
         let limit = try query.integer("limit", 0...1_000_000, fallback: 100)
         search.limit = limit == 0 ? 100 : min(limit, Self.tracesMax)
-        search.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
-        search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
+        search.limits.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
+        search.limits.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
         try Self.addTags(query["tags"], to: &search.criteria)
         let asked = search
         return try await context.json(of: .window(from: search.from, to: search.to)) { reader, json in

@@ -105,8 +105,8 @@ struct TempoRoutes: Sendable {
         search.acceptance = language.acceptance
         search.extentMinimum = language.durationMinimum
         if let tags = query["tags"] { search.criteria.extra += try LogfmtText.pairs(tags).map(Self.condition) }
-        search.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
-        search.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
+        search.limits.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
+        search.limits.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
         let asked = search
         return try await context.json(of: .window(window)) { reader, json in
             let answer = try asked.run(reader)

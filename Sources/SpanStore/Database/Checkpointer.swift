@@ -22,6 +22,8 @@ package final class Checkpointer {
     private static let restartInterval = Duration.milliseconds(20)
     /// When no question of this process is under way, readers of others get this long to leave a gap before commits are held.
     private static let gapWait = Duration.milliseconds(500)
+    /// For so long questions that were asked to end are waited for: they look after each segment.
+    private static let endWait = Duration.milliseconds(500)
 
     package enum Outcome: Sendable, Equatable {
         /// The log was short.
@@ -155,7 +157,12 @@ package final class Checkpointer {
                     if result.isOver { return result }
                 }
             }
-            guard ContinuousClock.now < deadline, !isStopping() else { return (log, false) }
+            guard !isStopping() else { return (log, false) }
+            if ContinuousClock.now >= deadline {
+                // Questions of agents end before commits wait for them.
+                guard turns.endThoseBehind() else { return (log, false) }
+                deadline = ContinuousClock.now + Self.endWait
+            }
             ReaderWait.sleep(Self.restartInterval)
         }
     }

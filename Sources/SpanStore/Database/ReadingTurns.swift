@@ -10,11 +10,25 @@ package final class ReadingTurns: Sendable {
         var isClosed = false
         var active = 0
         var waiting: [DispatchSemaphore] = []
+        /// What ends the readers that stand behind commits, by their numbers.
+        var behind: [Int: @Sendable () -> Void] = [:]
+        var nextBehind = 0
     }
 
     private let state = Mutex(State())
+    /// Nanoseconds.
+    private let workedNanoseconds = Atomic<Int64>(0)
 
     package init() {}
+
+    /// For how long the writer has worked so far, as far as it said so: what it does not wait for work.
+    package var worked: Duration { .nanoseconds(workedNanoseconds.load(ordering: .relaxed)) }
+
+    /// Notes that the writer worked.
+    package func noteWork(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        workedNanoseconds.wrappingAdd(seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000, ordering: .relaxed)
+    }
 
     /// How many read now.
     package var active: Int { state.withLock { $0.active } }
@@ -34,6 +48,32 @@ package final class ReadingTurns: Sendable {
         turn?.wait()
         defer { state.withLock { $0.active -= 1 } }
         return try body()
+    }
+
+    /// The same for a reader that ends before commits wait for it.
+    ///
+    /// - Parameter body: is given a function that it calls, once it has begun to read, with what ends it; that may be called on any thread.
+    package func whileReadingBehind<Value, Failure: Error>(
+        _ body: ((@escaping @Sendable () -> Void) -> Void) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        try whileReading { () throws(Failure) in
+            let number = state.withLock { state in
+                state.nextBehind += 1
+                return state.nextBehind
+            }
+            defer { state.withLock { $0.behind[number] = nil } }
+            return try body { end in state.withLock { $0.behind[number] = end } }
+        }
+    }
+
+    /// Asks the readers that stand behind commits to end, each once; `false` when there are none.
+    func endThoseBehind() -> Bool {
+        let ends = state.withLock { state in
+            defer { state.behind = [:] }
+            return Array(state.behind.values)
+        }
+        for end in ends { end() }
+        return !ends.isEmpty
     }
 
     /// Lets no reader begin until `open`.

@@ -40,6 +40,7 @@ public struct PassedIntegers {
     public var isEmpty: Bool { values.isEmpty }
 
     @inlinable
+    @inline(__always)
     public subscript(row: Int) -> Int64? {
         guard let presence else { return row < values.count ? values[row] : nil }
         let position = presence.position(row)
@@ -61,6 +62,7 @@ public struct PassedTexts {
 
     /// The number of a row's text in `texts`; -1 for NULL.
     @inlinable
+    @inline(__always)
     public func number(_ row: Int) -> Int { Int(numbers[row]) }
 
     /// A text by its number; `nil` for -1.

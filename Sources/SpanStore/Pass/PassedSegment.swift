@@ -6,20 +6,23 @@ package import TelemetryModel
 public final class PassedSegment {
     let segment: SegmentRows
     /// Rows that are meant, ascending; `nil` for all.
-    package let rows: [Int32]?
+    @usableFromInline package let rows: [Int32]?
+    /// Rows of the whole segment.
+    @usableFromInline package let spanCount: Int
 
     init(_ segment: SegmentRows, rows: [Int32]?) {
         self.segment = segment
         self.rows = rows
+        spanCount = segment.reader.spanCount
     }
 
     package var id: Int64 { segment.reader.id }
-    /// Rows of the whole segment.
-    package var spanCount: Int { segment.reader.spanCount }
     /// Rows that are meant.
     package var rowCount: Int { rows?.count ?? spanCount }
 
     /// Calls `body` with each row that is meant.
+    @inlinable
+    @inline(__always)
     public func forEachRow(_ body: (Int) -> Void) {
         guard let rows else {
             for row in 0..<spanCount { body(row) }
@@ -65,15 +68,15 @@ public final class PassedSegment {
         }
     }
 
+    /// Ids of spans, as integers.
+    package func spanIDs() throws(SQLiteError) -> PassedIntegers {
+        try Self.attempt { PassedIntegers(try segment.reader.column(.fixed, FixedColumn.spanID)) }
+    }
+
     /// Ids of spans and of their parents, as integers.
     package func identities() throws(SQLiteError) -> (spans: PassedIntegers, parents: PassedIntegers) {
-        try Self.attempt {
-            let reader = segment.reader
-            return (
-                PassedIntegers(try reader.column(.fixed, FixedColumn.spanID)),
-                PassedIntegers(try reader.column(.fixed, FixedColumn.parentSpanID))
-            )
-        }
+        let spans = try spanIDs()
+        return (spans, try Self.attempt { PassedIntegers(try segment.reader.column(.fixed, FixedColumn.parentSpanID)) })
     }
 
     /// The numbers of spans' resources, and by number what `attr(resource_attributes, …)` gives for each of the keys, as text.

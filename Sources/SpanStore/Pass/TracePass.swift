@@ -22,8 +22,7 @@ extension SpanPass {
             try reader.catalog.refresh()
             let entries = reader.catalog.entries
             let within = Set(entries.filter { $0.mayHold(bounds) }.map(\.id))
-            var traces = ScatteredTraces(entries)
-            let scattered = traces.find()
+            let scattered = reader.catalog.scatteredTraces()
             var shared: Set<UInt32> = []
             for id in within { shared.formUnion(scattered[id] ?? []) }
             let calls = StoredCalls(reader.catalog, loader)
@@ -58,6 +57,8 @@ extension SpanPass {
         let traces = try segment.traceIDs()
         return TracePart(
             segment: PassedSegment(segment, rows: try shownRows(segment)), traces: traces, numbers: try segment.traceNumbers(),
-            isScattered: traces.map { scattered.contains(TraceFilter.hash($0)) }, mayBeWithin: mayBeWithin)
+            isScattered: scattered.isEmpty
+                ? [Bool](repeating: false, count: traces.count) : traces.map { scattered.contains(TraceFilter.hash($0)) },
+            mayBeWithin: mayBeWithin)
     }
 }

@@ -36,6 +36,7 @@ final class SegmentCatalog {
     private var directories: [Int64: SegmentDirectory] = [:]
     /// What counts of calls, when all were looked at. Forgotten when the file changes.
     var calls: StoredCalls.Found?
+    private var scatteredTracesFound: [Int64: Set<UInt32>]?
     let callsOfSegments: CallsOfSegments
     fileprivate unowned let connection: Connection
     private var dataVersion: Int64?
@@ -79,8 +80,18 @@ final class SegmentCatalog {
         }
         callsOfSegments.forget(gone)
         entries = current
+        scatteredTracesFound = nil
         calls = nil
         dataVersion = version
+    }
+
+    /// By segment the hashes of its traces that lie in others too. Found out once for a list of segments, since it sorts the hashes of all.
+    func scatteredTraces() -> [Int64: Set<UInt32>] {
+        if let scatteredTracesFound { return scatteredTracesFound }
+        var traces = ScatteredTraces(entries)
+        let found = traces.find()
+        scatteredTracesFound = found
+        return found
     }
 
     /// Opens a segment; `nil` when it is not there.

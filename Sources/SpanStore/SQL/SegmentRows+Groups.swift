@@ -109,7 +109,8 @@ extension SegmentRows {
         guard let column = try reader.column(.fixed, name), column.presence == nil, case .integers(let values) = column.values else {
             throw SegmentError.damaged("a span without \(name)")
         }
-        guard values.allSatisfy({ $0 >= 0 && $0 < count }) else { throw SegmentError.damaged("a span past the table of \(name)") }
+        // As unsigned numbers the negative ones are the largest.
+        guard values.isEmpty || values.reduce(0, { max($0, UInt64(bitPattern: $1)) }) < count else { throw SegmentError.damaged("a span past the table of \(name)") }
         return values
     }
 
@@ -125,8 +126,9 @@ extension SegmentRows {
         _ stored: NumberedTexts, _ rows: [Int32], _ endings: [Int32: SegmentCalls.Ending], _ name: String
     ) -> NumberedTexts {
         var changed = stored
-        for (place, row) in rows.enumerated() {
-            guard let ending = endings[row] else { continue }
+        // Few rows are changed: they are looked for among all, and not each of all among them.
+        for (row, ending) in endings {
+            guard let place = place(of: row, in: rows) else { continue }
             guard let text = ending.text(name) else {
                 changed.numbers[place] = -1
                 continue
@@ -136,6 +138,18 @@ extension SegmentRows {
             changed.numbers[place] = Int32(truncatingIfNeeded: number)
         }
         return changed
+    }
+
+    /// Where a row stands among rows, which ascend; `nil` where it does not.
+    private static func place(of row: Int32, in rows: [Int32]) -> Int? {
+        // It stands at its own number where all are listed.
+        if rows.indices.contains(Int(row)), rows[Int(row)] == row { return Int(row) }
+        var (low, high) = (0, rows.count)
+        while low < high {
+            let middle = (low + high) >> 1
+            if rows[middle] < row { low = middle + 1 } else { high = middle }
+        }
+        return low < rows.count && rows[low] == row ? low : nil
     }
 
     /// The texts of one column, and of the other where that has none.
@@ -155,7 +169,8 @@ extension SegmentRows {
     static func numbered(_ column: DecodedColumn?, _ rows: [Int32]) -> NumberedTexts {
         guard let column else { return NumberedTexts(texts: [], numbers: [Int32](repeating: -1, count: rows.count)) }
         if case .dictionary(let entries, let packed) = column.values {
-            let numbers = rows.map { row -> Int32 in
+            let isEvery = column.presence == nil && rows.count == packed.count
+            let numbers = isEvery ? packed.all : rows.map { row -> Int32 in
                 let position = column.position(Int(row))
                 return position < 0 ? -1 : Int32(truncatingIfNeeded: packed[position])
             }

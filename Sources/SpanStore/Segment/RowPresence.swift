@@ -108,6 +108,28 @@ struct PackedNumbers {
         }
     }
 
+    /// All of them, in their order.
+    var all: [Int32] {
+        [Int32](unsafeUninitializedCapacity: count) { numbers, filled in
+            bytes.withUnsafeBytes { bytes in
+                let source = UnsafeRawBufferPointer(rebasing: bytes[start..<start + width * count])
+                switch width {
+                case 1: for index in 0..<count { numbers[index] = Int32(source[index]) }
+                case 2:
+                    for index in 0..<count {
+                        numbers[index] = Int32(source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self).littleEndian)
+                    }
+                default:
+                    for index in 0..<count {
+                        let number = source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self).littleEndian
+                        numbers[index] = Int32(truncatingIfNeeded: number)
+                    }
+                }
+            }
+            filled = count
+        }
+    }
+
     /// The largest of them; -1 when there are none.
     var maximum: Int {
         guard width > 1 else { return bytes[start..<start + count].max().map { Int($0) } ?? -1 }
