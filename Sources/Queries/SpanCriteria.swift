@@ -128,11 +128,11 @@ extension SpanCriteria.Attribute {
             let values: [QueryValue] = [.text(value), .integer(value == "true" || value == "1" ? 1 : 0)]
             return isExcluded
                 ? SQLCondition("((\(column) IS NOT ? AND \(column) IS NOT ?) OR NOT \(isSame))", values)
-                : SQLCondition("((\(column) = ? OR \(column) = ?) AND \(isSame))", values)
+                : SQLCondition("(\(column) IN (?, ?) AND \(isSame))", values)
         case let text where Int64(text).map(String.init) == text:
             let values: [QueryValue] = [.text(text), .integer(Int64(text) ?? 0)]
             return isExcluded
-                ? SQLCondition("(\(column) IS NOT ? AND \(column) IS NOT ?)", values) : SQLCondition("(\(column) = ? OR \(column) = ?)", values)
+                ? SQLCondition("(\(column) IS NOT ? AND \(column) IS NOT ?)", values) : SQLCondition("\(column) IN (?, ?)", values)
         // Several numbers may be shown as one text.
         case let text where Double(text) != nil: return shown(column, [])
         default: return SQLCondition("\(column) \(isExcluded ? "IS NOT" : "=") ?", [.text(value)])

@@ -46,4 +46,39 @@ import Testing
         let kinds = try fixture.sql("SELECT DISTINCT attr_type(attributes, 'always') FROM spans ORDER BY 1", rewriting: true).map(\.[0])
         #expect(kinds == ["array", "false", "integer", "null", "object", "real", "text", "true"])
     }
+
+    /// Keys whose values are of one kind each, so that the column alone tells which; and some spans have none.
+    @Test(arguments: [false, true])
+    func conditionsOnKindsAndOnValuesOfSeveralKindsFindTheSameRows(merged: Bool) throws {
+        let fixture = try StoreFixture()
+        var random = Seeded(state: 8)
+        for number in 0..<70 {
+            let spans = (1...20).map { place in
+                var attributes: AttributeList = [:]
+                // A batch may hold no value of a key at all.
+                if Int.random(in: 0..<3, using: &random) > number % 3 {
+                    attributes.append("text", .string(["true", "1", "other"].randomElement(using: &random) ?? ""))
+                    attributes.append("truth", .bool(Bool.random(using: &random)))
+                }
+                if Bool.random(using: &random) { attributes.append("number", .int(Int64.random(in: 0...3, using: &random))) }
+                if Bool.random(using: &random) { attributes.append("real", .double(Double(Int.random(in: 0...2, using: &random)))) }
+                return Batches.span(UInt64(number + 1), UInt64(place), attributes)
+            }
+            try fixture.ingest(Batches.of(spans))
+        }
+        if merged { try fixture.merge() }
+        for key in ["text", "truth", "number", "real", "nowhere"] {
+            let (value, type) = ("attr(attributes, '\(key)')", "attr_type(attributes, '\(key)')")
+            let conditions = [
+                "\(type) IN ('true', 'text')", "\(type) IN ('integer', 'false')", "\(type) = 'true'", "\(type) = 'real'", "\(type) IS NULL",
+                "\(type) IS NOT NULL", "\(type) IN ('true', NULL)", "\(type) = NULL", "\(type) LIKE 't%'", "\(type) NOT IN ('true', 'false')",
+                "\(value) IN ('true', 1)", "\(value) IN ('1', 1, NULL)", "\(value) IN (1.0, 'other')", "\(value) IN (2, 0, 'true')",
+                "\(value) IN ('true', 1) AND \(type) IN ('true', 'text')",
+            ]
+            for condition in conditions {
+                let statement = "SELECT trace_id, span_id, \(value) FROM spans WHERE \(condition) ORDER BY 1, 2"
+                #expect(try fixture.sql(statement, rewriting: true) == fixture.sql(statement), "\(condition)")
+            }
+        }
+    }
 }

@@ -40,6 +40,21 @@ enum ColumnCondition: Equatable {
         }
     }
 
+    /// One of some values, of a column that holds texts alone or integers alone: a value of another kind is none of its. `nil` when only SQLite
+    /// can tell.
+    static func values(_ list: [SpansScan.Argument], areTexts: Bool) -> ColumnCondition? {
+        var (texts, integers): ([[UInt8]], Set<Int64>) = ([], [])
+        for item in list {
+            switch item {
+            case .text(let text): texts.append(text)
+            case .integer(let integer): integers.insert(integer)
+            case .null: continue
+            default: return nil
+            }
+        }
+        return areTexts ? .texts(texts) : .integerSet(integers)
+    }
+
     /// The integers that compare so with a double, exactly: SQLite tells a plan that `1.0` is an integer, and lets the scan alone decide.
     private static func integers(_ comparison: SpansPlan.Comparison, _ bound: Double) -> ColumnCondition? {
         switch comparison {

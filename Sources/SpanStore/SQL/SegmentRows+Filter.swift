@@ -42,9 +42,10 @@ extension SegmentRows {
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
         case .attributes: return try attributesRows(filter, rows)
         case .scopeVersion, .callName, .callWorkflow, .resourceAttributes, .scopeAttributes, .events, .links, .firstAttribute,
-            .storedOrAttribute, .attributeType:
+            .storedOrAttribute:
             return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
+        case .attributeType(let key): return try attributeTypeRows(key, filter, rows)
         case .countsTokens: return try tokenRows(filter, rows)
         case .ending(let name): return try endingRows(name, filter, rows)
         }
@@ -177,24 +178,58 @@ extension SegmentRows {
     /// Values of an attribute may be of any kind, and some may lie in the overflow column.
     private func attributeRows(_ key: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
         if reader.directory.column(.fixed, FixedColumn.overflow) != nil { return rows }
-        let condition: ColumnCondition?
-        switch filter.argument {
-        case .integer, .double: condition = .integers(filter.comparison, filter.argument)
-        default: condition = .texts(filter.comparison, filter.argument)
-        }
-        guard let condition else { return rows }
-        guard let entry = reader.directory.column(.attribute, key) else { return condition == .isNull ? rows : [] }
+        guard let entry = reader.directory.column(.attribute, key) else { return filter.comparison == .isNull ? rows : [] }
         switch entry.encoding {
         case .dictionary, .texts, .integers, .planes: break
         default: return rows
         }
         let isText = entry.encoding == .dictionary || entry.encoding == .texts
+        let condition: ColumnCondition?
+        switch filter.argument {
+        case .integer, .double: condition = .integers(filter.comparison, filter.argument)
+        case .list(let list) where filter.comparison == .isIn: condition = .values(list, areTexts: isText)
+        default: condition = .texts(filter.comparison, filter.argument)
+        }
+        guard let condition else { return rows }
         switch condition {
         case .texts, .prefix: if !isText { return rows }
         case .integers, .integerSet: if isText { return rows }
         default: break
         }
         return try select(.attribute, key, condition, rows, isText: isText)
+    }
+
+    /// What kinds an attribute's values are of, by how the segment holds them.
+    private func attributeTypeRows(_ key: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
+        if reader.directory.column(.fixed, FixedColumn.overflow) != nil { return rows }
+        guard let condition = ColumnCondition.texts(filter.comparison, filter.argument) else { return rows }
+        guard let entry = reader.directory.column(.attribute, key) else { return condition == .isNull ? rows : [] }
+        let type: String
+        switch entry.encoding {
+        case .dictionary, .texts: type = "text"
+        case .integers, .planes: type = "integer"
+        case .bools: return try truthRows(key, condition, rows)
+        default: return rows
+        }
+        switch condition {
+        case .isNull, .isNotNull: break
+        case .texts(let texts): if !texts.contains(where: { $0.elementsEqual(type.utf8) }) { return [] }
+        case .nothing: return []
+        case .prefix, .integers, .integerSet: return rows
+        }
+        let presence = try reader.presence(.attribute, key)
+        return (rows ?? allRows).filter { presence[Int($0)] == (condition != .isNull) }
+    }
+
+    /// The same of a column of booleans, whose kinds are `true` and `false`.
+    private func truthRows(_ key: String, _ condition: ColumnCondition, _ rows: [Int32]?) throws -> [Int32]? {
+        guard case .texts(let texts) = condition, let column = try reader.column(.attribute, key), case .bools(let bools) = column.values
+        else { return condition == .nothing ? [] : rows }
+        let (takesTrue, takesFalse) = (texts.contains { $0.elementsEqual("true".utf8) }, texts.contains { $0.elementsEqual("false".utf8) })
+        return (rows ?? allRows).filter { row in
+            let position = column.position(Int(row))
+            return position >= 0 && (bools[position] != 0 ? takesTrue : takesFalse)
+        }
     }
 
     var allRows: [Int32] { Array(0..<Int32(truncatingIfNeeded: reader.spanCount)) }

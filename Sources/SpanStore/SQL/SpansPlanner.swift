@@ -44,11 +44,10 @@ enum SpansPlanner {
     static func takesConditions(_ source: SpansColumn.Source) -> Bool {
         switch source {
         case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text, .ending, .startTime, .endTime, .duration, .integer,
-            .countsTokens, .attribute:
+            .countsTokens, .attribute, .attributeType:
             true
         case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .scopeAttributes, .events, .links,
-            .firstAttribute,
-            .storedOrAttribute, .attributeType:
+            .firstAttribute, .storedOrAttribute:
             false
         }
     }
