@@ -45,6 +45,7 @@ let package = Package(
         // Row 1: values and thin wrappers.
         .target(name: "TelemetryModel"),
         .target(name: "PrometheusText"),
+        .target(name: "Threads"),
         .target(name: "WebPage", resources: [.embedInCode("Files")]),
         .target(name: "SQLite", dependencies: ["CSQLite"]),
         .target(name: "Parquet", dependencies: ["CZstd"]),
@@ -66,15 +67,15 @@ let package = Package(
         .target(
             name: "Ingest",
             dependencies: [
-                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "PrometheusText",
+                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "PrometheusText", "Threads",
             ]),
         .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SpanStore"]),
         .target(name: "GatewayRules", dependencies: ["TelemetryModel", "Derivations"]),
         .target(
             name: "Forwarding",
-            dependencies: ["ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", nioCore, nioPosix]),
+            dependencies: ["ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", "Threads", nioCore, nioPosix]),
 
-        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SpanStore", "SQLite", "CSQLite"]),
+        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SpanStore", "SQLite", "CSQLite", "Threads"]),
 
         // Row 4: what agents ask; configuration; the made-up workload; what nodes forwarded, asked of an engine.
         .target(
@@ -183,6 +184,7 @@ let package = Package(
             name: "ForwardingTests",
             dependencies: ["ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
+        .testTarget(name: "ThreadsTests", dependencies: ["Threads"]),
         .testTarget(
             name: "QueriesTests",
             dependencies: ["Queries", "Derivations", "Ingest", "SQLite", "SpanStore", "TelemetryModel", "TelemetryTesting"]),

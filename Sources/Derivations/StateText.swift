@@ -123,11 +123,19 @@ extension [UInt8] {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { digits in
             var place = 21
             var rest = number.magnitude
-            repeat {
+            let pairs = DecimalDigits.pairs
+            // Two by two: a division takes longer than all else here.
+            while rest >= 10 {
+                let pair = Int(truncatingIfNeeded: rest % 100) &* 2
+                rest /= 100
+                place &-= 2
+                digits[place] = pairs.utf8Start[pair]
+                digits[place &+ 1] = pairs.utf8Start[pair &+ 1]
+            }
+            if rest > 0 || place == 21 {
                 place &-= 1
-                digits[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
-                rest /= 10
-            } while rest > 0
+                digits[place] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest)
+            }
             if number < 0 {
                 place &-= 1
                 digits[place] = UInt8(ascii: "-")
@@ -135,6 +143,14 @@ extension [UInt8] {
             append(contentsOf: UnsafeMutableBufferPointer(rebasing: digits[place..<21]))
         }
     }
+}
+
+private enum DecimalDigits {
+    /// 00, 01 and so on up to 99.
+    static let pairs: StaticString = """
+        0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+        5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899
+        """
 }
 
 /// Reads what `StateWriter` wrote. Anything else is `nil`, which the caller takes for a state that is not there.

@@ -5,6 +5,7 @@ import OutboundHTTP
 package import PrometheusText
 package import SpanStore
 import Synchronization
+import Threads
 
 /// Sends what is stored to the targets of the configuration: each on a thread of its own, with connections of its own to the file and to the
 /// target, so that one that is dead holds up nothing but itself.
@@ -108,35 +109,25 @@ private final class TargetEntry: Sendable {
 
 /// The thread of one target.
 private final class ForwardLoop: Sendable {
-    private static let entryPauseSeconds = 1
+    private static let entryPause = Duration.seconds(1)
 
-    private let isStopping = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let finished = DispatchSemaphore(value: 0)
+    private let thread = WorkerThread()
 
     /// - Parameter make: makes what the thread works with, on the thread.
     init(name: String, entry: TargetEntry, make: @escaping @Sendable () -> ForwardSender) {
-        DispatchQueue(label: "fusebox.forward.\(name)", qos: .utility).async { [self] in
+        thread.start("fusebox.forward.\(name)", .utility) { [self] in
             let sender = make()
-            while !isStopping.load(ordering: .acquiring) {
+            while !thread.isStopping {
                 guard entry.isDone() else {
-                    _ = wake.wait(timeout: .now() + .seconds(Self.entryPauseSeconds))
+                    thread.rest(Self.entryPause)
                     continue
                 }
-                if case .idle(let nanoseconds) = sender.step() {
-                    _ = wake.wait(timeout: .now() + .nanoseconds(Int(clamping: nanoseconds)))
-                }
+                if case .idle(let nanoseconds) = sender.step() { thread.rest(.nanoseconds(nanoseconds)) }
             }
-            finished.signal()
         }
     }
 
-    func askToStop() {
-        isStopping.store(true, ordering: .releasing)
-        wake.signal()
-    }
+    func askToStop() { thread.askToStop() }
 
-    func waitUntilStopped(_ deadline: DispatchTime) {
-        if finished.wait(timeout: deadline) == .success { finished.signal() }
-    }
+    func waitUntilStopped(_ deadline: DispatchTime) { thread.waitUntilStopped(deadline) }
 }

@@ -1,22 +1,18 @@
-import Dispatch
 import PrometheusText
 import SpanStore
-import Synchronization
+import Threads
 
 /// Runs the checkpointer on a thread of its own, five times a second, until it is stopped.
 final class CheckpointLoop: Sendable {
-    private let isStopping = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let finished = DispatchSemaphore(value: 0)
+    private let thread = WorkerThread()
 
     init(_ checkpointer: Checkpointer, metrics: IngestMetrics, storage: StorageGuard) {
         let owned = Owned(checkpointer)
-        DispatchQueue(label: "fusebox.checkpoints", qos: .utility).async { [self] in
-            while !isStopping.load(ordering: .acquiring) {
-                _ = wake.wait(timeout: .now() + .milliseconds(200))
+        thread.start("fusebox.checkpoints", .utility) { [self] in
+            while !thread.isStopping {
+                thread.rest(.milliseconds(200))
                 run(owned.checkpointer, metrics, storage)
             }
-            finished.signal()
         }
     }
 
@@ -53,9 +49,5 @@ final class CheckpointLoop: Sendable {
         }
     }
 
-    func stop() {
-        isStopping.store(true, ordering: .releasing)
-        wake.signal()
-        finished.wait()
-    }
+    func stop() { thread.stop() }
 }

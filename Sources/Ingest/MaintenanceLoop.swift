@@ -1,7 +1,6 @@
-import Dispatch
 package import PrometheusText
 import SpanStore
-import Synchronization
+import Threads
 
 /// Merges small segments and lets old ones go, on a thread of its own, until it is stopped.
 final class MaintenanceLoop: Sendable {
@@ -26,9 +25,7 @@ final class MaintenanceLoop: Sendable {
         var noteHold: @Sendable ([String]) -> Void = { _ in }
     }
 
-    private let isStopping = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let finished = DispatchSemaphore(value: 0)
+    private let thread = WorkerThread()
 
     init(_ maintenance: StoreMaintenance, _ settings: Settings, metrics: MaintenanceMetrics) throws(StoreError) {
         let owned = Owned(
@@ -36,22 +33,21 @@ final class MaintenanceLoop: Sendable {
             retention: try SegmentRetention(maintenance),
             forgetter: try Forgetter(maintenance, keys: .standard, turns: settings.turns, willForget: settings.forgotten.add),
             ledger: maintenance.ledger, metrics: metrics)
-        DispatchQueue(label: "fusebox.maintenance", qos: .utility).async { [self] in
+        thread.start("fusebox.maintenance", .utility) { [self] in
             var nextRetention = ContinuousClock.now
             var nextForgetting = ContinuousClock.now
-            while !isStopping.load(ordering: .acquiring) {
+            while !thread.isStopping {
                 if ContinuousClock.now >= nextRetention {
                     let isHeld = owned.retain(settings)
                     nextRetention = ContinuousClock.now + (isHeld ? Self.heldPause : Self.retentionPause)
                 }
                 if ContinuousClock.now >= nextForgetting,
-                    !owned.forget(settings, isStopping: { [self] in isStopping.load(ordering: .acquiring) })
+                    !owned.forget(settings, isStopping: { [self] in thread.isStopping })
                 {
                     nextForgetting = ContinuousClock.now + Self.forgettingPause
                 }
-                _ = wake.wait(timeout: .now() + owned.merge { isStopping.load(ordering: .acquiring) })
+                thread.rest(owned.merge { thread.isStopping })
             }
-            finished.signal()
         }
     }
 
@@ -65,7 +61,7 @@ final class MaintenanceLoop: Sendable {
         let metrics: MaintenanceMetrics
 
         /// Merges once and gives how long to pause.
-        func merge(isStopping: () -> Bool) -> DispatchTimeInterval {
+        func merge(isStopping: () -> Bool) -> Duration {
             let start = ContinuousClock.now
             let before = merger.progress
             let stored = ledger.storedSpans
@@ -75,11 +71,11 @@ final class MaintenanceLoop: Sendable {
                     // Spans first: log segments come one a commit as well, and are merged when there is nothing else to do.
                     guard !isStopping(), try logMerger.runOnce() else { return .milliseconds(250) }
                     metrics.logMerges.increment()
-                    return .microseconds(Int((ContinuousClock.now - start) / .microseconds(1)))
+                    return ContinuousClock.now - start
                 }
                 metrics.merges.increment("ok")
                 let worked = ContinuousClock.now - start
-                return .microseconds(Int(worked * pauseFactor(storedBefore: stored) / .microseconds(1)))
+                return worked * pauseFactor(storedBefore: stored)
             } catch {
                 // What was begun is deleted with the next try. A full disk gets room from retention, or from the operator.
                 metrics.merges.increment("error")
@@ -122,11 +118,7 @@ final class MaintenanceLoop: Sendable {
         }
     }
 
-    func stop() {
-        isStopping.store(true, ordering: .releasing)
-        wake.signal()
-        finished.wait()
-    }
+    func stop() { thread.stop() }
 }
 
 /// The collector's own counters about merging.

@@ -1,8 +1,8 @@
 import Derivations
-import Dispatch
 import SpanStore
 import Synchronization
 import TelemetryModel
+import Threads
 
 /// Finds requests between services in what is stored, on a thread of its own behind the writer, and hands them over to be counted with how
 /// far it has come: in one commit, so that a restart counts none twice and loses none. No span waits for it (docs/adr/0100).
@@ -26,9 +26,7 @@ final class ServiceGraphLoop: Sendable {
     private let commit: @Sendable (ServiceGraphUpdate) -> Bool
     /// All spans before it are counted.
     private let counted = Atomic<Int64>(0)
-    private let isStopping = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let finished = DispatchSemaphore(value: 0)
+    private let thread = WorkerThread()
 
     init(
         source: ForwardSource, turns: ReadingTurns, settleNanoseconds: Int64,
@@ -37,20 +35,13 @@ final class ServiceGraphLoop: Sendable {
     ) {
         (self.source, self.turns, self.stored, self.commit) = (source, turns, stored, commit)
         settle = .nanoseconds(max(0, settleNanoseconds))
-        DispatchQueue(label: "fusebox.servicegraph", qos: .background).async { [self] in
-            run()
-            finished.signal()
-        }
+        thread.start("fusebox.servicegraph", .background) { [self] in run() }
     }
 
     /// Stored spans whose requests are not all counted yet.
     var pendingSpans: Int { Int(max(0, source.nextOrdinal(of: .traces) - counted.load(ordering: .acquiring))) }
 
-    func stop() {
-        isStopping.store(true, ordering: .releasing)
-        wake.signal()
-        finished.wait()
-    }
+    func stop() { thread.stop() }
 
     /// What the loop has seen of the store.
     private struct Progress {
@@ -65,9 +56,7 @@ final class ServiceGraphLoop: Sendable {
         var progress: Progress?
         let interval = max(Self.intervalMin, min(Self.intervalMax, settle / 2))
         var pause = interval
-        while !isStopping.load(ordering: .acquiring) {
-            _ = wake.wait(timeout: .now() + .nanoseconds(Int(clamping: pause.nanoseconds)))
-            if isStopping.load(ordering: .acquiring) { return }
+        while thread.rest(pause) {
             let start = ContinuousClock.now
             var isBehind = false
             do {

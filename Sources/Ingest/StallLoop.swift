@@ -1,10 +1,10 @@
 import Derivations
-import Dispatch
 import PrometheusText
 import SQLite
 import SpanStore
 import Synchronization
 import TelemetryModel
+import Threads
 
 /// Looks through stored runs for stalls on a thread of its own, with a connection of its own, behind the writer: no commit waits for
 /// it. It works for a tenth of the time at most, so under load it lags and later catches up.
@@ -29,9 +29,7 @@ final class StallLoop: Sendable {
     private let clock: @Sendable () -> Int64
     /// Commits rows through the writer; `false` when it stops.
     private let commit: @Sendable (AnnexRows) -> Bool
-    private let isStopping = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let finished = DispatchSemaphore(value: 0)
+    private let thread = WorkerThread()
     private let forgotten: ForgottenTraces
     private let active = Mutex<[StallWatch.Active: Int]>([:])
 
@@ -55,17 +53,10 @@ final class StallLoop: Sendable {
         self.clock = clock
         self.forgotten = forgotten
         self.commit = commit
-        DispatchQueue(label: "fusebox.stalls", qos: .background).async { [self] in
-            run()
-            finished.signal()
-        }
+        thread.start("fusebox.stalls", .background) { [self] in run() }
     }
 
-    func stop() {
-        isStopping.store(true, ordering: .releasing)
-        wake.signal()
-        finished.wait()
-    }
+    func stop() { thread.stop() }
 
     static let activeStalls = MetricFamily(
         name: "agent_loop_stalls_active", help: "Runs that have begun, have not ended and are silent.", kind: .gauge)
@@ -87,9 +78,7 @@ final class StallLoop: Sendable {
     private func run() {
         var progress = Progress(watch: newWatch())
         var pause = Self.interval
-        while !isStopping.load(ordering: .acquiring) {
-            _ = wake.wait(timeout: .now() + .nanoseconds(Int(clamping: pause.nanoseconds)))
-            if isStopping.load(ordering: .acquiring) { return }
+        while thread.rest(pause) {
             let start = ContinuousClock.now
             var isBehind = false
             do {
@@ -180,7 +169,7 @@ final class StallLoop: Sendable {
         var count = 0
         while try statement.step() {
             count += 1
-            if count.isMultiple(of: Self.spansPerLook), isStopping.load(ordering: .acquiring) { throw IngestError.stopping }
+            if count.isMultiple(of: Self.spansPerLook), thread.isStopping { throw IngestError.stopping }
             var span = StallSpan(
                 traceID: statement.text(0) ?? "", spanID: statement.text(1) ?? "", parentSpanID: statement.text(2),
                 name: statement.text(3) ?? "", start: statement.integer(4), end: statement.integer(5))

@@ -1,12 +1,12 @@
-import Dispatch
 import PrometheusText
 import SpanStore
 import Synchronization
+import Threads
 
 /// Stands between the disk and those who send: says why nothing may be stored now, latches when the disk fails, and brings it back.
 final class StorageGuard: Sendable {
     /// Between two looks at what nobody else would notice while no spans come.
-    private static let lookMilliseconds = 250
+    private static let lookPause = Duration.milliseconds(250)
 
     let account: IntakeAccount
     /// For how long one reader has kept the log from starting over, as the checkpoints saw it.
@@ -17,9 +17,7 @@ final class StorageGuard: Sendable {
     private let queue: IngestQueue
     private let metrics: IngestMetrics
     private let report: @Sendable (String) -> Void
-    private let isStopping = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let finished = DispatchSemaphore(value: 0)
+    private let thread = WorkerThread()
 
     /// - Parameter report: takes a line for the server's log.
     init(
@@ -81,15 +79,14 @@ final class StorageGuard: Sendable {
 
     /// Looks now and then, on a thread of its own, until it is stopped, and tells the log.
     func start() {
-        DispatchQueue(label: "fusebox.intake", qos: .utility).async { [self] in
+        thread.start("fusebox.intake", .utility) { [self] in
             let began = ContinuousClock.now
             var log = IntakeLog()
-            while !isStopping.load(ordering: .acquiring) {
+            while !thread.isStopping {
                 look()
                 if let line = log.line(account.takeUntold(), now: ContinuousClock.now - began) { report(line) }
-                _ = wake.wait(timeout: .now() + .milliseconds(Self.lookMilliseconds))
+                thread.rest(Self.lookPause)
             }
-            finished.signal()
         }
     }
 
@@ -132,9 +129,7 @@ final class StorageGuard: Sendable {
     }
 
     func stop() {
-        isStopping.store(true, ordering: .releasing)
-        wake.signal()
-        finished.wait()
+        thread.stop()
         recovery.stop()
     }
 }

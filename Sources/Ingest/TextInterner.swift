@@ -13,6 +13,18 @@ struct TextInterner {
     private(set) var numbering = Self.nextNumbering()
     private var table = ByteStringTable(slotCount: 1024)
     private var texts: [String] = []
+    /// Texts that came last, by their ends: most of a span's texts are those of a span shortly before, and need no hash then.
+    private var recent = [Recent](repeating: Recent(), count: Self.recentCount)
+    /// A power of two.
+    private static let recentCount = 64
+
+    private struct Recent {
+        var end: UInt64 = 0
+        /// Bytes; none for no text.
+        var count = -1
+        var position = 0
+    }
+
     /// What the first text's number is, less one: numbers go on when the interner starts anew, so that who kept one sees that it is another.
     private var base: UInt32 = 0
 
@@ -22,8 +34,25 @@ struct TextInterner {
     /// it is afterwards.
     @inline(__always)
     mutating func number(_ bytes: RawSpan, _ range: WireRange) -> UInt32 {
-        if let known = table.find(range, in: bytes) { return number(known) }
-        return add(bytes, range)
+        let end = Self.end(bytes, range)
+        // By its upper bits, into which all others were multiplied.
+        let place = Int(truncatingIfNeeded: ((end ^ UInt64(truncatingIfNeeded: range.count)) &* 0x9E37_79B9_7F4A_7C15) >> 58)
+        let last = recent[place]
+        if last.end == end, last.count == range.count, range.count <= 8 || table.holds(range, in: bytes, at: last.position) {
+            return number(last.position)
+        }
+        guard let known = table.find(range, in: bytes) else { return add(bytes, range) }
+        recent[place] = Recent(end: end, count: range.count, position: known)
+        return number(known)
+    }
+
+    /// The last eight bytes of a text as a number, all of a shorter one.
+    @inline(__always)
+    private static func end(_ bytes: RawSpan, _ range: WireRange) -> UInt64 {
+        if range.count >= 8 { return bytes.unsafeLoadUnaligned(fromByteOffset: range.end &- 8, as: UInt64.self) }
+        var end: UInt64 = 0
+        for place in range.offset..<range.end { end = end << 8 | UInt64(bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self)) }
+        return end
     }
 
     /// The text of a number that was given last.
@@ -47,5 +76,6 @@ struct TextInterner {
         numbering = Self.nextNumbering()
         table = ByteStringTable(slotCount: 1024)
         texts = []
+        recent = [Recent](repeating: Recent(), count: Self.recentCount)
     }
 }

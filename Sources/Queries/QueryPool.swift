@@ -2,6 +2,7 @@ import Dispatch
 import SQLite
 package import SpanStore
 import Synchronization
+import Threads
 
 #if canImport(Darwin)
     import Darwin

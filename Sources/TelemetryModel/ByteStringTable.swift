@@ -100,6 +100,10 @@ public struct ByteStringTable: Sendable {
         return probes
     }
 
+    /// Whether the string of a number is the one in `range`.
+    @inline(__always)
+    public func holds(_ range: WireRange, in source: RawSpan, at index: Int) -> Bool { equals(index, source, range) }
+
     @inline(__always)
     private func equals(_ index: Int, _ source: RawSpan, _ range: WireRange) -> Bool {
         let entry = ranges[index].range

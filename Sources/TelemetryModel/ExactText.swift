@@ -22,9 +22,21 @@ public struct ExactText: Hashable, Comparable, Sendable {
 }
 
 extension String {
+    /// What a text is in memory: its bytes, or where they are and how many. The same one is the same text.
+    @usableFromInline
+    struct Representation: Equatable {
+        @usableFromInline let words: (UInt, UInt)
+
+        @inlinable
+        @inline(__always)
+        static func == (left: Representation, right: Representation) -> Bool { left.words == right.words }
+    }
+
     /// Whether two texts have the same bytes. Inlined, since directories are searched with it: most texts are told apart by their length.
     @inlinable
     public func isExactly(_ other: String) -> Bool {
+        // The same text at the same place, as names of one process come again and again: its bytes need not be read.
+        if unsafeBitCast(self, to: Representation.self) == unsafeBitCast(other, to: Representation.self) { return true }
         guard utf8.count == other.utf8.count else { return false }
         let range = WireRange(offset: 0, count: utf8.count)
         return RawSpanComparison.areEqual(utf8.span.bytes, range, other.utf8.span.bytes, range)

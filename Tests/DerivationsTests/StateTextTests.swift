@@ -17,6 +17,20 @@ import Testing
         #expect(reader.bool("yes") == true && reader.bool("no") == false)
     }
 
+    @Test func numbersAreWrittenAsSwiftWritesThem() {
+        var numbers: [Int64] = [.min, .max]
+        var power: Int64 = 1
+        while power <= Int64.max / 10 {
+            numbers += [power, power - 1, power + 1, 5 * power + power / 3].flatMap { [$0, -$0] }
+            power *= 10
+        }
+        for number in numbers {
+            var writer = StateWriter()
+            writer.add("n", number)
+            #expect(writer.finish() == "{\"n\":\(number)}")
+        }
+    }
+
     @Test func itIsJSONThatSQLReads() {
         var writer = StateWriter()
         writer.add("kind", "process")

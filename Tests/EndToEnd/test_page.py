@@ -245,6 +245,23 @@ def test_a_filter_finds_what_sql_finds_and_its_address_says_it(agents, tab):
     page.check()
 
 
+@pytest.mark.parametrize(("name", "lists"), [("trace", "traces"), ("session", "sessions"), ("user", "users")])
+def test_an_address_that_names_nothing_says_so_and_leads_on(agents, tab, name, lists):
+    page = tab(agents).open(f"#/{name}")
+    assert f"The address does not say which {name}." in page.text()
+    page.tab.get_by_role("link", name=f"To the {lists}").click()
+    page.tab.wait_for_selector(f"#main[data-page={lists}]:not([aria-busy])")
+    page.check()
+
+
+def test_a_trace_is_found_by_either_form_of_its_address(agents, tab):
+    (row,) = agents.sql("SELECT trace_id FROM spans LIMIT 1")
+    for place in (f"#/trace/{row['trace_id']}", f"#/trace?id={row['trace_id']}"):
+        page = tab(agents).open(place)
+        assert row["trace_id"] in page.text(".facts")
+        page.check()
+
+
 def test_older_traces_follow_without_gaps(agents, tab):
     page = tab(agents).open("#/traces?range=all")
     while page.tab.get_by_role("button", name="Older traces").count():

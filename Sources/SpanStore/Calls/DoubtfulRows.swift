@@ -132,6 +132,9 @@ struct DoubtfulRows {
         let scopes = try segment.scopeNumbers(Self.number)
         let session = withSessions ? Numbered(try segment.texts("session_id")) : nil
         traceIDs = ids
+        calls.reserveCapacity(rows.count)
+        traces.reserveCapacity(rows.count)
+        sessions.reserveCapacity(rows.count)
         for (place, number) in rows.enumerated() {
             let row = Int(number)
             let trace = Int(numbers[row] ?? -1)

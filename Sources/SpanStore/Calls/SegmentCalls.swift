@@ -45,7 +45,11 @@ struct SegmentCalls: Sendable {
     }
 
     mutating func set(_ row: Int32, _ change: Change, rowCount: Int) {
-        endings[row] = change.ending
+        if let ending = change.ending {
+            endings[row] = ending
+        } else if !endings.isEmpty {
+            endings[row] = nil
+        }
         if change.countsTokens {
             if tokens == nil { tokens = RowBits(rowCount: rowCount) }
             tokens?.insert(Int(row))

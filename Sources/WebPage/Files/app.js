@@ -32,6 +32,7 @@ const pages = [
 ];
 // What an engine can be asked for: it has the spans of all nodes, and nothing of what only a node keeps.
 const ofEngine = new Set(["traces", "sessions", "users", "compare", "sql"]);
+// Pages of one thing, which the address names.
 const inner = { trace: { title: "Trace", show: trace, parent: "traces" }, session: { title: "Session", show: session, parent: "sessions" }, user: { title: "User", show: user, parent: "users" } };
 
 const main = document.getElementById("main");
@@ -46,7 +47,8 @@ let engine = null;
 
 async function show() {
   const here = place();
-  const page = pages.find((one) => one.name === here.page) || inner[here.page] || { title: "Not found", show: async () => [h("h1", {}, "Not found"), h("p", {}, `There is no page '${here.page}'. `, h("a", { href: "#/overview" }, "To the overview"))] };
+  const isUnnamed = inner[here.page] && !here.id;
+  const page = pages.find((one) => one.name === here.page) || (isUnnamed ? null : inner[here.page]) || { title: "Not found", show: async () => [h("h1", {}, "Not found"), isUnnamed ? h("p", {}, `The address does not say which ${here.page}. `, h("a", { href: address(inner[here.page].parent) }, `To the ${inner[here.page].parent}`)) : h("p", {}, `There is no page '${here.page}'. `, h("a", { href: "#/overview" }, "To the overview"))] };
   leave?.abort();
   leave = new AbortController();
   const signal = leave.signal;

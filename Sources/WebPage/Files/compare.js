@@ -1,5 +1,5 @@
 // Two time ranges, or two services, side by side.
-import { ask, choice, cost, count, duration, field, go, h, head, nothing, percent, place as placeNow, table } from "./kit.js";
+import { ask, choice, cost, count, duration, field, go, h, head, nothing, percent, place as placeNow, table, wrappable } from "./kit.js";
 
 const spans = [{ value: "-1h/now", label: "Last hour" }, { value: "-2h/-1h", label: "The hour before" }, { value: "-24h/now", label: "Last day" }, { value: "-48h/-24h", label: "The day before" }, { value: "-7d/now", label: "Last week" }, { value: "-14d/-7d", label: "The week before" }, { value: "", label: "All time" }];
 
@@ -27,11 +27,11 @@ export async function compare({ place, signal }) {
   const both = (name, pick, show, options = {}) => ({ name, number: true, show: (row) => sides(row, pick, show, options) });
   return [...top,
     h("section", { class: "card", style: { "margin-bottom": "var(--s4)" } }, h("h2", {}, "Tools"), table([
-      { name: "Tool", show: (row) => [h("strong", {}, row.any.tool_name), h("div", { class: "soft" }, `${row.any.service_name} · ${row.any.stage}`)] },
+      { name: "Tool", show: (row) => [h("strong", {}, wrappable(row.any.tool_name)), h("div", { class: "soft" }, `${row.any.service_name} · ${row.any.stage}`)] },
       both("Calls A → B", (one) => one.calls, count), both("Timeouts A → B", (one) => (one.calls ? one.timeouts / one.calls : 0), (value) => percent(value, 1), { worse: "up" }), both("p50 A → B", (one) => one.p50_ns, duration, { worse: "up" }), both("p95 A → B", (one) => one.p95_ns, duration, { worse: "up" }),
     ], tools, { label: "Tools on both sides", empty: "No tool was called on either side." })),
     h("section", { class: "card" }, h("h2", {}, "Workflows"), table([
-      { name: "Workflow", show: (row) => [row.any.workflow_name === null ? h("span", { class: "soft" }, "no workflow") : h("strong", {}, row.any.workflow_name), h("div", { class: "soft" }, row.any.service_name)] },
+      { name: "Workflow", show: (row) => [row.any.workflow_name === null ? h("span", { class: "soft" }, "no workflow") : h("strong", {}, wrappable(row.any.workflow_name)), h("div", { class: "soft" }, row.any.service_name)] },
       both("Runs A → B", (one) => one.runs, count), both("Failed A → B", (one) => (one.runs ? one.failed_runs / one.runs : 0), (value) => percent(value, 1), { worse: "up" }), both("p50 A → B", (one) => one.p50_ns, duration, { worse: "up" }), both("p95 A → B", (one) => one.p95_ns, duration, { worse: "up" }),
       both("Tokens A → B", (one) => one.tokens, count), { name: "Cost A → B", number: true, show: (row) => `${row.a ? cost(row.a) : "–"} → ${row.b ? cost(row.b) : "–"}` },
     ], workflows, { label: "Workflows on both sides", empty: "No workflow ran on either side." }),

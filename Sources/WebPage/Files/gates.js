@@ -1,5 +1,5 @@
 // The gates as the server would judge them now, and the stalls: what `fusebox gate` and `fusebox stalls` print.
-import { ask, count, h, head, nothing, problem, project, rangePicker, table, times, traceLink, when } from "./kit.js";
+import { ask, count, h, head, nothing, problem, project, rangePicker, table, times, traceLink, when, wrappable } from "./kit.js";
 
 const titles = { gates: "Gates", stalls: "Stalls by kind", list: "Latest stalls" };
 const tones = { pass: "good", "pass, marginal": "good", fail: "bad", "fail, marginal": "bad", "no data": "warn", integrity: "bad" };
@@ -31,5 +31,5 @@ function cell(name, row) {
   if (name === "result") return h("span", { class: `badge ${tones[value] || ""}` }, value);
   if (name.endsWith("_unix_nano")) return when(String(value), true);
   if (name === "trace_id") return h("a", { class: "mono", href: traceLink(value, row.span_id) }, String(value).slice(0, 12));
-  return typeof value === "number" ? (Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)))) : String(value);
+  return typeof value === "number" ? (Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(6)))) : wrappable(value);
 }

@@ -205,7 +205,8 @@ export function place() {
   const text = location.hash.replace(/^#\/?/, "") || "overview";
   const [path, query] = text.split(/\?(.*)/s);
   const parts = path.split("/").map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
-  return { page: parts[0], id: parts[1], parameters: new URLSearchParams(query || "") };
+  const parameters = new URLSearchParams(query || "");
+  return { page: parts[0], id: parts[1] || parameters.get("id") || "", hasIDInPath: Boolean(parts[1]), parameters };
 }
 
 export function address(page, parameters = {}, keepsProject = true) {
@@ -217,6 +218,9 @@ export function address(page, parameters = {}, keepsProject = true) {
   return `#/${page}${query.size ? "?" + query : ""}`;
 }
 
+// A name that may be broken behind its underscores, dots and slashes before it is in the middle of a word.
+export const wrappable = (name) => String(name).split(/(?<=[_./:-])/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
+
 // Changes parameters of this page; `quietly` leaves no step in the history.
 export function go(changes, quietly = false) {
   const here = place();
@@ -224,7 +228,7 @@ export function go(changes, quietly = false) {
     if (value === null || value === undefined || value === "") here.parameters.delete(name);
     else if (Array.isArray(value)) { here.parameters.delete(name); for (const one of value) here.parameters.append(name, one); } else here.parameters.set(name, value);
   }
-  const path = here.id === undefined ? here.page : `${here.page}/${encodeURIComponent(here.id)}`;
+  const path = !here.hasIDInPath ? here.page : `${here.page}/${encodeURIComponent(here.id)}`;
   const target = address(path, here.parameters, false);
   if (target === location.hash) return;
   if (quietly) history.replaceState(null, "", target);

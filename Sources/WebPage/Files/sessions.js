@@ -26,7 +26,7 @@ export function sessionTable(list, showsUser = true) {
 }
 
 export async function session({ place, signal, title }) {
-  const id = place.parameters.get("id") || "";
+  const id = place.id;
   const [facts, said, sums, traces] = await Promise.all([ask("/api/session", { id }, { signal }), ask("/api/session/messages", { id }, { signal }), ask("/api/sessions", { id }, { signal }), ask("/api/traces", { session: id, limit: 500 }, { signal })]);
   title(`Session ${id}`);
   const roots = new Map();

@@ -11,7 +11,7 @@ import { copyButton } from "./values.js";
 const views = { spans: "Spans", conversation: "Conversation" };
 
 export async function trace({ place, signal, title }) {
-  const data = await ask(`/api/traces/${encodeURIComponent(place.id || "")}`, {}, { signal });
+  const data = await ask(`/api/traces/${encodeURIComponent(place.id)}`, {}, { signal });
   const tree = grow(data);
   const root = tree.roots[0];
   title(root.span.name || "Trace");

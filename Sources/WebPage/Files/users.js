@@ -23,7 +23,7 @@ export async function users({ signal }) {
 }
 
 export async function user({ place, signal, title }) {
-  const id = place.parameters.get("id") || "";
+  const id = place.id;
   title(`User ${id}`);
   const asked = { ...times(), user: id };
   const [sums, sessions, traces] = await Promise.all([ask("/api/users", { ...times(), id }, { signal }), ask("/api/sessions", { ...asked, limit: 200 }, { signal }), ask("/api/traces", { ...asked, preview: "true", limit: latestMax }, { signal })]);

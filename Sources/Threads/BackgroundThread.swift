@@ -8,7 +8,7 @@ import Synchronization
 #endif
 
 /// A thread that works behind all others: where processors are short, whoever else wants one goes first.
-final class BackgroundThread: Sendable {
+package final class BackgroundThread: Sendable {
     #if canImport(Glibc)
         /// `SCHED_IDLE` of Linux: whoever else wakes up has the processor at once. A niceness is not enough: such a thread keeps it for some
         /// milliseconds, and those who send spans wake up for each request.
@@ -32,7 +32,7 @@ final class BackgroundThread: Sendable {
 
     private let inbox = Inbox()
 
-    init(_ name: String) {
+    package init(_ name: String) {
         let inbox = inbox
         // Not one of Dispatch's, which are shared: it could not step forward again.
         guard !Self.start(inbox) else { return }
@@ -44,7 +44,7 @@ final class BackgroundThread: Sendable {
         inbox.arrival.signal()
     }
 
-    func async(_ work: @escaping @Sendable () -> Void) {
+    package func async(_ work: @escaping @Sendable () -> Void) {
         inbox.works.withLock { $0.append(work) }
         inbox.arrival.signal()
     }

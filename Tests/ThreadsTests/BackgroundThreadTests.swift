@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import Queries
+@testable import Threads
 
 @Suite struct BackgroundThreadTests {
     private final class Noted: Sendable {
