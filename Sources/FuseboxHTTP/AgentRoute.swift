@@ -24,7 +24,7 @@ struct AgentRoute: Sendable {
     }
 
     func respond(to request: Request) async throws -> Response {
-        guard isOfNode else { throw QueryError.notHere("agents ask nodes: /mcp is not answered over an engine yet") }
+        guard isOfNode else { throw QueryError.notHere("/mcp is not available over an engine yet; ask a node") }
         // A page of another site can post plain text without asking; this type makes its browser ask first.
         guard RequestContent.mediaType(request) == "application/json" else {
             throw StatusTable.wrongType("Content-Type must be application/json, and the body one JSON-RPC message")

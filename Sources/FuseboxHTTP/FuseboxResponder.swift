@@ -95,7 +95,7 @@ package struct FuseboxResponder: Sendable {
         guard let project = visitor.project ?? asked, let scope = scope(of: target.path, head.method), scope != .nothing else { return api.context }
         if let own = visitor.project {
             guard scope == .project else {
-                throw QueryError.forbidden("this token may read project '\(own)' alone, and \(target.path) cannot be told of one project")
+                throw QueryError.forbidden("this token may read project '\(own)' alone, and \(target.path) cannot be limited to one project")
             }
             guard asked == nil || asked == own else { throw QueryError.forbidden("this token may read project '\(own)' alone") }
         }

@@ -254,7 +254,7 @@ package final class QueryReader {
         }
         switch error.code {
         case SQLITE_AUTH where reader.scope?.isLimit == true:
-            return .forbidden("this token may read project '\(reader.scope?.name ?? "")' alone, and that cannot be told of one project: \(error.message)")
+            return .forbidden("this token may read project '\(reader.scope?.name ?? "")' alone, and the query cannot be limited to one project: \(error.message)")
         case SQLITE_AUTH, SQLITE_READONLY: return .invalid("\(error.message): queries only read")
         case SQLITE_ERROR, SQLITE_RANGE, SQLITE_MISMATCH, SQLITE_MISUSE, SQLITE_TOOBIG, SQLITE_CONSTRAINT:
             return .invalid(error.message)

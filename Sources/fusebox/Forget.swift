@@ -74,7 +74,7 @@ struct Forget: ParsableCommand {
         }
         write(done, remaining: remaining)
         guard remaining.isZero else {
-            throw CommandFailure(.failed, "more of it came while it was erased; erase again when nothing sends it any more")
+            throw CommandFailure(.failed, "more of it came in while it was being erased; run the command again when nothing sends it any more")
         }
     }
 

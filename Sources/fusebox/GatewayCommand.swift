@@ -80,7 +80,7 @@ struct GatewayOptions: ParsableArguments {
         if let url { return try CollectorAddress(url) }
         let configuration = try common.configuration()
         guard configuration.gateway.isConfigured else {
-            throw CommandFailure(.usage, "no gateway is configured; docs/gateway.md begins with how, or say --url")
+            throw CommandFailure(.usage, "no gateway is configured here: docs/gateway.md shows how to, and --url names one elsewhere")
         }
         let host = configuration.listenAddress.contains(":") ? "[\(configuration.listenAddress)]" : configuration.listenAddress
         let scheme = configuration.transport.tlsCertificate == nil ? "http" : "https"

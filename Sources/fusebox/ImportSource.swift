@@ -92,7 +92,7 @@ enum ImportSource {
             do {
                 chunk = try handle.read(upToCount: chunkBytes) ?? Data()
             } catch {
-                throw CommandFailure(.failed, "\(name) could not be read on after line \(number)")
+                throw CommandFailure(.failed, "\(name) could not be read past line \(number)")
             }
         }
         for item in try items(line, number + 1, name) { try await consume(item, done, total) }

@@ -14,7 +14,7 @@ struct CollectorAddress: Sendable {
     init(_ text: String) throws {
         let url = URLComponents(string: text)
         guard let url, let host = url.host, !host.isEmpty, let scheme = url.scheme?.lowercased() else {
-            throw CommandFailure(.usage, "'\(text)' is no address; it should be like http://127.0.0.1:4318")
+            throw CommandFailure(.usage, "'\(text)' is not an address; it should look like http://127.0.0.1:4318")
         }
         guard scheme == "http" else {
             throw CommandFailure(

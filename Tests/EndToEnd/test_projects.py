@@ -248,7 +248,7 @@ def test_a_browser_that_signed_in_with_a_limited_token_sees_one_project(shared, 
         page.tab.wait_for_selector("#main[data-page]:not([aria-busy])")
         assert SECRET not in page.text(), place
     page.tab.goto(f"{shared.url}/#/gates")
-    page.tab.get_by_text("cannot be told of one project").first.wait_for()
+    page.tab.get_by_text("cannot be limited to one project").first.wait_for()
 
 
 def test_a_tail_shows_one_project(shared):

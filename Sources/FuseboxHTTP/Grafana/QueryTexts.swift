@@ -21,7 +21,7 @@ enum GoDuration {
             }
             total += value * scale
         }
-        guard total < 9e18 else { throw .invalid("'\(text)' is longer than time is counted") }
+        guard total < 9e18 else { throw .invalid("'\(text)' is too long: at most 285 years") }
         return Int64(total)
     }
 }

@@ -150,7 +150,7 @@ package struct AccessPolicy: Sendable {
         guard let project = try checkReader(request).project else { return }
         throw Refusal(
             status: .forbidden, code: .permissionDenied,
-            message: "this token may read project '\(project)' alone, and \(request.path ?? "") cannot be told of one project")
+            message: "this token may read project '\(project)' alone, and \(request.path ?? "") cannot be limited to one project")
     }
 
     /// Lets a request for a file of the page in: the files tell nothing, and a browser needs them to ask for a token.

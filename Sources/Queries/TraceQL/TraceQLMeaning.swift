@@ -71,7 +71,7 @@ enum TraceQLMeaning {
 
     private static func absence(_ field: TraceQLField, _ symbol: String) throws(QueryError) -> TraceQLFilter {
         let isAbsent = try absent(symbol)
-        if field.isComputed { throw .invalid("'\(field.name)' is always there; nil says nothing of it") }
+        if field.isComputed { throw .invalid("'\(field.name)' always has a value, so it cannot be compared with nil") }
         return .sql(SQLCondition("\(field.sql) IS \(isAbsent ? "" : "NOT ")NULL", field.values))
     }
 

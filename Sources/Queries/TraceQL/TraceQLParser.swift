@@ -238,7 +238,7 @@ struct TraceQLParser {
     private mutating func operand(depth: Int) throws(QueryError) -> Node {
         if take("!") {
             guard next == .symbol("(") || next == .name("true") || next == .name("false") else {
-                throw .invalid("what ! denies must stand in parentheses")
+                throw .invalid("! must be followed by a condition in parentheses")
             }
             try count(depth: depth + 1)
             return .filter(.not(try condition(try operand(depth: depth + 1))))
@@ -249,7 +249,7 @@ struct TraceQLParser {
             try expect(")")
             return inner
         }
-        guard let token = next else { throw .invalid("the query ends where it must have a value") }
+        guard let token = next else { throw .invalid("the query ends where a value is expected") }
         switch token {
         case .symbol(let symbol): throw .invalid("the query must have a name or a value where it has \(symbol)")
         case .name("minInt"), .name("maxInt"):
@@ -305,7 +305,7 @@ struct TraceQLParser {
         }
         let right = try scalar(depth: depth, above: 1)
         guard left.hasAggregate || right.hasAggregate else {
-            throw .invalid("a comparison of numbers says nothing of spans; it needs an aggregate such as count()")
+            throw .invalid("a comparison of numbers alone selects no spans; use an aggregate such as count()")
         }
         return .scalar(TraceQLScalarFilter(left: left, symbol: symbol, right: right))
     }
