@@ -14,9 +14,10 @@ struct TextInterner {
     private var table = ByteStringTable(slotCount: 1024)
     private var texts: [String] = []
     /// Texts that came last, by their ends: most of a span's texts are those of a span shortly before, and need no hash then.
-    private var recent = [Recent](repeating: Recent(), count: Self.recentCount)
-    /// A power of two.
-    private static let recentCount = 64
+    ///
+    /// Each text has one place, without a seed: whoever sends texts that share one pays for the hash, as for any text that is not here.
+    private var recent = [Recent](repeating: Recent(), count: 1 << Self.recentBits)
+    private static let recentBits = 6
 
     private struct Recent {
         var end: UInt64 = 0
@@ -36,7 +37,7 @@ struct TextInterner {
     mutating func number(_ bytes: RawSpan, _ range: WireRange) -> UInt32 {
         let end = Self.end(bytes, range)
         // By its upper bits, into which all others were multiplied.
-        let place = Int(truncatingIfNeeded: ((end ^ UInt64(truncatingIfNeeded: range.count)) &* 0x9E37_79B9_7F4A_7C15) >> 58)
+        let place = Int(truncatingIfNeeded: ((end ^ UInt64(truncatingIfNeeded: range.count)) &* 0x9E37_79B9_7F4A_7C15) &>> (64 - Self.recentBits))
         let last = recent[place]
         if last.end == end, last.count == range.count, range.count <= 8 || table.holds(range, in: bytes, at: last.position) {
             return number(last.position)
@@ -76,6 +77,6 @@ struct TextInterner {
         numbering = Self.nextNumbering()
         table = ByteStringTable(slotCount: 1024)
         texts = []
-        recent = [Recent](repeating: Recent(), count: Self.recentCount)
+        recent = [Recent](repeating: Recent(), count: 1 << Self.recentBits)
     }
 }

@@ -43,8 +43,7 @@ package final class WorkerThread: Sendable {
     @discardableResult
     package func rest(_ duration: Duration) -> Bool {
         let bounded = max(.zero, min(duration, Self.restMax))
-        let (seconds, attoseconds) = bounded.components
-        _ = wake.wait(timeout: .now() + .nanoseconds(Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)))
+        _ = wake.wait(timeout: .now() + .nanoseconds(Int(bounded / .nanoseconds(1))))
         return !isStopping
     }
 

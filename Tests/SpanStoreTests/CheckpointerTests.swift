@@ -8,12 +8,12 @@ import Testing
 
 /// The checkpointer on a real file, with limits so low that a few commits reach them.
 @Suite struct CheckpointerTests {
-    private static var policy: CheckpointPolicy {
+    private static func policy(questions: Duration = .seconds(20), commits: Duration = .seconds(20)) -> CheckpointPolicy {
         var limits = CheckpointPolicy.Limits()
         limits.bytesToCopy = 64 << 10
         limits.bytesToRestart = 128 << 10
         limits.heldBytesMax = 64 << 20
-        limits.patience = [(0, .init(questions: .seconds(20), commits: .seconds(20)))]
+        limits.patience = [(0, .init(questions: questions, commits: commits))]
         return CheckpointPolicy(limits: limits)
     }
 
@@ -59,7 +59,7 @@ import Testing
 
     @Test func withoutReadersTheLogStartsOverAtOnce() throws {
         let fixture = try StoreFixture()
-        let checkpointer = try Checkpointer(folder: fixture.folder, gate: fixture.gate, policy: Self.policy)
+        let checkpointer = try Checkpointer(folder: fixture.folder, gate: fixture.gate, policy: Self.policy())
         try fill(fixture)
         let bytes = fixture.folder.logBytes
         #expect(bytes > 256 << 10)
@@ -71,7 +71,7 @@ import Testing
 
     @Test func aLogThatIsAsLongAgainStartsOverAgain() throws {
         let fixture = try StoreFixture()
-        let checkpointer = try Checkpointer(folder: fixture.folder, gate: fixture.gate, policy: Self.policy)
+        let checkpointer = try Checkpointer(folder: fixture.folder, gate: fixture.gate, policy: Self.policy())
         for round: UInt64 in 1...4 {
             try fill(fixture, from: 1000 * round)
             #expect(try checkpointer.runIfNeeded() == .startedOver)
@@ -81,7 +81,7 @@ import Testing
 
     @Test func readersThatOverlapForEverDoNotKeepTheLogFromStartingOver() throws {
         let fixture = try StoreFixture()
-        let checkpointer = try Checkpointer(folder: fixture.folder, gate: fixture.gate, policy: Self.policy)
+        let checkpointer = try Checkpointer(folder: fixture.folder, gate: fixture.gate, policy: Self.policy())
         let readers = try OverlappingReaders(fixture.folder.databasePath)
         try fill(fixture)
         let bytes = fixture.folder.logBytes
@@ -97,11 +97,9 @@ import Testing
     @Test func questionsOfThisProcessThatOverlapForEverAreHeldBackAndCommitsAreNot() throws {
         let fixture = try StoreFixture()
         let turns = ReadingTurns()
-        var limits = Self.policy.limits
         // Commits are never held: questions alone have to give way.
-        limits.patience = [(0, .init(questions: .seconds(20), commits: .zero))]
         let checkpointer = try Checkpointer(
-            folder: fixture.folder, gate: fixture.gate, turns: turns, policy: CheckpointPolicy(limits: limits))
+            folder: fixture.folder, gate: fixture.gate, turns: turns, policy: Self.policy(commits: .zero))
         try fill(fixture)
         let isStopping = Atomic(false)
         let path = fixture.folder.databasePath
@@ -123,10 +121,8 @@ import Testing
     @Test func readersThatStandBehindAreEndedAndCommitsDoNotWait() throws {
         let fixture = try StoreFixture()
         let turns = ReadingTurns()
-        var limits = Self.policy.limits
-        limits.patience = [(0, .init(questions: .milliseconds(1), commits: .zero))]
         let checkpointer = try Checkpointer(
-            folder: fixture.folder, gate: fixture.gate, turns: turns, policy: CheckpointPolicy(limits: limits))
+            folder: fixture.folder, gate: fixture.gate, turns: turns, policy: Self.policy(questions: .milliseconds(1), commits: .zero))
         let path = fixture.folder.databasePath
         let (reads, ended) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         let reader = DispatchGroup()
@@ -150,9 +146,8 @@ import Testing
 
     @Test func aReaderThatStaysIsToldAndCostsNothingAfterwards() throws {
         let fixture = try StoreFixture()
-        var limits = Self.policy.limits
-        limits.patience = [(0, .init(questions: .milliseconds(1), commits: .milliseconds(1)))]
-        let checkpointer = try Checkpointer(folder: fixture.folder, gate: fixture.gate, policy: CheckpointPolicy(limits: limits))
+        let checkpointer = try Checkpointer(
+            folder: fixture.folder, gate: fixture.gate, policy: Self.policy(questions: .milliseconds(1), commits: .milliseconds(1)))
         let reader = try Connection(path: fixture.folder.databasePath, access: .readOnly)
         try reader.execute("BEGIN")
         _ = try reader.integer("SELECT count(*) FROM segment")

@@ -26,8 +26,7 @@ package final class ReadingTurns: Sendable {
 
     /// Notes that the writer worked.
     package func noteWork(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        workedNanoseconds.wrappingAdd(seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000, ordering: .relaxed)
+        workedNanoseconds.wrappingAdd(Int64(duration / .nanoseconds(1)), ordering: .relaxed)
     }
 
     /// How many read now.

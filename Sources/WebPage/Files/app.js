@@ -55,7 +55,7 @@ async function show() {
   const current = page.parent || page.name;
   replace(nav, pages.filter((one) => !engine || ofEngine.has(one.name)).map((one) => h("a", { href: address(one.name, withRange()), "aria-current": one.name === current ? "page" : null, "aria-keyshortcuts": `g ${one.key}` }, one.title)));
   nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  const moved = shown !== `${here.page}/${here.id || ""}`;
+  const moved = shown !== `${here.page}/${here.id}`;
   document.title = `${page.title} · Fusebox`;
   main.setAttribute("aria-busy", "true");
   try {
@@ -73,7 +73,7 @@ async function show() {
   // Keys work at once: a page says which of its parts takes them.
   if (moved) (main.querySelector("[data-keys]") || (shown !== null ? main : null))?.focus({ preventScroll: true });
   if (moved && shown !== null) scrollTo(0, 0);
-  shown = `${here.page}/${here.id || ""}`;
+  shown = `${here.page}/${here.id}`;
   main.dataset.page = here.page;
 }
 
