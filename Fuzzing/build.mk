@@ -19,24 +19,6 @@ clang := clang -O2 -w -fsanitize=address,fuzzer-no-link
 .SECONDARY:
 $(shell mkdir -p $(objects) $(BUILD)/http)
 
-# Modules: what they use (as in Package.swift), and flags of their own. Reports is only there for the configuration, which does not run it.
-uses_TelemetryTesting := TelemetryModel COTLP
-uses_OTLP := TelemetryModel COTLP
-uses_SemanticColumns := TelemetryModel
-uses_Evals := TelemetryModel
-uses_SpanStore := TelemetryModel SQLite
-uses_Derivations := TelemetryModel PrometheusText
-uses_Ingest := TelemetryModel SemanticColumns Derivations Evals SpanStore SQLite PrometheusText
-uses_Reports := TelemetryModel SQLite SpanStore
-uses_GatewayRules := TelemetryModel Derivations
-uses_ClickHouse := TelemetryModel
-uses_Forwarding := TelemetryModel OTLP SpanStore OutboundHTTP ClickHouse
-uses_FuseboxConfiguration := TelemetryModel OTLP SpanStore Derivations ClickHouse Forwarding OutboundHTTP GatewayRules Reports Yams
-flags_TelemetryTesting := -enable-testing
-flags_Reports := -Onone
-modules := TelemetryModel TelemetryTesting OTLP SemanticColumns Evals SQLite SpanStore PrometheusText Derivations Ingest Reports \
-	GatewayRules OutboundHTTP ClickHouse Forwarding FuseboxConfiguration
-
 swift_files = $(shell find $(1) -name '*.swift')
 sources_TelemetryTesting := $(call swift_files,$(ROOT)/Tests/TelemetryTesting)
 # Of forwarding only the values that the configuration makes: the rest is on NIO, and the configuration does not run it.
@@ -47,6 +29,14 @@ embedded_SemanticColumns := $(BUILD)/PackageResources-SemanticColumns.swift
 embedded_Evals := $(BUILD)/PackageResources-Evals.swift
 embedded_SpanStore := $(BUILD)/PackageResources-SpanStore.swift
 sources = $(or $(sources_$(1)),$(call swift_files,$(ROOT)/Sources/$(1))) $(embedded_$(1))
+
+# Modules, what they use, and flags of their own. A module uses what its files import: a list beside Package.swift would fall behind it.
+# Reports is only there for the configuration, which does not run it.
+modules := TelemetryTesting $(sort $(shell cd $(ROOT)/Sources && find * -name '*.swift' | cut -d / -f 1))
+flags_TelemetryTesting := -enable-testing
+flags_Reports := -Onone
+imported = $(filter $(modules) COTLP Yams,$(sort $(shell sed -nE 's/^(@testable )?(package |internal |public )?import ([A-Za-z]+)$$/\3/p' $(1))))
+$(foreach name,$(modules),$(eval uses_$(name) := $(call imported,$(call sources,$(name)))))
 
 # A module's object and its interface.
 define module
@@ -70,27 +60,22 @@ $(objects)/Yams.o: $(wildcard $(yaml)/Yams/*.swift $(yaml)/CYaml/src/*.c)
 		-emit-module-path $(BUILD)/Yams.swiftmodule -c -o $(BUILD)/yams-swift.o $(yaml)/Yams/*.swift
 	ld -r -o $@ $(BUILD)/yams-swift.o $(BUILD)/cyaml-*.o
 
-# Fuzzers: the file that each is written in, what it uses, and files of the tests that it shares.
+# Fuzzers: the file that each is written in, and files of the tests that it shares.
 compared := $(addprefix $(ROOT)/Tests/OTLPTests/,BatchContent.swift ComparableSpan.swift RepeatedMessages.swift)
 file_trace := TraceFuzzer
-uses_trace := OTLP SemanticColumns TelemetryTesting
 shares_trace := $(compared)
 file_json := JSONFuzzer
-uses_json := OTLP TelemetryTesting
 shares_json := $(compared)
 file_signal := SignalFuzzer
-uses_signal := OTLP Ingest TelemetryTesting
 shares_signal := $(compared) $(ROOT)/Tests/OTLPTests/ComparableLog.swift
 file_redaction := RedactionFuzzer
-uses_redaction := OTLP
 file_encodings := EncodingFuzzer
-uses_encodings := OTLP
 file_sql := SQLFuzzer
-uses_sql := OTLP SemanticColumns SpanStore
 file_configuration := ConfigurationFuzzer
-uses_configuration := FuseboxConfiguration
 file_evals := EvalFuzzer
-uses_evals := Evals
+
+$(foreach name,$(patsubst file_%,%,$(filter file_%,$(.VARIABLES))),$(eval \
+	uses_$(name) := $(call imported,$(ROOT)/Fuzzing/$(file_$(name)).swift $(shares_$(name)))))
 
 # Names, and all that they use.
 closure = $(sort $(1) $(foreach name,$(1),$(call closure,$(uses_$(name)))))
