@@ -1,11 +1,11 @@
 /// The waiting observations of one breaker: a run in event order followed by a tail in order of arrival, which is sorted in when
 /// something in it has its turn, or when it is long: so no turn has much to sort. A client that sends its spans in order never
 /// causes a sort.
+///
+/// Records lie in chunks: there may be millions, of which a copy is shown now and then, and what changes then is copied chunk by chunk.
 struct PendingQueue: Sendable {
     /// A tail of so many records is sorted in, unless that would move many more.
     private static let tailMax = 4_096
-    /// Fewer grow as arrays do.
-    private static let roomMin = 512
     /// Fewer are sorted as they are.
     private static let keyedMin = 64
 
@@ -16,9 +16,9 @@ struct PendingQueue: Sendable {
         var position: Int32
     }
 
-    private(set) var records: [PendingObservation] = []
-    /// The first record that waits; what lies before is done.
-    private(set) var head = 0
+    /// Those that wait, by numbers that they keep while they do.
+    private var records = FirstInFirstOut<PendingObservation>()
+    /// The number behind the run that is in event order.
     private var sortedEnd = 0
     /// The earliest record of the tail.
     private var tailMinimum = 0
@@ -28,23 +28,27 @@ struct PendingQueue: Sendable {
     private(set) var reportedCount = 0
     private(set) var derivedCount = 0
 
-    var isEmpty: Bool { head == records.count }
-    var count: Int { records.count - head }
+    var isEmpty: Bool { records.isEmpty }
+    var count: Int { records.count }
+
+    /// The number of the first record that waits.
+    private var head: Int { records.firstNumber }
+    /// The number behind the last one.
+    private var end: Int { records.nextNumber }
 
     mutating func append(_ record: PendingObservation) {
         if record.isReported { reportedCount += 1 }
         if record.isDerived { derivedCount += 1 }
-        if records.count == records.capacity { makeRoom() }
-        let position = records.count
-        records.append(record)
+        let position = end
         if sortedEnd < position {
-            if record.precedes(records[tailMinimum]) { tailMinimum = position }
-        } else if position > head && record.precedes(records[position - 1]) {
+            if record.precedes(records[known: tailMinimum]) { tailMinimum = position }
+        } else if position > head && record.precedes(records[known: position - 1]) {
             tailMinimum = position
         } else {
             sortedEnd = position + 1
         }
-        if records.count - sortedEnd >= tailLimit { sortTail() }
+        records.append(record)
+        if end - sortedEnd >= tailLimit { sortTail() }
     }
 
     /// True when `receipt` is `due` or came before it; receipts are numbered modulo 2^32.
@@ -59,36 +63,37 @@ struct PendingQueue: Sendable {
     /// The end of the shortest prefix, in event order, that holds all `count` records of the receipts up to `due`.
     mutating func prefix(holding count: Int, due: UInt32) -> Int {
         while true {
-            var end = head
+            var prefixEnd = head
             var found = 0
             var position = head
             while found < count && position < sortedEnd {
-                if Self.isDue(records[position].receipt, due) {
+                if Self.isDue(records[known: position].receipt, due) {
                     found += 1
-                    end = position + 1
+                    prefixEnd = position + 1
                 }
                 position += 1
             }
-            if sortedEnd == records.count { return end }
-            if found == count && (end == head || !records[tailMinimum].precedes(records[end - 1])) { return end }
+            if sortedEnd == end { return prefixEnd }
+            let isWhole = found == count
+            if isWhole && (prefixEnd == head || !records[known: tailMinimum].precedes(records[known: prefixEnd - 1])) { return prefixEnd }
             sortTail()
         }
     }
 
-    /// Takes the prefix up to `end` out, but for what `visit` leaves in its record: each machine's cursor is its last observation
+    /// Takes the prefix up to `prefixEnd` out, but for what `visit` leaves in its record: each machine's cursor is its last observation
     /// whose receipt is due.
     mutating func take(
-        to end: Int, due: UInt32, _ visit: (_ record: PendingObservation, _ reported: Bool, _ derived: Bool) -> Void
+        to prefixEnd: Int, due: UInt32, _ visit: (_ record: PendingObservation, _ reported: Bool, _ derived: Bool) -> Void
     ) {
         var reportedEnd = head
         var derivedEnd = head
-        for position in head..<end where Self.isDue(records[position].receipt, due) {
-            if records[position].isReported { reportedEnd = position + 1 }
-            if records[position].isDerived { derivedEnd = position + 1 }
+        for position in head..<prefixEnd where Self.isDue(records[known: position].receipt, due) {
+            if records[known: position].isReported { reportedEnd = position + 1 }
+            if records[known: position].isDerived { derivedEnd = position + 1 }
         }
         var kept: [PendingObservation] = []
-        for position in head..<end {
-            var record = records[position]
+        for position in head..<prefixEnd {
+            var record = records[known: position]
             let reported = record.isReported && position < reportedEnd
             let derived = record.isDerived && position < derivedEnd
             visit(record, reported, derived)
@@ -106,17 +111,23 @@ struct PendingQueue: Sendable {
                 early[record.receipt, default: 0] += 1
             }
         }
-        for (offset, record) in kept.enumerated() { records[end - kept.count + offset] = record }
-        head = end - kept.count
-        compact()
+        for (offset, record) in kept.enumerated() { put(record, prefixEnd - kept.count + offset) }
+        for _ in head..<(prefixEnd - kept.count) { records.dropFirst() }
+        if records.isEmpty { forgetNumbers() }
+    }
+
+    /// Nothing waits: numbers begin anew, without the room of many.
+    private mutating func forgetNumbers() {
+        records = FirstInFirstOut()
+        (sortedEnd, tailMinimum) = (0, 0)
     }
 
     /// All that waits, in event order.
-    func ordered() -> ArraySlice<PendingObservation> {
-        guard sortedEnd < records.count else { return records[head...] }
+    func ordered() -> [PendingObservation] {
+        guard sortedEnd < end else { return (head..<end).map { records[known: $0] } }
         var queue = self
         queue.sortTail()
-        return queue.records[head...]
+        return queue.ordered()
     }
 
     private mutating func sortTail() {
@@ -124,17 +135,20 @@ struct PendingQueue: Sendable {
         var high = sortedEnd
         while low < high {
             let middle = (low + high) / 2
-            if records[tailMinimum].precedes(records[middle]) { high = middle } else { low = middle + 1 }
+            if records[known: tailMinimum].precedes(records[known: middle]) { high = middle } else { low = middle + 1 }
         }
         sort(from: low)
-        sortedEnd = records.count
+        sortedEnd = end
         // A tail that reaches far back moves all that lies behind: then a longer one is waited for, so that a record moves rarely.
-        tailLimit = max(Self.tailMax, (records.count - low) / 4)
+        tailLimit = max(Self.tailMax, (end - low) / 4)
     }
 
     private mutating func sort(from low: Int) {
-        guard records.count - low >= Self.keyedMin else { return records[low...].sort { $0.precedes($1) } }
-        let moved = Array(records[low...])
+        let moved = (low..<end).map { records[known: $0] }
+        guard moved.count >= Self.keyedMin else {
+            for (offset, record) in moved.sorted(by: { $0.precedes($1) }).enumerated() { put(record, low + offset) }
+            return
+        }
         var keys: [Key] = []
         keys.reserveCapacity(moved.count)
         for (position, record) in moved.enumerated() {
@@ -145,33 +159,11 @@ struct PendingQueue: Sendable {
             return left.time != right.time
                 ? left.time < right.time : moved[Int(left.position)].precedes(moved[Int(right.position)])
         }
-        for (offset, key) in keys.enumerated() { records[low + offset] = moved[Int(key.position)] }
+        for (offset, key) in keys.enumerated() { put(moved[Int(key.position)], low + offset) }
     }
 
-    /// Grows by a quarter rather than twofold: there may be hundreds of thousands, in hundreds of queues.
-    private mutating func makeRoom() {
-        guard records.count >= Self.roomMin else { return }
-        if head * 4 >= records.count {
-            removeDone()
-        } else {
-            records.reserveCapacity(records.count + records.count / 4)
-        }
-    }
-
-    private mutating func compact() {
-        if head == records.count {
-            records.removeAll(keepingCapacity: records.count <= 64)
-            sortedEnd = 0
-            head = 0
-        } else if head >= 1_024 && head * 2 >= records.count {
-            removeDone()
-        }
-    }
-
-    private mutating func removeDone() {
-        records.removeFirst(head)
-        sortedEnd -= head
-        tailMinimum -= head
-        head = 0
+    private mutating func put(_ record: PendingObservation, _ number: Int) {
+        let isThere = records.update(number) { $0 = record }
+        assert(isThere, "a record that waits has its number")
     }
 }
