@@ -9,24 +9,28 @@ import TelemetryModel
 struct CallBook: Sendable {
     private typealias Limits = SpanDerivations.Limits
 
+    /// What a search looks at comes first, so that it lies in one cache line or two.
     struct Entry: Sendable {
-        var call: ToldCall
         var trace: TraceID
-        var session: UInt64
         /// When its receipt has its turn, in steady time (`SettleClock`).
         var due: Int64
-        /// What was counted of it.
-        var counted: CallFacets = []
+        var call: ToldCall
         /// By `Link`, how many entries before it the one before it in its chain came; 0 for none that any call can see.
         var previous: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0)
+        var session: UInt64
+        /// What was counted of it.
+        var counted: CallFacets = []
     }
 
     /// What entries are found by, within a trace but for the last.
-    enum Link: Int, CaseIterable, Sendable {
-        case span, parent, response, tool, trace, session
-    }
+    enum Link: Int, Sendable {
+        case span, parent, response
+        /// Those of few entries, or of none.
+        case tool, trace, session
 
-    private static let chainBits: UInt64 = 15
+        static let common = 3
+        static let rare = 3
+    }
 
     /// Those that are still known.
     private var entries = FirstInFirstOut<Entry>()
@@ -34,10 +38,12 @@ struct CallBook: Sendable {
     private var counts = FirstInFirstOut<CallCounts>()
     /// The oldest call that waits.
     private(set) var nextDue = 0
-    /// The last entry of each chain, or -1; the chains of one `Link` after those of the one before.
-    private var chains: [Int] = []
+    private var chains = CallChains(links: Link.common)
+    private var rareChains = CallChains(links: Link.rare)
     /// Entries that were made of log records.
     private var logCount = 0
+    /// Entries are in the chains of their trace and session, which are only followed beside log records: from the first one on.
+    private var linksAround = false
 
     init() {}
 
@@ -47,17 +53,16 @@ struct CallBook: Sendable {
     var firstDue: Int64? { waitingCount > 0 ? entries[known: nextDue].due : nil }
 
     mutating func add(_ call: ToldCall, trace: TraceID, session: UInt64, due: Int64, _ counted: CallCounts) {
-        if chains.isEmpty { chains = Array(repeating: -1, count: Link.allCases.count << Int(Self.chainBits)) }
-        let number = entries.nextNumber
-        var entry = Entry(call: call, trace: trace, session: session, due: due)
-        let ids = Self.number(of: trace)
-        entry.previous.0 = link(.span, call.span, ids, number)
-        entry.previous.1 = link(.parent, call.parent, ids, number)
-        if call.response != 0 { entry.previous.2 = link(.response, call.response, ids, number) }
-        if call.side != .none { entry.previous.3 = link(.tool, call.tool, ids, number) }
-        entry.previous.4 = link(.trace, 0, ids, number)
-        if session != 0 { entry.previous.5 = link(.session, session, 0, number) }
-        if call.source != .span { logCount += 1 }
+        if call.source != .span {
+            logCount += 1
+            if !linksAround {
+                linksAround = true
+                linkAnew()
+            }
+        }
+        if chains.needsRoom(for: entries.count + 1) { linkAnew() }
+        var entry = Entry(trace: trace, due: due, call: call, session: session)
+        link(&entry, entries.nextNumber)
         entries.append(entry)
         counts.append(counted)
     }
@@ -68,20 +73,53 @@ struct CallBook: Sendable {
         trace.map { ByteHash.hash($0.high, $0.low, HashSeed.process) } ?? 0
     }
 
-    /// The position of a chain in `chains`.
+    /// The hash of a key within a trace; the same key of two links has two hashes.
     @inline(__always)
-    private static func chain(_ link: Link, _ key: UInt64, _ trace: UInt64) -> Int {
+    private static func hash(_ link: Link, _ key: UInt64, _ trace: UInt64) -> UInt64 {
         let salted = key ^ UInt64(link.rawValue) &* 0x9E37_79B9_7F4A_7C15
-        let place = ByteHash.hash(trace ^ salted, 0, HashSeed.process) >> (64 - chainBits)
-        return link.rawValue << Int(chainBits) | Int(truncatingIfNeeded: place)
+        return ByteHash.hash(trace ^ salted, 0, HashSeed.process)
     }
 
+    /// Puts an entry into its chains.
+    private mutating func link(_ entry: inout Entry, _ number: Int) {
+        let call = entry.call
+        let ids = Self.number(of: entry.trace)
+        entry.previous = (0, 0, 0, 0, 0, 0)
+        entry.previous.0 = link(.span, call.span, ids, number)
+        entry.previous.1 = link(.parent, call.parent, ids, number)
+        if call.response != 0 { entry.previous.2 = link(.response, call.response, ids, number) }
+        if call.side != .none { entry.previous.3 = link(.tool, call.tool, ids, number) }
+        guard linksAround else { return }
+        entry.previous.4 = link(.trace, 0, ids, number)
+        if entry.session != 0 { entry.previous.5 = link(.session, entry.session, 0, number) }
+    }
+
+    @inline(__always)
     private mutating func link(_ link: Link, _ key: UInt64, _ trace: UInt64, _ number: Int) -> UInt32 {
-        let chain = Self.chain(link, key, trace)
-        let last = chains[chain]
-        chains[chain] = number
-        // So far back that it is forgotten before this one is looked at.
-        return last < entries.firstNumber ? 0 : UInt32(clamping: number - last)
+        let hash = Self.hash(link, key, trace)
+        return link.rawValue < Link.common
+            ? chains.add(number, to: link.rawValue, hash, oldest: entries.firstNumber)
+            : rareChains.add(number, to: link.rawValue - Link.common, hash, oldest: entries.firstNumber)
+    }
+
+    /// Makes chains for twice as many entries, and links all that are known.
+    private mutating func linkAnew() {
+        chains.makeRoom(for: entries.count + 1)
+        rareChains.makeRoom(for: entries.count + 1)
+        for number in entries.firstNumber..<entries.nextNumber {
+            var entry = entries[known: number]
+            link(&entry, number)
+            _ = entries.update(number) { $0.previous = entry.previous }
+        }
+    }
+
+    /// The latest entry of the chain of a key within a trace, by the trace's number; -1, or one that is gone, for none.
+    @inline(__always)
+    private func latest(_ link: Link, _ key: UInt64, _ trace: UInt64) -> Int {
+        let hash = Self.hash(link, key, trace)
+        return link.rawValue < Link.common
+            ? chains.latest(link.rawValue, hash, next: entries.nextNumber)
+            : rareChains.latest(link.rawValue - Link.common, hash, next: entries.nextNumber)
     }
 
     /// The entry before this one in its chain, or -1.
@@ -103,7 +141,7 @@ struct CallBook: Sendable {
     @inline(__always)
     private func each(_ link: Link, _ key: UInt64, _ trace: TraceID?, seenBy number: Int, _ body: (Int, Entry) -> Bool) {
         let own = entries[known: number].due
-        var next = chains[Self.chain(link, key, Self.number(of: trace))]
+        var next = latest(link, key, Self.number(of: trace))
         var steps = 0
         while next >= entries.firstNumber, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
             let entry = entries[known: next]
@@ -158,21 +196,30 @@ struct CallBook: Sendable {
     /// where it is not.
     private func plainFacets(_ number: Int) -> CallFacets? {
         let call = entries[known: number].call
-        guard call.side == .none, !call.isToldByChild, !call.tellsParent, !hasTwin(number, seenBy: number) else { return nil }
+        let trace = entries[known: number].trace
+        let seeker = Seeker(number: number, trace: trace, traceNumber: Self.number(of: trace))
+        guard call.side == .none, !call.isToldByChild, !call.tellsParent, !hasTwin(number, seenBy: seeker) else { return nil }
         if call.sort == .model {
-            if isRepeatedWithin(number) { return [] }
-            return hasChildren(number) || !isPlainAround(number) ? nil : call.carries
+            if isRepeatedWithin(seeker, call) { return [] }
+            return hasChildren(seeker, call.span) || !isPlainAround(seeker) ? nil : call.carries
         }
         guard call.sort == .none, call.carries == .cache, call.parent == 0 else { return nil }
-        return lookUpOfRoot(number)
+        return lookUpOfRoot(seeker, call.span)
     }
 
-    /// The latest entry of a chain that the call `number` sees and that matches; `nil` when there is none. As `each`, without a copy of an
-    /// entry.
+    /// Who looks for relatives: a call, and its trace with the number of that.
+    private struct Seeker {
+        var number: Int
+        var trace: TraceID
+        var traceNumber: UInt64
+    }
+
+    /// The latest entry of a chain that a call sees and that matches; `nil` when there is none. As `each`, without a copy of an entry.
     @inline(__always)
-    private func latest(_ link: Link, _ key: UInt64, _ trace: TraceID, seenBy number: Int, where matches: (Int) -> Bool) -> Int? {
+    private func latest(_ link: Link, _ key: UInt64, seenBy seeker: Seeker, where matches: (Int) -> Bool) -> Int? {
+        let (number, trace) = (seeker.number, seeker.trace)
         let own = entries[known: number].due
-        var next = chains[Self.chain(link, key, Self.number(of: trace))]
+        var next = latest(link, key, seeker.traceNumber)
         var steps = 0
         while next >= entries.firstNumber, next > number - Limits.callMemoryMax, steps < Limits.callStepsMax {
             guard own.subtractingSaturated(entries[known: next].due) <= Limits.callMemoryNanoseconds else { return nil }
@@ -183,15 +230,15 @@ struct CallBook: Sendable {
         return nil
     }
 
-    /// Whether another span may tell of the same model call.
-    private func hasTwin(_ number: Int, seenBy seeing: Int) -> Bool {
-        let (call, trace) = (entries[known: number].call, entries[known: number].trace)
+    /// Whether another span may tell of the same model call; of the seeker's own, or of one around it.
+    private func hasTwin(_ number: Int, seenBy seeker: Seeker) -> Bool {
+        let call = entries[known: number].call
         if call.response != 0,
-            latest(.response, call.response, trace, seenBy: seeing, where: { $0 != number && isTwin($0, call) }) != nil
+            latest(.response, call.response, seenBy: seeker, where: { $0 != number && isTwin($0, call) }) != nil
         {
             return true
         }
-        return latest(.parent, call.parent, trace, seenBy: seeing, where: { $0 != number && isTwin($0, call) }) != nil
+        return latest(.parent, call.parent, seenBy: seeker, where: { $0 != number && isTwin($0, call) }) != nil
     }
 
     @inline(__always)
@@ -202,51 +249,47 @@ struct CallBook: Sendable {
         return ToldCall.areTwins(call, entries[known: number].call)
     }
 
-    private func hasChildren(_ number: Int) -> Bool {
-        let (span, trace) = (entries[known: number].call.span, entries[known: number].trace)
-        return latest(.parent, span, trace, seenBy: number, where: { entries[known: $0].call.parent == span }) != nil
+    private func hasChildren(_ seeker: Seeker, _ span: UInt64) -> Bool {
+        latest(.parent, span, seenBy: seeker, where: { entries[known: $0].call.parent == span }) != nil
     }
 
     /// A model call in this one has all that this one has.
-    private func isRepeatedWithin(_ number: Int) -> Bool {
-        let (span, carries, trace) = (entries[known: number].call.span, entries[known: number].call.carries, entries[known: number].trace)
+    private func isRepeatedWithin(_ seeker: Seeker, _ own: ToldCall) -> Bool {
         func repeats(_ other: Int) -> Bool {
             let call = entries[known: other].call
-            return call.parent == span && call.sort == .model && call.source == .span && call.carries.isSuperset(of: carries)
+            return call.parent == own.span && call.sort == .model && call.source == .span && call.carries.isSuperset(of: own.carries)
         }
-        return latest(.parent, span, trace, seenBy: number, where: { repeats($0) }) != nil
+        return latest(.parent, own.span, seenBy: seeker, where: { repeats($0) }) != nil
     }
 
     /// Calls around this one that are looked at before `CallFamily` is asked.
     private static let plainDepth = 4
 
     /// Nothing was counted of the calls that are known around this one, and no other span tells of them.
-    private func isPlainAround(_ number: Int) -> Bool {
-        let trace = entries[known: number].trace
-        var place = number
+    private func isPlainAround(_ seeker: Seeker) -> Bool {
+        var place = seeker.number
         for _ in 0..<Self.plainDepth {
             let parent = entries[known: place].call.parent
             guard parent != 0,
-                let around = latest(.span, parent, trace, seenBy: number, where: { entries[known: $0].call.span == parent })
+                let around = latest(.span, parent, seenBy: seeker, where: { entries[known: $0].call.span == parent })
             else { return true }
             if entries[known: around].call.sort == .tool { return true }
-            guard entries[known: around].counted.isEmpty, !hasTwin(around, seenBy: number) else { return false }
+            guard entries[known: around].counted.isEmpty, !hasTwin(around, seenBy: seeker) else { return false }
             place = around
         }
         return false
     }
 
     /// What counts of a root that has a cache look-up alone: nothing when a call in it has one. `nil` when what lies deeper decides.
-    private func lookUpOfRoot(_ number: Int) -> CallFacets? {
-        let (span, trace) = (entries[known: number].call.span, entries[known: number].trace)
+    private func lookUpOfRoot(_ seeker: Seeker, _ span: UInt64) -> CallFacets? {
         func isCall(_ other: Int) -> Bool {
             let call = entries[known: other].call
             return call.parent == span && call.sort != .tool && call.source == .span
         }
         let withLookUp = latest(
-            .parent, span, trace, seenBy: number, where: { isCall($0) && entries[known: $0].call.carries.contains(.cache) })
+            .parent, span, seenBy: seeker, where: { isCall($0) && entries[known: $0].call.carries.contains(.cache) })
         if withLookUp != nil { return [] }
-        return latest(.parent, span, trace, seenBy: number, where: { isCall($0) }) == nil ? .cache : nil
+        return latest(.parent, span, seenBy: seeker, where: { isCall($0) }) == nil ? .cache : nil
     }
 
     /// Who else tells of calls of this sort in the trace and the session.

@@ -32,20 +32,23 @@ struct ConcurrencyLedger: Sendable {
         private(set) var runs: [Run]
         /// What is to be added to each depth.
         private(set) var raised: Int64 = 0
-        /// The largest depth, and by how much the depth of a run that was not counted may grow at least; both without `raised`.
+        /// The largest depth, and by how much the depth of a run that was not counted may grow at least; both without `raised`. Runs may have
+        /// gone since, while it `isStale`.
         private var deepest: Int64 = 0
         private var room: Int64 = .max
+        private var isStale = false
+        /// When the first and the last run began.
+        private(set) var first: Int64
+        private(set) var last: Int64
 
         init(_ runs: [Run]) {
             self.runs = runs
+            (first, last) = (runs[0].start, runs[runs.count - 1].start)
             sum()
         }
 
-        var first: Int64 { runs[0].start }
-        var last: Int64 { runs[runs.count - 1].start }
-
         private mutating func sum() {
-            (deepest, room) = (.min, .max)
+            (deepest, room, isStale) = (.min, .max, false)
             for run in runs { note(run) }
         }
 
@@ -61,12 +64,28 @@ struct ConcurrencyLedger: Sendable {
             var run = run
             run.depth -= raised
             runs.insert(run, at: place(from: run.start))
+            (first, last) = (min(first, run.start), max(last, run.start))
             note(run)
         }
 
-        mutating func remove(at place: Int) {
+        /// The place of a run that began then; `nil` when it is not here.
+        func place(of number: Int, from start: Int64) -> Int? {
+            var place = place(from: start)
+            while place < runs.count, runs[place].start == start {
+                if runs[place].number == number { return place }
+                place += 1
+            }
+            return nil
+        }
+
+        /// Forgets a run; false when none is left.
+        mutating func remove(at place: Int) -> Bool {
             runs.remove(at: place)
-            sum()
+            // Who goes is the oldest: as a rule, nothing covers its neighbours any more, and nobody asks.
+            isStale = true
+            guard let first = runs.first, let last = runs.last else { return false }
+            (self.first, self.last) = (first.start, last.start)
+            return true
         }
 
         /// Takes the later half out.
@@ -76,12 +95,14 @@ struct ConcurrencyLedger: Sendable {
             let half = runs.count / 2
             let later = Chunk(Array(runs[half...]))
             runs.removeSubrange(half...)
+            last = runs[half - 1].start
             sum()
             return later
         }
 
         /// Adds to the depths of runs that began in [start, end).
         mutating func shift(_ start: Int64, _ end: Int64, by step: Int64, _ effect: inout Effect) {
+            if step > 0 && isStale { sum() }
             if first >= start && last < end {
                 raised += step
                 effect.deepest = max(effect.deepest, deepest + raised)
@@ -92,9 +113,9 @@ struct ConcurrencyLedger: Sendable {
                     if step > 0 { note(runs[index]) }
                 }
                 // What was the largest depth may be so no more.
-                if step < 0 { sum() }
+                if step < 0 { isStale = true }
             }
-            if room < raised { count(&effect) }
+            if step > 0 && room < raised { count(&effect) }
         }
 
         /// Counts the runs that began beyond their limit.
@@ -109,8 +130,8 @@ struct ConcurrencyLedger: Sendable {
 
     /// By start.
     private var chunks: [Chunk] = []
-    /// The ends of all runs, ascending.
-    private var ends: [Int64] = []
+    /// The ends of all runs.
+    private var ends = SortedTimes()
 
     var isEmpty: Bool { ends.isEmpty }
 
@@ -119,13 +140,13 @@ struct ConcurrencyLedger: Sendable {
     mutating func add(
         start: Int64, end: Int64, number: Int, limit: Int64, isCounted: Bool
     ) -> (depthMaximum: Int64, breaches: [Int]) {
-        let depth = Int64(1 + countBegun(by: start) - ends.partitioningIndex { $0 > start })
+        let depth = Int64(1 + countBegun(by: start) - ends.count(upTo: start))
         var effect = Effect(deepest: depth)
         shift(start, end, by: 1, &effect)
         let isBreach = depth > limit && !isCounted
         if isBreach { effect.breaches.append(number) }
         insert(Run(start: start, number: number, limit: limit, depth: depth, isCounted: isCounted || isBreach))
-        ends.insert(end, at: ends.partitioningIndex { $0 > end })
+        ends.insert(end)
         return (effect.deepest, effect.breaches)
     }
 
@@ -133,11 +154,9 @@ struct ConcurrencyLedger: Sendable {
     mutating func remove(start: Int64, end: Int64, number: Int) {
         var index = chunks.partitioningIndex { $0.last >= start }
         while index < chunks.count, chunks[index].first <= start {
-            if let place = chunks[index].runs.firstIndex(where: { $0.number == number }) {
-                chunks[index].remove(at: place)
-                if chunks[index].runs.isEmpty { chunks.remove(at: index) }
-                let last = ends.partitioningIndex { $0 >= end }
-                if last < ends.count { ends.remove(at: last) }
+            if let place = chunks[index].place(of: number, from: start) {
+                if !chunks[index].remove(at: place) { chunks.remove(at: index) }
+                ends.remove(end)
                 var effect = Effect()
                 return shift(start, end, by: -1, &effect)
             }
@@ -168,17 +187,5 @@ struct ConcurrencyLedger: Sendable {
         let index = min(chunks.count - 1, chunks.partitioningIndex { $0.last >= run.start })
         chunks[index].insert(run)
         if chunks[index].runs.count > Self.chunkRunsMax { chunks.insert(chunks[index].halve(), at: index + 1) }
-    }
-}
-
-extension Array {
-    /// The first place whose element meets a condition that all behind it meet too; the count when none does.
-    func partitioningIndex(_ isBehind: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = low + (high - low) / 2
-            if isBehind(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

@@ -12,16 +12,16 @@ struct OverlapLedger: Sendable {
     /// Adds a call, [start, end). Gives by how many nanoseconds it lengthens the time in which both kinds were under way.
     mutating func add(isEmbedding: Bool, start: Int64, end: Int64) -> Int64 {
         if isEmbedding {
-            let gain = Self.gain(embeddings, modelCalls, start, end)
+            let gain = Self.gain(&embeddings, &modelCalls, start, end)
             embeddings.insert(start, end)
             return gain
         }
-        let gain = Self.gain(modelCalls, embeddings, start, end)
+        let gain = Self.gain(&modelCalls, &embeddings, start, end)
         modelCalls.insert(start, end)
         return gain
     }
 
-    private static func gain(_ own: borrowing IntervalList, _ other: borrowing IntervalList, _ start: Int64, _ end: Int64) -> Int64 {
+    private static func gain(_ own: inout IntervalList, _ other: inout IntervalList, _ start: Int64, _ end: Int64) -> Int64 {
         if other.isEmpty { return 0 }
         let shared = other.pieces(within: start, end)
         return shared.isEmpty ? 0 : IntervalList.length(of: shared, without: own.pieces(within: start, end))
@@ -34,7 +34,8 @@ struct OverlapLedger: Sendable {
 
 /// Stretches of time, [start, end), in the order of their starts; several may be the same.
 ///
-/// They lie in chunks of neighbours, and of each chunk it is known what it covers: where thousands overlap, that is one piece a chunk.
+/// They lie in chunks of neighbours, and of each chunk it is known what it covers, from the first question on: where thousands overlap, that
+/// is one piece a chunk. Where nobody asks, because a host has calls of one kind alone, nothing is worked out.
 struct IntervalList: Sendable {
     struct Interval: Equatable, Sendable {
         var start: Int64
@@ -47,23 +48,36 @@ struct IntervalList: Sendable {
     /// Neighbours by start, one or more.
     private struct Chunk: Sendable {
         private(set) var intervals: [Interval]
-        /// What they cover, as stretches that are apart, in their order.
+        /// What they cover, as stretches that are apart, in their order; nothing while it is not known.
         private(set) var pieces: [Interval] = []
+        private var isCovered = false
+        /// None ends later.
+        private(set) var latestEnd: Int64
 
         init(_ intervals: [Interval]) {
             self.intervals = intervals
-            cover()
+            latestEnd = intervals.reduce(.min) { max($0, $1.end) }
         }
 
+        var first: Int64 { intervals[0].start }
         var last: Int64 { intervals[intervals.count - 1].start }
 
-        private mutating func cover() {
-            pieces.removeAll(keepingCapacity: true)
+        /// Works out what they cover, if that is not known.
+        mutating func cover() {
+            if isCovered { return }
             for interval in intervals { IntervalList.append(interval, to: &pieces) }
+            isCovered = true
+        }
+
+        private mutating func uncover() {
+            pieces.removeAll(keepingCapacity: true)
+            isCovered = false
         }
 
         mutating func insert(_ interval: Interval) {
             intervals.insert(interval, at: intervals.partitioningIndex { $0.start >= interval.start })
+            latestEnd = max(latestEnd, interval.end)
+            guard isCovered else { return }
             let first = pieces.partitioningIndex { $0.end >= interval.start }
             let behind = pieces.partitioningIndex { $0.start > interval.end }
             guard first < behind else { return pieces.insert(interval, at: first) }
@@ -74,10 +88,16 @@ struct IntervalList: Sendable {
 
         /// Takes one out that is just so; says whether there was one.
         mutating func remove(_ interval: Interval) -> Bool {
-            guard let place = intervals.firstIndex(of: interval) else { return false }
-            intervals.remove(at: place)
-            cover()
-            return true
+            var place = intervals.partitioningIndex { $0.start >= interval.start }
+            while place < intervals.count, intervals[place].start == interval.start {
+                if intervals[place] == interval {
+                    intervals.remove(at: place)
+                    uncover()
+                    return true
+                }
+                place += 1
+            }
+            return false
         }
 
         /// Takes the later half out.
@@ -85,7 +105,7 @@ struct IntervalList: Sendable {
             let half = intervals.count / 2
             let later = Chunk(Array(intervals[half...]))
             intervals.removeSubrange(half...)
-            cover()
+            uncover()
             return later
         }
     }
@@ -105,7 +125,7 @@ struct IntervalList: Sendable {
 
     mutating func remove(_ start: Int64, _ end: Int64) {
         var index = chunks.partitioningIndex { $0.last >= start }
-        while index < chunks.count, chunks[index].intervals[0].start <= start {
+        while index < chunks.count, chunks[index].first <= start {
             if chunks[index].remove(Interval(start: start, end: end)) {
                 if chunks[index].intervals.isEmpty { chunks.remove(at: index) }
                 return
@@ -115,17 +135,23 @@ struct IntervalList: Sendable {
     }
 
     /// What of a stretch of time is covered, as stretches that are apart, in their order.
-    func pieces(within start: Int64, _ end: Int64) -> [Interval] {
+    mutating func pieces(within start: Int64, _ end: Int64) -> [Interval] {
         var found: [Interval] = []
-        for chunk in chunks {
-            guard let first = chunk.pieces.first, first.start < end else { break }
-            var place = chunk.pieces.partitioningIndex { $0.end > start }
-            while place < chunk.pieces.count, chunk.pieces[place].start < end {
-                Self.append(Interval(start: max(start, chunk.pieces[place].start), end: min(end, chunk.pieces[place].end)), to: &found)
-                place += 1
-            }
+        for index in chunks.indices {
+            if chunks[index].first >= end { break }
+            if chunks[index].latestEnd <= start { continue }
+            chunks[index].cover()
+            Self.add(chunks[index].pieces, within: start, end, to: &found)
         }
         return found
+    }
+
+    private static func add(_ pieces: [Interval], within start: Int64, _ end: Int64, to found: inout [Interval]) {
+        var place = pieces.partitioningIndex { $0.end > start }
+        while place < pieces.count, pieces[place].start < end {
+            append(Interval(start: max(start, pieces[place].start), end: min(end, pieces[place].end)), to: &found)
+            place += 1
+        }
     }
 
     /// Adds a stretch that begins no earlier than the last one of `pieces`.

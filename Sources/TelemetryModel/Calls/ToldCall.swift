@@ -42,20 +42,12 @@ package struct ToldCall: Sendable {
         case betterLog = 2
     }
 
+    // What a search among many looks at comes first, so that it lies together.
     package var span: UInt64
     /// 0 for a root.
     package var parent: UInt64
-    /// Nanoseconds since 1970.
-    package var start: Int64 = 0
-    package var end: Int64 = 0
     package var scope: UInt64 = 0
-    package var model: UInt64 = 0
     package var response: UInt64 = 0
-    package var tool: UInt64 = 0
-    /// Tokens as the span gives them; -1 for none.
-    package var input: Int64 = -1
-    package var output: Int64 = -1
-    package var total: Int64 = -1
     package var carries: CallFacets = []
     package var sort = Sort.none
     package var side = ProtocolSide.none
@@ -66,6 +58,15 @@ package struct ToldCall: Sendable {
     package var isToldByChild = false
     /// How it failed, as a number of the caller's; 0 when it did not.
     package var failure: UInt32 = 0
+    /// Nanoseconds since 1970.
+    package var start: Int64 = 0
+    package var end: Int64 = 0
+    package var model: UInt64 = 0
+    package var tool: UInt64 = 0
+    /// Tokens as the span gives them; -1 for none.
+    package var input: Int64 = -1
+    package var output: Int64 = -1
+    package var total: Int64 = -1
 
     package init(span: UInt64, parent: UInt64) {
         self.span = span
