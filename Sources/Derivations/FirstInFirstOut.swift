@@ -58,6 +58,20 @@ struct FirstInFirstOut<Element: Sendable>: Sendable {
         return room
     }
 
+    /// Calls `body` with the elements of these numbers, which are still there, in their order.
+    @inline(__always)
+    func forEach(_ numbers: Range<Int>, _ body: (_ number: Int, _ element: Element) -> Void) {
+        var number = numbers.lowerBound
+        while number < numbers.upperBound {
+            let first = (number - base) & (Self.chunkElements - 1)
+            let count = min(Self.chunkElements - first, numbers.upperBound - number)
+            chunks[(number - base) >> Self.chunkBits].withUnsafeBufferPointer { chunk in
+                for offset in 0..<count { body(number + offset, chunk[first + offset]) }
+            }
+            number += count
+        }
+    }
+
     mutating func popFirst() -> Element? {
         guard let element = first else { return nil }
         dropFirst()
@@ -69,6 +83,17 @@ struct FirstInFirstOut<Element: Sendable>: Sendable {
         guard head < end else { return }
         head += 1
         if head & (Self.chunkElements - 1) == 0 { leaveChunk() }
+    }
+
+    /// Takes so many first elements out, or all.
+    mutating func dropFirst(_ count: Int) {
+        var left = min(count, end - head)
+        while left > 0 {
+            let step = min(left, Self.chunkElements - head & (Self.chunkElements - 1))
+            head += step
+            left -= step
+            if head & (Self.chunkElements - 1) == 0 { leaveChunk() }
+        }
     }
 
     /// The chunk before `head` holds nothing any more.

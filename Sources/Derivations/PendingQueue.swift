@@ -87,13 +87,14 @@ struct PendingQueue: Sendable {
     ) {
         var reportedEnd = head
         var derivedEnd = head
-        for position in head..<prefixEnd where Self.isDue(records[known: position].receipt, due) {
-            if records[known: position].isReported { reportedEnd = position + 1 }
-            if records[known: position].isDerived { derivedEnd = position + 1 }
+        records.forEach(head..<prefixEnd) { position, record in
+            guard Self.isDue(record.receipt, due) else { return }
+            if record.isReported { reportedEnd = position + 1 }
+            if record.isDerived { derivedEnd = position + 1 }
         }
         var kept: [PendingObservation] = []
-        for position in head..<prefixEnd {
-            var record = records[known: position]
+        records.forEach(head..<prefixEnd) { position, record in
+            var record = record
             let reported = record.isReported && position < reportedEnd
             let derived = record.isDerived && position < derivedEnd
             visit(record, reported, derived)
@@ -112,7 +113,7 @@ struct PendingQueue: Sendable {
             }
         }
         for (offset, record) in kept.enumerated() { put(record, prefixEnd - kept.count + offset) }
-        for _ in head..<(prefixEnd - kept.count) { records.dropFirst() }
+        records.dropFirst(prefixEnd - kept.count - head)
         if records.isEmpty { forgetNumbers() }
     }
 
@@ -124,7 +125,7 @@ struct PendingQueue: Sendable {
 
     /// All that waits, in event order.
     func ordered() -> [PendingObservation] {
-        guard sortedEnd < end else { return (head..<end).map { records[known: $0] } }
+        guard sortedEnd < end else { return all(from: head) }
         var queue = self
         queue.sortTail()
         return queue.ordered()
@@ -144,7 +145,7 @@ struct PendingQueue: Sendable {
     }
 
     private mutating func sort(from low: Int) {
-        let moved = (low..<end).map { records[known: $0] }
+        let moved = all(from: low)
         guard moved.count >= Self.keyedMin else {
             for (offset, record) in moved.sorted(by: { $0.precedes($1) }).enumerated() { put(record, low + offset) }
             return
@@ -160,6 +161,13 @@ struct PendingQueue: Sendable {
                 ? left.time < right.time : moved[Int(left.position)].precedes(moved[Int(right.position)])
         }
         for (offset, key) in keys.enumerated() { put(moved[Int(key.position)], low + offset) }
+    }
+
+    private func all(from first: Int) -> [PendingObservation] {
+        var all: [PendingObservation] = []
+        all.reserveCapacity(end - first)
+        records.forEach(first..<end) { all.append($1) }
+        return all
     }
 
     private mutating func put(_ record: PendingObservation, _ number: Int) {

@@ -28,6 +28,12 @@ import Testing
             let kept = queue
             for _ in 0..<Int.random(in: 0...1_800, using: &random) where !range.isEmpty {
                 #expect(queue.first == expected[range.lowerBound])
+                if Int.random(in: 0..<400, using: &random) == 0 {
+                    let several = Int.random(in: 0...1_200, using: &random)
+                    queue.dropFirst(several)
+                    range = min(range.upperBound, range.lowerBound + several)..<range.upperBound
+                    continue
+                }
                 if Bool.random(using: &random) {
                     #expect(queue.popFirst() == expected[range.lowerBound])
                 } else {
@@ -46,6 +52,10 @@ import Testing
             #expect(queue[range.upperBound] == nil)
             #expect(!queue.update(range.upperBound) { $0 = 0 })
             #expect(range.allSatisfy { queue[$0] == expected[$0] })
+            var seen: [Int] = []
+            let middle = range.isEmpty ? range : range.lowerBound..<Int.random(in: range, using: &random)
+            queue.forEach(middle) { number, element in if element == expected[number] { seen.append(number) } }
+            #expect(seen == Array(middle))
         }
         for number in range { #expect(queue.popFirst() == expected[number]) }
         #expect(queue.popFirst() == nil)
