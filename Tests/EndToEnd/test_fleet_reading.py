@@ -4,6 +4,7 @@
 import csv
 import io
 import json
+import subprocess
 import urllib.parse
 
 import pytest
@@ -237,6 +238,116 @@ def test_a_server_over_an_engine_answers_as_the_node(node, reading):
     assert answer(reading, f"/api/traces/{'f' * 32}")[0] == 404
 
 
+class Agent:
+    """Speaks the Model Context Protocol over HTTP, or to a command."""
+
+    def __init__(self, send):
+        self.send = send
+
+    @classmethod
+    def of_server(cls, server):
+        def send(body):
+            found = server.post(body, "/mcp", {"Content-Type": "application/json"})
+            assert found.status == 200, found
+            return json.loads(found.body)
+        return cls(send)
+
+    @classmethod
+    def of_command(cls, node, *arguments):
+        def send(body):
+            done = subprocess.run([node.binary, "mcp", "--data-dir", str(node.folder), *arguments], input=body + b"\n", capture_output=True, timeout=60)
+            assert done.returncode == 0, done
+            return json.loads(done.stdout)
+        return cls(send)
+
+    def ask(self, method, **parameters):
+        return self.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode())["result"]
+
+    def call(self, tool, /, **arguments):
+        result = self.ask("tools/call", name=tool, arguments=arguments)
+        assert not result["isError"], result
+        return result["structuredContent"]
+
+    def refusal(self, tool, /, **arguments):
+        result = self.ask("tools/call", name=tool, arguments=arguments)
+        assert result["isError"], result
+        return result["content"][0]["text"]
+
+
+# What only nodes keep.
+KEPT = {"list_breakers", "list_stalls", "list_evals"}
+START = "2020-01-01T00:00:00Z"
+END = "2026-11-30T00:00:00Z"
+
+
+@pytest.mark.parametrize("way", ["http", "command"])
+def test_agents_are_answered_over_an_engine_as_by_the_node(node, reading, way):
+    of_node = Agent.of_server(node)
+    of_engine = Agent.of_server(reading) if way == "http" else Agent.of_command(node, "--engine", "fleet")
+    longest = node.sql("SELECT trace_id FROM traces ORDER BY span_count DESC, trace_id LIMIT 1")[0]["trace_id"]
+    tool = node.sql("SELECT trace_id, span_id FROM spans WHERE name = 'call' AND tool_name = 'find'")[0]
+    questions = [
+        ("list_failures", {"since": START, "limit": 30}), ("list_failures", {"since": START, "service": "wire", "outcome": "timeout"}),
+        ("search_traces", {"limit": 100}), ("search_traces", {"since": START, "outcome": "timeout"}), ("search_traces", {"session": SESSION}),
+        ("search_traces", {"text": "find", "limit": 5}), ("get_trace", {"trace_id": longest}), ("get_trace", {"trace_id": longest, "only": "problems"}),
+        ("get_trace", {"trace_id": tool["trace_id"], "only": "critical_path"}), ("get_conversation", {"trace_id": tool["trace_id"]}),
+        ("get_conversation", {"session": SESSION}), ("get_costs", {"since": START, "until": END}), ("get_costs", {"since": START, "until": END, "service": "wire"}),
+        ("compare_windows", {"a_since": START, "a_until": "2023-11-15T00:00:00Z", "b_since": "2023-11-15T00:00:00Z", "b_until": END, "limit": 100}),
+    ]
+    assert {row["name"] for row in node.sql("SELECT DISTINCT name FROM spans WHERE outcome = 'timeout'")}
+    for name, arguments in questions:
+        own, found = of_node.call(name, **arguments), of_engine.call(name, **arguments)
+        if name == "get_costs":
+            own["report"], found["report"] = unwatched(own["report"]), unwatched(found["report"])
+        assert as_texts(found) == as_texts(own), (name, arguments)
+        assert len(json.dumps(own)) > 100, (name, arguments)
+    # The clock is in it.
+    own, found = (one.call("what_changed", since=START, limit=30) for one in (of_node, of_engine))
+    missing = {"breakers_opened", "stalls", "evals", "newest_span_received"}
+    assert set(own) - set(found) == missing and own["runs"] > 0 and own["tools"]
+    assert without(json.dumps(found), "before") == without(json.dumps(own), "before", *missing)
+    own, found = (one.call("get_span", **tool)["span"] for one in (of_node, of_engine))
+    assert as_texts(found["attributes"]) == {key: value if isinstance(value, str) else json.dumps(value, separators=(",", ":")) for key, value in own["attributes"].items()}
+    assert found["events"] == own["events"] and found["status_message"] == "it broke"
+
+
+@pytest.mark.parametrize("way", ["http", "command"])
+def test_agents_are_told_what_only_nodes_keep(node, reading, way):
+    of_node = Agent.of_server(node)
+    of_engine = Agent.of_server(reading) if way == "http" else Agent.of_command(node, "--engine", "fleet")
+    tools = {tool["name"]: tool for tool in of_engine.ask("tools/list")["tools"]}
+    assert {tool["name"] for tool in of_node.ask("tools/list")["tools"]} - set(tools) == KEPT
+    assert "ClickHouse" in tools["query_sql"]["description"] and "each node" in tools["what_changed"]["description"]
+    assert "breakers_opened" not in tools["what_changed"]["outputSchema"]["properties"]
+    for name in KEPT:
+        assert "ask a node" in of_engine.refusal(name), name
+    greeting = of_engine.ask("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo={"name": "test", "version": "1"})
+    assert "engine fleet" in greeting["instructions"]
+    uris = {resource["uri"] for resource in of_engine.ask("resources/list")["resources"]}
+    assert "fusebox://schema" in uris and not uris & {"fusebox://fuses", "fusebox://docs/evals", "fusebox://docs/stalls"}
+    schema = of_engine.ask("resources/read", uri="fusebox://schema")["contents"][0]["text"]
+    assert "- **spans**: " in schema and "ClickHouse" in schema
+    prompt = of_engine.ask("prompts/get", name="why_did_this_run_fail")["messages"][0]["content"]["text"]
+    assert "list_breakers" not in prompt and "list_failures" in prompt
+
+
+def test_agents_ask_sql_in_the_engine_s_dialect(node, reading):
+    agent = Agent.of_server(reading)
+    found = agent.call("query_sql", query="SELECT tool_name, toInt64(calls) AS calls FROM tools WHERE tool_name = {t:String}", parameters={"t": "search"})
+    assert found == {"columns": ["tool_name", "calls"], "rows": [["search", 21]], "row_count": 1, "truncated": False, "clipped_cells": 0}
+    cut = agent.call("query_sql", query="SELECT number, repeat('x', 10000) FROM numbers(100000)", limit=3)
+    assert cut["row_count"] == len(cut["rows"]) <= 3 and cut["truncated"] and cut["clipped_cells"] > 0
+    assert agent.call("query_sql", query="SELECT number FROM numbers(3)", limit=3)["truncated"] is False
+    assert "only read" in agent.refusal("query_sql", query="DROP TABLE otel.otel_traces")
+    assert "one statement" in agent.refusal("query_sql", query="SELECT 1; SELECT 2")
+    # Every example of the schema runs there.
+    schema = agent.ask("resources/read", uri="fusebox://schema")["contents"][0]["text"]
+    examples = [part.split("```")[0].strip() for part in schema.split("```sql")[1:]]
+    assert len(examples) >= 4
+    for example in examples:
+        agent.call("query_sql", query=example, parameters={"trace": "a" * 32, "span": "b" * 16})
+
+
 def test_sql_over_http_is_the_engine_s(node, reading):
     def sql(query, path="/api/sql", code=200):
         found = reading.post(query.encode(), path, {"Content-Type": "application/sql"})
@@ -263,7 +374,6 @@ def test_what_only_nodes_have_is_refused_in_words(node, reading):
     for path in ("/v1/traces", "/v1/logs", "/v1/metrics"):
         found = reading.post(odd_spans(), path)
         assert found.status == 501 and b"send it to a node" in found.body, found
-    assert reading.post(b"{}", "/mcp", {"Content-Type": "application/json"}).status == 501
     assert reading.post(b"{}", "/api/evals", {"Content-Type": "application/json"}).status == 501
     status, own = answer(reading, "/api/status")
     assert status == 200 and own["engine"] == "fleet" and not own["taking_spans"] and own["span_count"] is None
