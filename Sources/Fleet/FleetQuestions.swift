@@ -66,7 +66,7 @@ package final class FleetQuestions: EngineStatements {
         return answer.names
     }
 
-    /// The rows of the only statement of a text; about so many, since the engine ends with a block.
+    /// The rows of the only statement of a text, and one more where there are more.
     private func answer(_ query: String, _ parameters: [String: String], rows: Int) throws(QueryError) -> ClickHouseRows {
         let statements = StatementText.parts(query)
         guard statements.count == 1 else {

@@ -4,7 +4,6 @@ package import Forwarding
 import NIOPosix
 package import Queries
 package import SpanStore
-import Synchronization
 package import TelemetryModel
 
 /// The spans of a fleet, as an engine has them: what a question needs of them is read into a store of its own, over which it is then asked.
@@ -23,21 +22,13 @@ package final class FleetSpans: SpanSupply {
 
     /// Spans that are read at a time.
     private static let pageSpans: Int64 = 5_000
-    /// Stores that are kept for the next question.
-    private static let keptMax = 4
-
-    private struct Kept {
-        var need: SpanNeed
-        var store: WorkingStore
-        var until: ContinuousClock.Instant
-    }
 
     private let plan: ForwardTargetPlan
     private let policy: FusePolicy
     private let prices: PriceTable
     private let limits: Limits
     private let engine: @Sendable (ForwardTargetPlan) -> Engine?
-    private let kept = Mutex<[Kept]>([])
+    private let kept: KeptStores
 
     /// - Parameters:
     ///   - plan: of the engine.
@@ -59,16 +50,17 @@ package final class FleetSpans: SpanSupply {
         self.policy = policy
         self.prices = prices
         self.limits = limits
+        kept = KeptStores(seconds: limits.keptSeconds)
     }
 
     /// Lets go of the stores that are kept for the next question: for the end.
-    package func clear() { kept.withLock { $0 = [] } }
+    package func clear() { kept.clear() }
 
     package func folder(of need: SpanNeed, seconds: Int) throws(QueryError) -> (
         folder: StoreFolder, held: any AnyObject & Sendable
     ) {
         do {
-            let store = try store(of: need, seconds: seconds)
+            let store = try kept.store(of: need, seconds: seconds) { try read(need, seconds) }
             return (store.folder, store)
         } catch let error as EngineError {
             throw QueryError(error)
@@ -79,21 +71,6 @@ package final class FleetSpans: SpanSupply {
         } catch {
             throw .unavailable("\(plan.name): its rows cannot be read: \(error)")
         }
-    }
-
-    private func store(of need: SpanNeed, seconds: Int) throws -> WorkingStore {
-        let now = ContinuousClock.now
-        let known = kept.withLock { kept in
-            kept.removeAll { $0.until < now }
-            return kept.first { $0.need == need }?.store
-        }
-        if let known { return known }
-        let made = try read(need, seconds)
-        kept.withLock { kept in
-            if kept.count >= Self.keptMax { kept.removeFirst() }
-            kept.append(Kept(need: need, store: made, until: ContinuousClock.now + .seconds(limits.keptSeconds)))
-        }
-        return made
     }
 
     private func read(_ need: SpanNeed, _ seconds: Int) throws -> WorkingStore {

@@ -8,7 +8,7 @@ package protocol EngineStatements: AnyObject, Sendable {
 
     /// Runs a query and calls `body` for each row until it says `false`. Gives the names of the columns.
     ///
-    /// - Parameter rows: after about so many the engine may stop.
+    /// - Parameter rows: how many are wanted; one more says that there are more.
     @discardableResult
     func each(
         _ query: String, parameters: [String: String], rows: Int, _ body: ([QueryValue]) throws(QueryError) -> Bool

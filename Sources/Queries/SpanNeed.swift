@@ -22,6 +22,14 @@ package enum SpanNeed: Hashable, Sendable {
     case latest(LatestTraces)
 
     package static func window(_ window: TimeWindow) -> SpanNeed { .window(from: window.from, to: window.to) }
+
+    /// Whether what is brought for this is enough for another need: more than a question reads harms nobody, as in a data folder.
+    package func covers(_ other: SpanNeed) -> Bool {
+        if case (.window(let from, let to), .window(let otherFrom, let otherTo)) = (self, other) {
+            return from <= otherFrom && to >= otherTo
+        }
+        return self == other
+    }
 }
 
 /// The traces whose spans are what is wanted, newest first by the first such span, as many as a list shows.

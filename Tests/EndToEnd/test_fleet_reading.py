@@ -366,8 +366,76 @@ def test_sql_over_http_is_the_engine_s(node, reading):
     assert status == 200 and {"spans", "traces", "tools", "logs"} <= {table["name"] for table in schema}
 
 
+def test_the_overview_and_costs_over_an_engine_are_the_node_s(node, reading):
+    kept = {"reported_opens", "derived_opens", "reported_cooldown_ns", "derived_cooldown_ns"}
+    some = node.scalar("SELECT start_time_unix_nano FROM spans WHERE tokens > 0 ORDER BY 1 LIMIT 1")
+    windows = [{"from": some, "to": some + 86_400_000_000_000}, {"from": BASE_TIME - 1, "to": BASE_TIME + 60_000_000_000, "points": 10},
+               {"from": BASE_TIME, "to": BASE_TIME + 1, "service": "wire"}, {"from": 1, "service": "wire"}, {}]
+    counted = 0
+    for window in windows:
+        path = "/api/overview?" + urllib.parse.urlencode(window)
+        (status, own), (_, of_node) = answer(reading, path), answer(node, path)
+        assert status == 200 and own["totals"], path
+        # When breakers were open only nodes know, and null is not none; a stretch in which nothing else was is not listed then.
+        for overview in (own, of_node):
+            rows = [overview["totals"], *overview["buckets"]]
+            assert all((one[name] is None) == (overview is own) for one in rows for name in kept)
+            overview["buckets"] = [{name: value for name, value in one.items() if name not in kept} for one in overview["buckets"] if one["spans"] or one["runs"]]
+            overview["totals"] = {name: value for name, value in overview["totals"].items() if name not in {*kept, "time_unix_nano"}}
+            # Without an end the last cooldown is in it.
+            overview["to_unix_nano"] = overview["to_unix_nano"] if "to" in window else None
+        assert own == of_node, path
+        counted += own["totals"]["spans"]
+    assert counted > 100
+    for query in ("", f"?from={some}", f"?from={BASE_TIME}&to={BASE_TIME + 60_000_000_000}", f"?from={BASE_TIME + 60_000_000_000}"):
+        assert answer(reading, "/api/costs" + query) == answer(node, "/api/costs" + query), query
+    # A window is the law of the view with a time.
+    assert answer(node, "/api/costs?from=1") == answer(node, "/api/costs")
+    assert [(row["model"], row["tokens"]) for row in answer(node, f"/api/costs?from={BASE_TIME}&to={BASE_TIME + 4_000_001}")[1]] == [("gpt-4o", 13)]
+    assert answer(node, f"/api/costs?from={BASE_TIME}&to={BASE_TIME + 4_000_000}")[1] == []
+
+
+def test_metrics_of_traceql_over_an_engine_are_the_node_s(node, reading):
+    day = 86_400_000_000_000
+    first, last = node.sql("SELECT min(start_time_unix_nano) AS first, max(start_time_unix_nano) AS last FROM spans")[0].values()
+
+    def ask(server, query, path="query_range", start=first - 1, end=last + day, step="86400s", code=200):
+        found = server.get(f"/tempo/api/metrics/{path}?" + urllib.parse.urlencode({"q": query, "start": start, "end": end, "step": step}))
+        assert found.status == code, (query, found)
+        if code != 200:
+            return found.body.decode()
+        series = json.loads(found.body)["series"]
+        for one in series:
+            # Which spans stand for a sample is not said, nor in which order doubles are added.
+            assert all(exemplar["labels"] for exemplar in one.pop("exemplars"))
+            for sample in one["samples"]:
+                sample["value"] = pytest.approx(sample["value"], rel=1e-12)
+        return series
+
+    for query in (
+            "{} | rate()", "{ status = error } | count_over_time() by (resource.service.name)", '{ span.gen_ai.tool.name = "find" } | rate() by (name)',
+            "{} | quantile_over_time(duration, .5, .95) by (name)", "{ kind = client } | max_over_time(duration)", "{} | histogram_over_time(duration)",
+            "{ nestedSetParent < 0 } | avg_over_time(traceDuration) by (rootName)", "{} >> { status = error } | rate() by (span.gen_ai.tool.name)",
+            "{ } | count_over_time() by (name) | topk(3)", '{ span.gen_ai.tool.name =~ "f.*" } | compare({ status = error }, 3)'):
+        for path in ("query_range", "query"):
+            own = ask(reading, query, path)
+            assert own == ask(node, query, path), query
+            assert own, query
+    # A narrow window of the same.
+    assert ask(reading, "{} | rate() by (name)", start=BASE_TIME, end=BASE_TIME + 1_000_000_000, step="1s") == ask(
+        node, "{} | rate() by (name)", start=BASE_TIME, end=BASE_TIME + 1_000_000_000, step="1s")
+    # Attributes are texts there: what takes one as a number or a boolean finds nothing, and that is said.
+    for query in ("{ span.n > 5 } | rate()", "{ span.b = true } | rate()", "{ span.b } | rate()", "{} | sum_over_time(span.n)", "{ span.n + 1 = 8 } | rate()",
+                  "{ 5 < span.n } | rate()", "{ span.d = duration } | rate()", "{ name = \"call\" || !(span.n = 7) } | rate()"):
+        assert "texts in the engine fleet" in ask(reading, query, code=501) and ask(node, query, code=200) is not None, query
+    for query in ("{ span.n = 7 }", "{ resource.x = 1 } >> {}", "{} | avg(span.n) > 3", "{} | by(-span.n)"):
+        found = reading.get("/tempo/api/search?" + urllib.parse.urlencode({"q": query}))
+        assert found.status == 501 and b"texts in the engine fleet" in found.body, (query, found)
+    assert answer(reading, "/tempo/api/search?" + urllib.parse.urlencode({"q": '{ span.n = "7" && span.b != nil }'}))[1]["traces"]
+
+
 def test_what_only_nodes_have_is_refused_in_words(node, reading):
-    for path in ("/api/breakers", "/api/overview", "/api/stalls", "/api/evals", "/api/costs", "/api/logs", "/loki/api/v1/label/service_name/values"):
+    for path in ("/api/breakers", "/api/stalls", "/api/evals", "/api/logs", "/loki/api/v1/label/service_name/values"):
         found = reading.get(path)
         assert found.status == 501, (path, found)
         assert b"node" in found.body, found

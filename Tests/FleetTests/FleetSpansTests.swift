@@ -1,9 +1,11 @@
 import ClickHouse
 import Derivations
 import Forwarding
+import Foundation
 import OutboundHTTP
 import Queries
 import SpanStore
+import Synchronization
 import TelemetryModel
 import Testing
 
@@ -145,6 +147,49 @@ private final class SpansEngine: ForwardTransport {
         let (folder, held) = try spans(SpansEngine(bytes.bytes, count: 1)).folder(of: .session("it's"), seconds: 5)
         let row = try withExtendedLifetime(held) { try QueryReader(folder: folder).first("SELECT tool_name, outcome FROM spans") }
         #expect(row == [.text("from the attribute"), .text("error")])
+    }
+
+    @Test func aStoreOfAWindowServesTheWindowsInIt() throws {
+        let engine = SpansEngine([], count: 0)
+        let fleet = spans(engine)
+        let wide = try fleet.folder(of: .window(from: 1_000, to: .max), seconds: 5)
+        for need in [SpanNeed.window(from: 1_000, to: .max), .window(from: 2_000, to: .max), .window(from: 2_000, to: 3_000)] {
+            #expect(try fleet.folder(of: need, seconds: 5).folder.path == wide.folder.path)
+        }
+        // When they were, and how many: there are none to read.
+        #expect(engine.statements.count == 2)
+        #expect(try fleet.folder(of: .window(from: 999, to: 3_000), seconds: 5).folder.path != wide.folder.path)
+        #expect(try fleet.folder(of: .trace(trace), seconds: 5).folder.path != wide.folder.path)
+    }
+
+    @Test func whoAsksWhileAStoreIsBeingMadeWaitsForIt() throws {
+        let kept = KeptStores(seconds: 5)
+        let made = Mutex(0)
+        let isAsked = DispatchSemaphore(value: 0)
+        let stores = Mutex<[ObjectIdentifier]>([])
+        let all = DispatchGroup()
+        for number in 0..<8 {
+            DispatchQueue.global().async(group: all) {
+                if number > 0 { isAsked.wait() }
+                let store = try? kept.store(of: .window(from: Int64(number), to: .max), seconds: 60) {
+                    made.withLock { $0 += 1 }
+                    for _ in 1..<8 { isAsked.signal() }
+                    // Time for the others to ask; whoever is later finds the store.
+                    usleep(100_000)
+                    return try WorkingStore.make(policy: FusePolicy(), prices: PriceTable()) { _ in }
+                }
+                stores.withLock { $0.append(contentsOf: store.map { [ObjectIdentifier($0)] } ?? []) }
+            }
+        }
+        all.wait()
+        #expect(made.withLock { $0 } == 1)
+        #expect(stores.withLock { $0.count } == 8 && stores.withLock { Set($0).count } == 1)
+    }
+
+    @Test func whatCouldNotBeMadeIsToldToAllAndNotKept() throws {
+        let kept = KeptStores(seconds: 5)
+        #expect(throws: QueryError.self) { try kept.store(of: .nothing, seconds: 1) { throw QueryError.unavailable("gone") } }
+        _ = try kept.store(of: .nothing, seconds: 1) { try WorkingStore.make(policy: FusePolicy(), prices: PriceTable()) { _ in } }
     }
 
     @Test func tooManySpansAreRefusedBeforeTheyAreRead() {

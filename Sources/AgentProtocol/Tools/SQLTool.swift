@@ -94,7 +94,7 @@ enum SQLTool {
         // On a reading thread: whoever asks an engine waits.
         return try await call.read(of: .nothing) { _ in
             var answer = Answer(limit: limit)
-            let columns = try engine.each(query, parameters: parameters, rows: limit + 1) { values throws(QueryError) in answer.take(values) }
+            let columns = try engine.each(query, parameters: parameters, rows: limit) { values throws(QueryError) in answer.take(values) }
             return answer.value(columns)
         }
     }
