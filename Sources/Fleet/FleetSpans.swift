@@ -12,7 +12,7 @@ package import TelemetryModel
 /// counts once. What it costs is that the spans have to come here: `Limits` says how many may.
 package final class FleetSpans: SpanSupply {
     package struct Limits: Sendable {
-        /// Spans of one question.
+        /// Spans, or log records, of one question.
         package var spans = 200_000
         /// That a store may be asked again by other questions, such as those of one page.
         package var keptSeconds = 5
@@ -20,7 +20,7 @@ package final class FleetSpans: SpanSupply {
         package init() {}
     }
 
-    /// Spans that are read at a time.
+    /// Spans, or log records, that are read at a time, about.
     private static let pageSpans: Int64 = 5_000
 
     private let plan: ForwardTargetPlan
@@ -79,6 +79,7 @@ package final class FleetSpans: SpanSupply {
         }
         var engineLimits = EngineLimits()
         engineLimits.seconds = max(1, seconds)
+        if case .logs(let logs) = need { return try read(FleetLogReading(logs, engine, engineLimits)) }
         let reading = FleetReading(engine, engineLimits)
         guard let traces = try FleetTraces(need, engine) else {
             if need == .nothing { return try WorkingStore.make(policy: policy, prices: prices) { _ in } }
@@ -88,13 +89,9 @@ package final class FleetSpans: SpanSupply {
         }
         let times = try reading.times(traces)
         let count = try reading.count(traces, times)
-        guard count <= limits.spans else {
-            throw QueryError.tooLarge(
-                "\(plan.name) has \(count) spans for this question, and \(limits.spans) are read for one at most; ask about a shorter time, or "
-                    + "in its own dialect, which adds up there: fusebox sql --engine \(plan.name) 'SELECT … FROM tools'")
-        }
+        try check(count, "spans", "tools")
         return try WorkingStore.make(policy: policy, prices: prices) { writer in
-            let pages = max(1, (count + Self.pageSpans - 1) / Self.pageSpans)
+            let pages = Self.pages(count)
             for page in 0..<pages where count > 0 {
                 let bytes = try reading.page(traces, times, page, of: pages)
                 var reader = RowBinaryReader(bytes)
@@ -103,6 +100,31 @@ package final class FleetSpans: SpanSupply {
                 try writer.append(rows, bytes)
             }
         }
+    }
+
+    private func read(_ reading: FleetLogReading) throws -> WorkingStore {
+        let count = try reading.count()
+        try check(count, "log records", "logs")
+        return try WorkingStore.make(policy: policy, prices: prices) { writer in
+            let pages = Self.pages(count)
+            for page in 0..<pages where count > 0 {
+                let bytes = try reading.page(page, of: pages)
+                var reader = RowBinaryReader(bytes)
+                var rows: [EngineLogRow] = []
+                while !reader.isAtEnd { rows.append(try EngineLogRow.read(&reader)) }
+                try writer.append(rows, bytes)
+            }
+        }
+    }
+
+    private static func pages(_ count: Int64) -> Int64 { max(1, (count + pageSpans - 1) / pageSpans) }
+
+    /// Refuses more than may be brought, before anything is.
+    private func check(_ count: Int64, _ what: String, _ view: String) throws(QueryError) {
+        guard count > limits.spans else { return }
+        throw .tooLarge(
+            "\(plan.name) has \(count) \(what) for this question, and \(limits.spans) are read for one at most; ask about a shorter time, or "
+                + "in its own dialect, which adds up there: fusebox sql --engine \(plan.name) 'SELECT … FROM \(view)'")
     }
 }
 
@@ -163,7 +185,7 @@ private struct FleetTraces {
     init?(_ need: SpanNeed, _ engine: Engine) throws {
         let table = engine.database.table(.traces).name
         switch need {
-        case .node, .nothing: return nil
+        case .node, .nothing, .logs: return nil
         case .trace(let id): condition = "TraceId = \(Self.quoted(id))"
         case .identity(let digits) where digits.utf8.count == 32: condition = "TraceId = \(Self.quoted(digits))"
         case .identity(let digits):
@@ -214,9 +236,7 @@ private struct FleetTraces {
         return terms.isEmpty ? "1" : terms.joined(separator: " AND ")
     }
 
-    private static func quoted(_ text: String) -> String {
-        "'" + text.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'"
-    }
+    private static func quoted(_ text: String) -> String { StatementText.quoted(text) }
 }
 
 extension QueryError {

@@ -43,6 +43,22 @@ def odd_spans():
           for index in range(21)))
 
 
+def odd_records():
+    """Records of one time, without a time, outside of spans, with bodies and attributes of every kind."""
+    trace, one = trace_id(), span_id()
+    where = data(9, trace) + data(10, one)
+    scope = data(1, data(1, "logs") + data(2, "1.2") + data(3, attribute("scoped", True)))
+    records = [
+        *(fixed64(1, BASE_TIME + 7) + number(2, 9) + data(5, data(1, f"line {index}")) for index in range(7)),
+        fixed64(1, BASE_TIME + 9) + number(2, 17) + data(3, "ERROR") + data(5, data(1, "Refused: it's \\ one")) + data(6, attribute("key", "one")) + where,
+        fixed64(11, BASE_TIME + 11) + number(2, 5) + data(12, "odd.event") + data(6, attribute("n", 7)) + data(6, attribute("list", data(5, data(1, data(1, "in"))))),
+        fixed64(1, BASE_TIME + 13) + data(5, data(6, data(1, attribute("a", 1)))),
+        fixed64(1, BASE_TIME + 15) + number(2, 13) + data(5, data(1, "refused\nagain")) + where,
+    ]
+    resource = data(1, data(1, attribute("service.name", "logging")))
+    return data(1, resource + data(2, scope + b"".join(data(2, record) for record in records)))
+
+
 @pytest.fixture(scope="module")
 def node(binary, engine, tmp_path_factory):
     """A node that took what captured agents sent, all of which is in the engine."""
@@ -52,6 +68,7 @@ def node(binary, engine, tmp_path_factory):
     for name in captures.NAMES:
         captures.replay_all(server, name)
     assert server.post(odd_spans()).status == 200
+    assert server.post(odd_records(), "/v1/logs").status == 200
     poll("all is sent", lambda: sent(server), seconds=60)
     yield server
     server.stop()
@@ -416,11 +433,15 @@ def test_metrics_of_traceql_over_an_engine_are_the_node_s(node, reading):
             "{} | rate()", "{ status = error } | count_over_time() by (resource.service.name)", '{ span.gen_ai.tool.name = "find" } | rate() by (name)',
             "{} | quantile_over_time(duration, .5, .95) by (name)", "{ kind = client } | max_over_time(duration)", "{} | histogram_over_time(duration)",
             "{ nestedSetParent < 0 } | avg_over_time(traceDuration) by (rootName)", "{} >> { status = error } | rate() by (span.gen_ai.tool.name)",
-            "{ } | count_over_time() by (name) | topk(3)", '{ span.gen_ai.tool.name =~ "f.*" } | compare({ status = error }, 3)'):
+            "{ } | count_over_time() by (name) | topk(3)"):
         for path in ("query_range", "query"):
             own = ask(reading, query, path)
             assert own == ask(node, query, path), query
             assert own, query
+    # Of attributes that were numbers or lists, texts are compared.
+    query = '{ span.gen_ai.tool.name =~ "f.*" } | compare({ status = error }, 3)'
+    own, of_node = ([one for one in ask(server, query) if not one["labels"][-1]["key"].startswith("span.")] for server in (reading, node))
+    assert own == of_node and own
     # A narrow window of the same.
     assert ask(reading, "{} | rate() by (name)", start=BASE_TIME, end=BASE_TIME + 1_000_000_000, step="1s") == ask(
         node, "{} | rate() by (name)", start=BASE_TIME, end=BASE_TIME + 1_000_000_000, step="1s")
@@ -434,8 +455,51 @@ def test_metrics_of_traceql_over_an_engine_are_the_node_s(node, reading):
     assert answer(reading, "/tempo/api/search?" + urllib.parse.urlencode({"q": '{ span.n = "7" && span.b != nil }'}))[1]["traces"]
 
 
+def test_log_records_over_an_engine_are_the_node_s(node, reading):
+    record = node.sql("SELECT trace_id, span_id FROM logs WHERE span_id IS NOT NULL ORDER BY time_unix_nano LIMIT 1")[0]
+    events = [row["event_name"] for row in node.sql("SELECT DISTINCT event_name FROM logs WHERE event_name IS NOT NULL ORDER BY 1 LIMIT 2")]
+    services = [row["service_name"] for row in node.sql("SELECT DISTINCT service_name FROM logs ORDER BY 1")]
+    first, last = node.sql("SELECT min(time_unix_nano) AS first, max(time_unix_nano) AS last FROM logs")[0].values()
+    # What stays on a node: when a library saw a record, and what a client dropped.
+    lost = {"observed_time_unix_nano", "dropped_attributes_count"}
+
+    def page(server, **query):
+        status, found = answer(server, "/api/logs?" + urllib.parse.urlencode(query))
+        assert status == 200, found
+        return [{name: value for name, value in one.items() if name not in lost} for one in found["logs"]], found["next_cursor"]
+
+    seen = 0
+    for query in ({"limit": 1000}, {"trace_id": record["trace_id"]}, {**record}, {"from": first, "to": last}, {"from": BASE_TIME, "to": BASE_TIME + 10},
+                  {"severity_min": "warn"}, {"severity_min": 0}, {"q": "REFUSED"}, {"q": "key one", "limit": 2}, *({"event_name": one} for one in events), *({"service": one} for one in services)):
+        own, of_node = page(reading, **query), page(node, **query)
+        assert own == of_node, query
+        seen += len(own[0])
+    assert seen > 100
+    # Page by page, over records of one time too.
+    for limit, query in ((3, {"service": "logging"}), (4, {})):
+        pages, cursor = [], None
+        while True:
+            found, cursor = page(reading, limit=limit, **query, **({"cursor": cursor} if cursor else {}))
+            pages += found
+            if cursor is None:
+                break
+        assert pages == page(node, limit=1000, **query)[0] and len(pages) > limit
+    # Grafana's Loki data source.
+    window = {"start": BASE_TIME - 1, "end": BASE_TIME + 3_600_000_000_000, "limit": 1000}
+    for path, query in (
+            ("query_range", {"query": '{service_name="logging"}'}), ("query_range", {"query": '{service_name="logging"} |= "refused"'}),
+            ("query_range", {"query": '{level="error"} | trace_id != "" | key = "one"', "direction": "forward"}),
+            ("query_range", {"query": 'sum by (level) (count_over_time({service_name="logging"}[5m]))', "step": "60s"}),
+            ("query", {"query": 'count_over_time({service_name=~"log.*"}[1h])', "time": BASE_TIME + 60_000_000_000}),
+            ("label/service_name/values", {}), ("label/level/values", {"query": '{service_name="logging"}'}), ("series", {"match[]": '{service_name="logging"}'})):
+        address = f"/loki/api/v1/{path}?" + urllib.parse.urlencode({**window, **query})
+        own, of_node = answer(reading, address), answer(node, address)
+        assert own == of_node and own[0] == 200, address
+        assert own[1]["data"] and (not isinstance(own[1]["data"], dict) or own[1]["data"]["result"]), address
+
+
 def test_what_only_nodes_have_is_refused_in_words(node, reading):
-    for path in ("/api/breakers", "/api/stalls", "/api/evals", "/api/logs", "/loki/api/v1/label/service_name/values"):
+    for path in ("/api/breakers", "/api/stalls", "/api/evals", "/api/forward"):
         found = reading.get(path)
         assert found.status == 501, (path, found)
         assert b"node" in found.body, found
