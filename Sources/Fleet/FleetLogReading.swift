@@ -6,12 +6,21 @@ import TelemetryModel
 
 /// The statements that read log records.
 struct FleetLogReading {
-    private let need: LogNeed
+    private let condition: String
+    /// How many suffice, with all of the time of the last; `nil` for all.
+    private let newest: Int?
     private let engine: Engine
     private let limits: EngineLimits
 
     init(_ need: LogNeed, _ engine: Engine, _ limits: EngineLimits) {
-        (self.need, self.engine, self.limits) = (need, engine, limits)
+        (condition, newest) = (Self.condition(need), need.newest)
+        (self.engine, self.limits) = (engine, limits)
+    }
+
+    /// - Parameter condition: that the records meet.
+    init(of condition: String, _ engine: Engine, _ limits: EngineLimits) {
+        (self.condition, newest) = (condition, nil)
+        (self.engine, self.limits) = (engine, limits)
     }
 
     /// How many records there are, each once.
@@ -33,11 +42,11 @@ struct FleetLogReading {
 
     /// The records that are meant. `FINAL`, since a record may have been sent twice.
     private func meant(_ columns: String) -> String {
-        let newest = need.newest.map { " ORDER BY Timestamp DESC LIMIT \($0) WITH TIES" } ?? ""
+        let newest = newest.map { " ORDER BY Timestamp DESC LIMIT \($0) WITH TIES" } ?? ""
         return "SELECT \(columns) FROM \(engine.database.table(.logs).name) FINAL WHERE \(condition)\(newest)"
     }
 
-    private var condition: String {
+    private static func condition(_ need: LogNeed) -> String {
         var terms: [String] = []
         if need.from > 0 { terms.append("Timestamp >= fromUnixTimestamp64Nano(\(need.from), 'UTC')") }
         if need.to != .max { terms.append("Timestamp < fromUnixTimestamp64Nano(\(max(0, need.to)), 'UTC')") }

@@ -23,6 +23,9 @@ package final class FleetSpans: SpanSupply {
     /// Spans, or log records, that are read at a time, about.
     private static let pageSpans: Int64 = 5_000
 
+    /// Log records of a trace are looked for so long before and behind its spans, seconds: without an end all days would be.
+    private static let recordsAroundSeconds: Int64 = 86_400
+
     private let plan: ForwardTargetPlan
     private let policy: FusePolicy
     private let prices: PriceTable
@@ -79,7 +82,10 @@ package final class FleetSpans: SpanSupply {
         }
         var engineLimits = EngineLimits()
         engineLimits.seconds = max(1, seconds)
-        if case .logs(let logs) = need { return try read(FleetLogReading(logs, engine, engineLimits)) }
+        if case .logs(let logs) = need {
+            let records = FleetLogReading(logs, engine, engineLimits)
+            return try WorkingStore.make(policy: policy, prices: prices) { writer in try append(records, to: writer) }
+        }
         let reading = FleetReading(engine, engineLimits)
         guard let traces = try FleetTraces(need, engine) else {
             if need == .nothing { return try WorkingStore.make(policy: policy, prices: prices) { _ in } }
@@ -87,9 +93,13 @@ package final class FleetSpans: SpanSupply {
                 "only nodes have that: ask one of them (fusebox on its machine); the engine \(plan.name) has spans and log records"
             )
         }
-        let times = try reading.times(traces)
+        let seconds = try reading.seconds(traces)
+        let times = FleetReading.times(seconds)
         let count = try reading.count(traces, times)
         try check(count, "spans", "tools")
+        let records = traces.logs.map { condition in
+            FleetLogReading(of: condition + " AND " + FleetReading.times(seconds, wider: Self.recordsAroundSeconds), engine, engineLimits)
+        }
         return try WorkingStore.make(policy: policy, prices: prices) { writer in
             let pages = Self.pages(count)
             for page in 0..<pages where count > 0 {
@@ -99,21 +109,20 @@ package final class FleetSpans: SpanSupply {
                 while !reader.isAtEnd { if let row = try EngineRow.read(&reader) { rows.append(row) } }
                 try writer.append(rows, bytes)
             }
+            if let records { try append(records, to: writer) }
         }
     }
 
-    private func read(_ reading: FleetLogReading) throws -> WorkingStore {
-        let count = try reading.count()
+    private func append(_ records: FleetLogReading, to writer: WorkingStoreWriter) throws {
+        let count = try records.count()
         try check(count, "log records", "logs")
-        return try WorkingStore.make(policy: policy, prices: prices) { writer in
-            let pages = Self.pages(count)
-            for page in 0..<pages where count > 0 {
-                let bytes = try reading.page(page, of: pages)
-                var reader = RowBinaryReader(bytes)
-                var rows: [EngineLogRow] = []
-                while !reader.isAtEnd { rows.append(try EngineLogRow.read(&reader)) }
-                try writer.append(rows, bytes)
-            }
+        let pages = Self.pages(count)
+        for page in 0..<pages where count > 0 {
+            let bytes = try records.page(page, of: pages)
+            var reader = RowBinaryReader(bytes)
+            var rows: [EngineLogRow] = []
+            while !reader.isAtEnd { rows.append(try EngineLogRow.read(&reader)) }
+            try writer.append(rows, bytes)
         }
     }
 
@@ -143,17 +152,26 @@ private struct FleetReading {
 
     private var table: String { engine.database.table(.traces).name }
 
-    /// A condition on `Timestamp` that all spans of the traces meet: partitions are let alone that have none of them.
-    func times(_ traces: FleetTraces) throws -> String {
+    /// When the traces were, seconds since 1970; `nil` where nobody says.
+    func seconds(_ traces: FleetTraces) throws -> ClosedRange<Int64>? {
         let rows = try engine.rows(
             """
             SELECT toInt64(toUnixTimestamp(min(Start))), toInt64(toUnixTimestamp(max(End))), count() FROM \(table)_trace_id_ts
             WHERE \(traces.condition)
             """, limits)
         guard rows.rowCount == 1, case .integer(let from) = try rows.row(0)[0], case .integer(let to) = try rows.row(0)[1],
-            from > 0, to < Self.secondsMax
-        else { return "1" }
-        return "Timestamp >= toDateTime64(\(from), 9, 'UTC') AND Timestamp < toDateTime64(\(to.addingSaturated(1)), 9, 'UTC')"
+            from > 0, from <= to, to < Self.secondsMax
+        else { return nil }
+        return from...to
+    }
+
+    /// A condition on `Timestamp` that all spans of the traces meet: partitions are let alone that have none of them.
+    ///
+    /// - Parameter wider: seconds before and behind.
+    static func times(_ seconds: ClosedRange<Int64>?, wider: Int64 = 0) -> String {
+        guard let seconds else { return "1" }
+        let (from, to) = (max(0, seconds.lowerBound - wider), seconds.upperBound + 1 + wider)
+        return "Timestamp >= toDateTime64(\(from), 9, 'UTC') AND Timestamp < toDateTime64(\(to), 9, 'UTC')"
     }
 
     func count(_ traces: FleetTraces, _ times: String) throws -> Int64 {
@@ -180,6 +198,8 @@ private struct FleetTraces {
     private static let foundMax = 20
 
     let condition: String
+    /// The condition that their log records meet, where they are read too: a conversation may be told in them.
+    var logs: String?
 
     /// `nil` where an engine has no spans for it.
     init?(_ need: SpanNeed, _ engine: Engine) throws {
@@ -202,7 +222,12 @@ private struct FleetTraces {
             condition = "(\(terms.joined(separator: " OR ")))"
         case .session(let id): condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE session_id = \(Self.quoted(id)))"
         case .latest(let traces): condition = "TraceId IN (\(Self.latest(traces, table)))"
-        case .window(let from, let to): condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE \(Self.overlap(from, to)))"
+        case .window(let from, let to):
+            condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE \(Self.overlap(from, to)))"
+        }
+        switch need {
+        case .trace, .session: logs = condition
+        case .node, .nothing, .logs, .identity, .latest, .window: logs = nil
         }
     }
 

@@ -455,6 +455,20 @@ def test_metrics_of_traceql_over_an_engine_are_the_node_s(node, reading):
     assert answer(reading, "/tempo/api/search?" + urllib.parse.urlencode({"q": '{ span.n = "7" && span.b != nil }'}))[1]["traces"]
 
 
+def test_conversations_over_an_engine_are_the_node_s(node, reading):
+    """In whatever way frameworks tell what was said: in attributes of spans, in their events, in log records."""
+    told_by_logs = {row["trace_id"] for row in node.sql("SELECT DISTINCT trace_id FROM logs WHERE trace_id IN (SELECT trace_id FROM spans)")}
+    # One of each service, and all whose log records are there.
+    ids = {row["trace_id"] for row in node.sql("SELECT max(trace_id) AS trace_id FROM spans WHERE operation IS NOT NULL GROUP BY service_name, scope_name, operation")}
+    said = set()
+    for trace in sorted(ids | told_by_logs):
+        own, of_node = (answer(server, f"/api/traces/{trace}/messages") for server in (reading, node))
+        assert own == of_node and own[0] == 200, trace
+        if of_node[1]["items"]:
+            said.add(trace)
+    assert len(said) > 10 and said & told_by_logs
+
+
 def test_log_records_over_an_engine_are_the_node_s(node, reading):
     record = node.sql("SELECT trace_id, span_id FROM logs WHERE span_id IS NOT NULL ORDER BY time_unix_nano LIMIT 1")[0]
     events = [row["event_name"] for row in node.sql("SELECT DISTINCT event_name FROM logs WHERE event_name IS NOT NULL ORDER BY 1 LIMIT 2")]
