@@ -15,11 +15,18 @@ package final class FleetQuestions: EngineStatements {
     package let name: String
     package let spans: FleetSpans
     private let plan: ForwardTargetPlan
+    private let engine: @Sendable (ForwardTargetPlan) -> Engine?
 
-    package init(_ plan: ForwardTargetPlan, spans: FleetSpans) {
+    package convenience init(_ plan: ForwardTargetPlan, spans: FleetSpans) {
+        self.init(plan, spans: spans) { Engine($0, group: MultiThreadedEventLoopGroup.singleton) }
+    }
+
+    /// - Parameter engine: makes what is asked, for the thread that asks.
+    init(_ plan: ForwardTargetPlan, spans: FleetSpans, engine: @escaping @Sendable (ForwardTargetPlan) -> Engine?) {
         name = plan.name
         self.plan = plan
         self.spans = spans
+        self.engine = engine
     }
 
     /// Why a server over an engine takes nothing in.
@@ -114,7 +121,7 @@ package final class FleetQuestions: EngineStatements {
     private func rows(_ statement: String, _ parameters: [String: String], _ limits: EngineLimits) throws(QueryError)
         -> ClickHouseRows
     {
-        guard let engine = Engine(plan, group: MultiThreadedEventLoopGroup.singleton) else {
+        guard let engine = engine(plan) else {
             throw .unavailable("\(name) is not an engine that can be queried")
         }
         do throws(EngineError) {

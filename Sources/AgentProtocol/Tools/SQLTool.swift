@@ -85,7 +85,8 @@ enum SQLTool {
         guard let engine = call.sources.engine else {
             return try await call.read { reader in
                 var answer = Answer(limit: limit)
-                return answer.value(try SQLAnswer.each(query, parameters: parameters, reader) { answer.take($0) })
+                let columns = try SQLAnswer.each(query, parameters: parameters, reader) { answer.take($0) }
+                return answer.value(columns)
             }
         }
         guard call.sources.pool.scope == nil else {
