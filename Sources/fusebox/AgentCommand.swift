@@ -36,7 +36,7 @@ struct AgentCommand: AsyncParsableCommand {
     private func sources(_ configuration: Configuration) throws -> AgentSources {
         if let plan = try engine.plan(configuration), let fleet = try engine.fleet(configuration) {
             return AgentSources(
-                pool: QueryPool(supply: fleet, limits: .agents), engine: FleetQuestions(plan, spans: fleet), policy: configuration.policy,
+                pool: QueryPool(supply: fleet, limits: .agentsOfEngine), engine: FleetQuestions(plan, spans: fleet), policy: configuration.policy,
                 gates: configuration.gateLimits, versionText: BuildInfo.version, clock: { Clock.unixNano() })
         }
         let folder = StoreFolder(path: configuration.dataFolder)

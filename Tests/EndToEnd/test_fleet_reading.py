@@ -412,6 +412,22 @@ def test_the_overview_and_costs_over_an_engine_are_the_node_s(node, reading):
     assert answer(node, f"/api/costs?from={BASE_TIME}&to={BASE_TIME + 4_000_000}")[1] == []
 
 
+def test_the_page_shows_the_overview_a_trace_and_gates_over_an_engine(node, reading, tab):
+    window = f"from={BASE_TIME - 1}&to={BASE_TIME + 60_000_000_000}"
+    page = tab(reading, 1280).open(f"#/overview?{window}")
+    page.tab.wait_for_selector(".stats")
+    shown = page.text()
+    assert "Workflow p95" in shown and "search" in shown and "Breaker" not in shown and "Fuse" not in shown
+    page.check()
+    trace = node.scalar("SELECT trace_id FROM logs WHERE trace_id IN (SELECT trace_id FROM spans) ORDER BY trace_id LIMIT 1")
+    page.open(f"#/trace/{trace}")
+    page.check()
+    assert trace[:8] in page.text()
+    # Stalls are told to be on nodes, beside the gates.
+    page.open(f"#/gates?{window}")
+    assert "kept by each node" in page.text() and "only nodes have that" in page.text(".problem")
+
+
 def test_metrics_of_traceql_over_an_engine_are_the_node_s(node, reading):
     day = 86_400_000_000_000
     first, last = node.sql("SELECT min(start_time_unix_nano) AS first, max(start_time_unix_nano) AS last FROM spans")[0].values()
@@ -513,7 +529,7 @@ def test_log_records_over_an_engine_are_the_node_s(node, reading):
 
 
 def test_what_only_nodes_have_is_refused_in_words(node, reading):
-    for path in ("/api/breakers", "/api/stalls", "/api/evals", "/api/forward"):
+    for path in ("/api/breakers", "/api/stalls", "/api/evals", "/api/forward", "/jaeger/api/dependencies?endTs=1795000000000&lookback=3600000"):
         found = reading.get(path)
         assert found.status == 501, (path, found)
         assert b"node" in found.body, found

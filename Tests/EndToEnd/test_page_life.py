@@ -258,7 +258,7 @@ def test_over_an_engine_the_page_opens_where_there_is_something_to_see(launch, t
     page.tab.wait_for_selector("a.trace-row")
     assert page.tab.evaluate("location.hash") == "#/traces"
     names = page.tab.evaluate("[...document.querySelectorAll('#nav a')].map((one) => one.textContent)")
-    assert names == ["Overview", "Traces", "Sessions", "Users", "Compare", "SQL"]
+    assert names == ["Overview", "Traces", "Sessions", "Users", "Compare", "Gates", "SQL"]
     assert "of the engine fleet" in page.text("#store")
     page.check()
 

@@ -46,7 +46,7 @@ package struct APIContext: Sendable {
     ) {
         // Threads of their own: agents that wait for an engine hold up nobody who reads a page.
         self.init(
-            pool: QueryPool(supply: engine.spans), agentPool: QueryPool(supply: engine.spans, limits: .agents), folder: StoreFolder(path: ""), engine: engine, policy: policy, gates: gates,
+            pool: QueryPool(supply: engine.spans), agentPool: QueryPool(supply: engine.spans, limits: .agentsOfEngine), folder: StoreFolder(path: ""), engine: engine, policy: policy, gates: gates,
             projectAttribute: projectAttribute, versionText: versionText, clock: clock)
     }
 

@@ -31,7 +31,7 @@ const pages = [
   { name: "sql", title: "SQL", key: "q", show: sql },
 ];
 // What an engine can be asked for: it has the spans of all nodes, and nothing of what only a node keeps.
-const ofEngine = new Set(["overview", "traces", "sessions", "users", "compare", "sql"]);
+const ofEngine = new Set(["overview", "traces", "sessions", "users", "compare", "gates", "sql"]);
 // Pages of one thing, which the address names.
 const inner = { trace: { title: "Trace", show: trace, parent: "traces" }, session: { title: "Session", show: session, parent: "sessions" }, user: { title: "User", show: user, parent: "users" } };
 
