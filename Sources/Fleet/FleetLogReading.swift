@@ -9,17 +9,20 @@ struct FleetLogReading {
     private let condition: String
     /// How many suffice, with all of the time of the last; `nil` for all.
     private let newest: Int?
+    /// Whether they are those of named traces, which are few.
+    private let isOfTraces: Bool
     private let engine: Engine
     private let limits: EngineLimits
 
     init(_ need: LogNeed, _ engine: Engine, _ limits: EngineLimits) {
-        (condition, newest) = (Self.condition(need), need.newest)
+        isOfTraces = need.traceID != nil
+        (condition, newest) = (Self.condition(need), isOfTraces ? nil : need.newest)
         (self.engine, self.limits) = (engine, limits)
     }
 
-    /// - Parameter condition: that the records meet.
+    /// - Parameter condition: that the records meet; it names their traces.
     init(of condition: String, _ engine: Engine, _ limits: EngineLimits) {
-        (self.condition, newest) = (condition, nil)
+        (self.condition, newest, isOfTraces) = (condition, nil, true)
         (self.engine, self.limits) = (engine, limits)
     }
 
@@ -40,10 +43,15 @@ struct FleetLogReading {
             """, limits)
     }
 
-    /// The records that are meant. `FINAL`, since a record may have been sent twice.
+    /// The records that are meant, each once though it may have been sent twice. `FINAL` may leave the index of trace ids unused and read all
+    /// that there is; without it, records that are told apart by their identities must be few.
     private func meant(_ columns: String) -> String {
+        let table = engine.database.table(.logs).name
+        if isOfTraces {
+            return "SELECT \(columns) FROM \(table) WHERE \(condition) LIMIT 1 BY \(ClickHouseColumns.node), \(ClickHouseColumns.ordinal)"
+        }
         let newest = newest.map { " ORDER BY Timestamp DESC LIMIT \($0) WITH TIES" } ?? ""
-        return "SELECT \(columns) FROM \(engine.database.table(.logs).name) FINAL WHERE \(condition)\(newest)"
+        return "SELECT \(columns) FROM \(table) FINAL WHERE \(condition)\(newest)"
     }
 
     private static func condition(_ need: LogNeed) -> String {

@@ -109,7 +109,8 @@ package final class FleetSpans: SpanSupply {
                 while !reader.isAtEnd { if let row = try EngineRow.read(&reader) { rows.append(row) } }
                 try writer.append(rows, bytes)
             }
-            if let records { try append(records, to: writer) }
+            // Without spans there is no trace.
+            if let records, count > 0 { try append(records, to: writer) }
         }
     }
 

@@ -125,7 +125,7 @@ private final class SpansEngine: ForwardTransport {
             ])
         #expect(engine.statements.count == 4 && engine.statements[2].contains("LIMIT 1 BY TraceId, SpanId, SpanKind"))
         // Log records of the trace, a day around it.
-        #expect(engine.statements[3].contains("otel_logs FINAL WHERE TraceId = '\(trace)' AND Timestamp >= toDateTime64(0, 9"))
+        #expect(engine.statements[3].contains("otel_logs WHERE TraceId = '\(trace)' AND Timestamp >= toDateTime64(0, 9"))
         #expect(engine.statements[3].contains("Timestamp < toDateTime64(86421, 9"))
         #expect(
             engine.statements[2].contains("Timestamp >= toDateTime64(10, 9, 'UTC') AND Timestamp < toDateTime64(21, 9, 'UTC')"))
@@ -229,13 +229,19 @@ private final class SpansEngine: ForwardTransport {
         var search = LogSearch()
         (search.service, search.eventName, search.limit) = ("it's", "e", 10)
         (search.from, search.to, search.after) = (5, 9_000, LogCursor(timeUnixNano: 700, count: 2))
-        search.traceID = TraceID(hexadecimal: trace)
         _ = try spans(engine).folder(of: search.need, seconds: 5)
         let statement = try #require(engine.statements.first)
         for part in [
             "FINAL", "Timestamp >= fromUnixTimestamp64Nano(5, 'UTC')", "Timestamp < fromUnixTimestamp64Nano(701, 'UTC')",
-            "ServiceName = 'it\\'s'", "EventName = 'e'", "TraceId = '\(trace)'", "ORDER BY Timestamp DESC LIMIT 13 WITH TIES",
+            "ServiceName = 'it\\'s'", "EventName = 'e'", "ORDER BY Timestamp DESC LIMIT 13 WITH TIES",
         ] { #expect(statement.contains(part), "\(part)") }
+        // Those of a trace are few, and all of them come.
+        search.traceID = TraceID(hexadecimal: trace)
+        _ = try spans(engine).folder(of: search.need, seconds: 5)
+        let ofTrace = try #require(engine.statements.last)
+        #expect(ofTrace.contains("TraceId = '\(trace)'") && ofTrace.contains("LIMIT 1 BY FuseboxNode, FuseboxOrdinal"))
+        #expect(!ofTrace.contains("FINAL") && !ofTrace.contains("WITH TIES"))
+        search.traceID = nil
         // What is looked for in texts may be anywhere in the window.
         search.text = "x"
         _ = try spans(engine).folder(of: search.need, seconds: 5)
