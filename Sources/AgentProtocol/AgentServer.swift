@@ -1,3 +1,4 @@
+import Queries
 package import TelemetryModel
 
 /// Answers the messages of agents by the Model Context Protocol: no transport, no state but the limits on calls. A request that carries
@@ -77,13 +78,13 @@ package struct AgentServer: Sendable {
         case "initialize" where !isStateless: return initialized(message.parameters)
         case "ping" where !isStateless: return []
         case "server/discover" where isStateless: result = discovered()
-        case "tools/list": result = [.init("tools", .array(ToolCatalog.tools.map(\.description)))]
-        case "resources/list": result = [.init("resources", .array(ResourceCatalog.all.map(\.description)))]
+        case "tools/list": result = [.init("tools", .array(ToolCatalog.tools(sources).map(\.description)))]
+        case "resources/list": result = [.init("resources", .array(ResourceCatalog.resources(sources).map(\.description)))]
         case "resources/templates/list": result = [.init("resourceTemplates", [])]
         case "prompts/list": result = [.init("prompts", .array(PromptCatalog.all.map(\.description)))]
         case "resources/read": result = try await read(message.parameters)
         case "prompts/get":
-            result = try PromptCatalog.get(message.parameters)
+            result = try PromptCatalog.get(message.parameters, isOfNode: sources.isOfNode)
             isList = false
         case "tools/call":
             result = try await call(message.parameters)
@@ -108,6 +109,14 @@ package struct AgentServer: Sendable {
     private static let capabilities: JSONValue = ["tools": [:], "resources": [:], "prompts": [:]]
 
     /// What a model is told of the server before it calls anything.
+    private var instructions: String {
+        guard let engine = sources.engine else { return Self.instructions }
+        return Self.instructions + """
+             This server asks the engine \(engine.name), which has the spans of all nodes. Breakers, stalls and evals are kept by each node. \
+            query_sql takes ClickHouse's dialect.
+            """
+    }
+
     private static let instructions = """
         Fusebox stores the OpenTelemetry spans of AI agents. Begin with what_changed or list_failures, take a trace_id from there to \
         get_trace (the tree) or get_conversation (what was said), then get_span (one span whole). search_traces finds runs by filters. query_sql \
@@ -119,14 +128,14 @@ package struct AgentServer: Sendable {
         [
             .init("protocolVersion", .string(ProtocolVersion.agreed(on: parameters["protocolVersion"]?.text))),
             .init("capabilities", Self.capabilities), .init("serverInfo", serverInfo),
-            .init("instructions", .string(Self.instructions)),
+            .init("instructions", .string(instructions)),
         ]
     }
 
     private func discovered() -> [JSONValue.Member] {
         [
             .init("supportedVersions", .array(ProtocolVersion.all.map(JSONValue.string))),
-            .init("capabilities", Self.capabilities), .init("instructions", .string(Self.instructions)),
+            .init("capabilities", Self.capabilities), .init("instructions", .string(instructions)),
         ]
     }
 
@@ -136,10 +145,13 @@ package struct AgentServer: Sendable {
         guard let name = parameters["name"]?.text else {
             throw ProtocolFailure(.invalidParameters, "tools/call needs the name of a tool")
         }
-        guard let tool = ToolCatalog.tools.first(where: { $0.name == name }) else {
+        let tools = ToolCatalog.tools(sources)
+        guard let tool = tools.first(where: { $0.name == name }) else {
+            if let engine = sources.engine, ToolCatalog.tools.contains(where: { $0.name == name }) {
+                return Self.failed("\(name) asks for what each node keeps, and the engine \(engine.name) has spans: ask a node")
+            }
             throw ProtocolFailure(
-                .invalidParameters,
-                "there is no tool '\(name)'; there are \(ToolCatalog.tools.map(\.name).joined(separator: ", "))")
+                .invalidParameters, "there is no tool '\(name)'; there are \(tools.map(\.name).joined(separator: ", "))")
         }
         if let reason = limits.enter(at: instant()) { return Self.failed(reason) }
         defer { limits.leave() }
@@ -166,10 +178,10 @@ package struct AgentServer: Sendable {
         guard let uri = parameters["uri"]?.text else {
             throw ProtocolFailure(.invalidParameters, "resources/read needs the uri of a resource")
         }
-        guard let resource = ResourceCatalog.all.first(where: { $0.uri == uri }) else {
+        let resources = ResourceCatalog.resources(sources)
+        guard let resource = resources.first(where: { $0.uri == uri }) else {
             throw ProtocolFailure(
-                .invalidParameters,
-                "there is no resource '\(uri)'; there are \(ResourceCatalog.all.map(\.uri).joined(separator: ", "))")
+                .invalidParameters, "there is no resource '\(uri)'; there are \(resources.map(\.uri).joined(separator: ", "))")
         }
         do {
             let text = try await resource.text(sources)

@@ -8,7 +8,8 @@ struct AgentPrompt: Sendable {
     let title: String
     let purpose: String
     let arguments: [Argument]
-    let text: @Sendable ([String: String]) -> String
+    /// By what the user filled in, and whether a node is asked: an engine has no breakers, stalls and evals to look at.
+    let text: @Sendable (_ values: [String: String], _ isOfNode: Bool) -> String
 
     var description: JSONValue {
         [
@@ -24,12 +25,13 @@ enum PromptCatalog {
         AgentPrompt(
             name: "why_did_this_run_fail", title: "Why did this run fail?", purpose: "Find the cause of a failed or slow run.",
             arguments: [("trace_id", "The run; without it, the latest that failed.", false)]
-        ) { values in
+        ) { values, isOfNode in
             let which = values["trace_id"].map { "Look at trace \($0)." } ?? "Take the latest run of list_failures."
+            let breakers = isOfNode ? ", and list_breakers whether a breaker was open" : ""
             return """
                 \(which) Call get_trace with only=problems, then without it around the first span that went wrong. Read that span whole with \
-                get_span: its arguments, its exception, the messages that led to it. Ask list_failures whether others failed in the same way, and \
-                list_breakers whether a breaker was open. Then say, each in a sentence or two: what failed first and in which span; why, with the \
+                get_span: its arguments, its exception, the messages that led to it. Ask list_failures whether others failed in the same \
+                way\(breakers). Then say, each in a sentence or two: what failed first and in which span; why, with the \
                 text that shows it; what only followed from it; how often it happened in the last day; and what to change. Say plainly what the \
                 spans do not tell.
                 """
@@ -40,23 +42,24 @@ enum PromptCatalog {
                 ("since", "When it began, such as 6h or 2026-01-31T12:00:00Z; without it, 24h.", false),
                 ("service", "Only this service.", false),
             ]
-        ) { values in
+        ) { values, isOfNode in
             let since = values["since"] ?? "24h"
             let service = values["service"].map { " Ask for service \($0) only." } ?? ""
+            let waits = isOfNode ? " (list_stalls, list_breakers)" : ""
             return """
                 Call what_changed with since=\(since), then compare_windows with B from \(since) to now and A as long before it.\(service) \
                 Believe a difference of runs only where its finding says that it differs. For the tools that changed most, take the slowest \
                 calls of both windows with query_sql, and look at one of each with get_trace. Say which part of the runs' time it explains, since \
-                when by the hour, and whether calls became slower, more, or waited for something (list_stalls, list_breakers).
+                when by the hour, and whether calls became slower, more, or waited for something\(waits).
                 """
         },
         AgentPrompt(
             name: "write_a_gate", title: "Write a gate", purpose: "Propose limits for CI that the present behaviour keeps and a regression breaks.",
             arguments: [("goal", "What must not get worse, in words.", true)]
-        ) { values in
+        ) { values, isOfNode in
             """
             Goal: \(values["goal"] ?? "the present behaviour"). Read the resource fusebox://docs/gates. Measure the last seven days with query_sql, \
-            get_costs and list_evals: the figure of the goal by day, its spread, and how many runs it rests on. Propose a limit that every \
+            \(isOfNode ? "get_costs and list_evals" : "get_costs"): the figure of the goal by day, its spread, and how many runs it rests on. Propose a limit that every \
             one of those days keeps with some room, as the settings and the command line that docs/gates names, and say which change would break \
             it. If there are too few runs for the gate to judge, say so and how many it needs.
             """
@@ -67,7 +70,7 @@ enum PromptCatalog {
     private static let valueBytesMax = 4096
 
     /// The result of `prompts/get`.
-    static func get(_ parameters: JSONValue) throws(ProtocolFailure) -> [JSONValue.Member] {
+    static func get(_ parameters: JSONValue, isOfNode: Bool) throws(ProtocolFailure) -> [JSONValue.Member] {
         guard let name = parameters["name"]?.text, let prompt = all.first(where: { $0.name == name }) else {
             throw ProtocolFailure(.invalidParameters, "there is no such prompt; there are \(all.map(\.name).joined(separator: ", "))")
         }
@@ -84,7 +87,7 @@ enum PromptCatalog {
         }
         return [
             .init("description", .string(prompt.purpose)),
-            .init("messages", [["role": "user", "content": ["type": "text", "text": .string(prompt.text(values))]]]),
+            .init("messages", [["role": "user", "content": ["type": "text", "text": .string(prompt.text(values, isOfNode))]]]),
         ]
     }
 }

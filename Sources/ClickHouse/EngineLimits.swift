@@ -9,7 +9,7 @@ package struct EngineLimits: Equatable, Sendable {
     /// That are read for it, before they are compressed.
     package var readBytes = 100 << 30
 
-    /// Whether a longer answer is cut, at the end of a block behind the last row, and no error.
+    /// Whether a longer answer is cut behind one row more than these, which says that there are more, and no error.
     package var isCut = false
 
     package init() {}
@@ -24,6 +24,8 @@ package struct EngineLimits: Equatable, Sendable {
             ("result_overflow_mode", isCut ? "break" : "throw"),
             ("max_bytes_to_read", "\(readBytes)"), ("read_overflow_mode", "throw"),
         ]
+            // A block alone may have more bytes than an answer.
+            + (isCut ? [("limit", "\(rows + 1)")] : [])
     }
 }
 

@@ -19,6 +19,11 @@ package enum StatementText {
         return parts.filter { firstWord($0) != nil }
     }
 
+    /// A text as a statement writes it.
+    package static func quoted(_ text: String) -> String {
+        "'" + text.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'"
+    }
+
     /// Why a statement is not asked; `nil` when it reads.
     package static func objection(_ statement: String) -> String? {
         guard let word = firstWord(statement) else { return "there is no query in the text" }

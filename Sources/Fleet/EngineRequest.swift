@@ -2,7 +2,7 @@ import TelemetryModel
 
 /// Rows of an engine as the export request that would bring them: what comes back is read by the way that spans come in by.
 struct EngineRequest {
-    private let bytes: [UInt8]
+    let bytes: [UInt8]
 
     init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -76,11 +76,11 @@ struct EngineRequest {
         return span.bytes
     }
 
-    private func text(_ field: Int, _ text: Range<Int>, into writer: inout WireWriter) {
+    func text(_ field: Int, _ text: Range<Int>, into writer: inout WireWriter) {
         if !text.isEmpty { writer.lengthDelimited(field, bytes[text]) }
     }
 
-    private func attributes(_ field: Int, _ map: RowMap, into writer: inout WireWriter) {
+    func attributes(_ field: Int, _ map: RowMap, into writer: inout WireWriter) {
         for (key, value) in map.pairs {
             var any = WireWriter()
             any.lengthDelimited(1, bytes[value])
@@ -91,7 +91,7 @@ struct EngineRequest {
         }
     }
 
-    private static func bigEndian(_ value: UInt64) -> [UInt8] {
+    static func bigEndian(_ value: UInt64) -> [UInt8] {
         withUnsafeBytes(of: value.bigEndian) { Array($0) }
     }
 }

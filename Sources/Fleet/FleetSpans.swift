@@ -4,7 +4,6 @@ package import Forwarding
 import NIOPosix
 package import Queries
 package import SpanStore
-import Synchronization
 package import TelemetryModel
 
 /// The spans of a fleet, as an engine has them: what a question needs of them is read into a store of its own, over which it is then asked.
@@ -13,7 +12,7 @@ package import TelemetryModel
 /// counts once. What it costs is that the spans have to come here: `Limits` says how many may.
 package final class FleetSpans: SpanSupply {
     package struct Limits: Sendable {
-        /// Spans of one question.
+        /// Spans, or log records, of one question.
         package var spans = 200_000
         /// That a store may be asked again by other questions, such as those of one page.
         package var keptSeconds = 5
@@ -21,23 +20,18 @@ package final class FleetSpans: SpanSupply {
         package init() {}
     }
 
-    /// Spans that are read at a time.
+    /// Spans, or log records, that are read at a time, about.
     private static let pageSpans: Int64 = 5_000
-    /// Stores that are kept for the next question.
-    private static let keptMax = 4
 
-    private struct Kept {
-        var need: SpanNeed
-        var store: WorkingStore
-        var until: ContinuousClock.Instant
-    }
+    /// Log records of a trace are looked for so long before and behind its spans, seconds: without an end all days would be.
+    private static let recordsAroundSeconds: Int64 = 86_400
 
     private let plan: ForwardTargetPlan
     private let policy: FusePolicy
     private let prices: PriceTable
     private let limits: Limits
     private let engine: @Sendable (ForwardTargetPlan) -> Engine?
-    private let kept = Mutex<[Kept]>([])
+    private let kept: KeptStores
 
     /// - Parameters:
     ///   - plan: of the engine.
@@ -59,16 +53,17 @@ package final class FleetSpans: SpanSupply {
         self.policy = policy
         self.prices = prices
         self.limits = limits
+        kept = KeptStores(seconds: limits.keptSeconds)
     }
 
     /// Lets go of the stores that are kept for the next question: for the end.
-    package func clear() { kept.withLock { $0 = [] } }
+    package func clear() { kept.clear() }
 
     package func folder(of need: SpanNeed, seconds: Int) throws(QueryError) -> (
         folder: StoreFolder, held: any AnyObject & Sendable
     ) {
         do {
-            let store = try store(of: need, seconds: seconds)
+            let store = try kept.store(of: need, seconds: seconds) { try read(need, seconds) }
             return (store.folder, store)
         } catch let error as EngineError {
             throw QueryError(error)
@@ -81,27 +76,16 @@ package final class FleetSpans: SpanSupply {
         }
     }
 
-    private func store(of need: SpanNeed, seconds: Int) throws -> WorkingStore {
-        let now = ContinuousClock.now
-        let known = kept.withLock { kept in
-            kept.removeAll { $0.until < now }
-            return kept.first { $0.need == need }?.store
-        }
-        if let known { return known }
-        let made = try read(need, seconds)
-        kept.withLock { kept in
-            if kept.count >= Self.keptMax { kept.removeFirst() }
-            kept.append(Kept(need: need, store: made, until: ContinuousClock.now + .seconds(limits.keptSeconds)))
-        }
-        return made
-    }
-
     private func read(_ need: SpanNeed, _ seconds: Int) throws -> WorkingStore {
         guard let engine = engine(plan) else {
             throw QueryError.unavailable("\(plan.name) is not an engine that can be queried")
         }
         var engineLimits = EngineLimits()
         engineLimits.seconds = max(1, seconds)
+        if case .logs(let logs) = need {
+            let records = FleetLogReading(logs, engine, engineLimits)
+            return try WorkingStore.make(policy: policy, prices: prices) { writer in try append(records, to: writer) }
+        }
         let reading = FleetReading(engine, engineLimits)
         guard let traces = try FleetTraces(need, engine) else {
             if need == .nothing { return try WorkingStore.make(policy: policy, prices: prices) { _ in } }
@@ -109,15 +93,15 @@ package final class FleetSpans: SpanSupply {
                 "only nodes have that: ask one of them (fusebox on its machine); the engine \(plan.name) has spans and log records"
             )
         }
-        let times = try reading.times(traces)
+        let seconds = try reading.seconds(traces)
+        let times = FleetReading.times(seconds)
         let count = try reading.count(traces, times)
-        guard count <= limits.spans else {
-            throw QueryError.tooLarge(
-                "\(plan.name) has \(count) spans for this question, and \(limits.spans) are read for one at most; ask about a shorter time, or "
-                    + "in its own dialect, which adds up there: fusebox sql --engine \(plan.name) 'SELECT … FROM tools'")
+        try check(count, "spans", "tools")
+        let records = traces.logs.map { condition in
+            FleetLogReading(of: condition + " AND " + FleetReading.times(seconds, wider: Self.recordsAroundSeconds), engine, engineLimits)
         }
         return try WorkingStore.make(policy: policy, prices: prices) { writer in
-            let pages = max(1, (count + Self.pageSpans - 1) / Self.pageSpans)
+            let pages = Self.pages(count)
             for page in 0..<pages where count > 0 {
                 let bytes = try reading.page(traces, times, page, of: pages)
                 var reader = RowBinaryReader(bytes)
@@ -125,7 +109,32 @@ package final class FleetSpans: SpanSupply {
                 while !reader.isAtEnd { if let row = try EngineRow.read(&reader) { rows.append(row) } }
                 try writer.append(rows, bytes)
             }
+            // Without spans there is no trace.
+            if let records, count > 0 { try append(records, to: writer) }
         }
+    }
+
+    private func append(_ records: FleetLogReading, to writer: WorkingStoreWriter) throws {
+        let count = try records.count()
+        try check(count, "log records", "logs")
+        let pages = Self.pages(count)
+        for page in 0..<pages where count > 0 {
+            let bytes = try records.page(page, of: pages)
+            var reader = RowBinaryReader(bytes)
+            var rows: [EngineLogRow] = []
+            while !reader.isAtEnd { rows.append(try EngineLogRow.read(&reader)) }
+            try writer.append(rows, bytes)
+        }
+    }
+
+    private static func pages(_ count: Int64) -> Int64 { max(1, (count + pageSpans - 1) / pageSpans) }
+
+    /// Refuses more than may be brought, before anything is.
+    private func check(_ count: Int64, _ what: String, _ view: String) throws(QueryError) {
+        guard count > limits.spans else { return }
+        throw .tooLarge(
+            "\(plan.name) has \(count) \(what) for this question, and \(limits.spans) are read for one at most; ask about a shorter time, or "
+                + "in its own dialect, which adds up there: fusebox sql --engine \(plan.name) 'SELECT … FROM \(view)'")
     }
 }
 
@@ -144,17 +153,26 @@ private struct FleetReading {
 
     private var table: String { engine.database.table(.traces).name }
 
-    /// A condition on `Timestamp` that all spans of the traces meet: partitions are let alone that have none of them.
-    func times(_ traces: FleetTraces) throws -> String {
+    /// When the traces were, seconds since 1970; `nil` where nobody says.
+    func seconds(_ traces: FleetTraces) throws -> ClosedRange<Int64>? {
         let rows = try engine.rows(
             """
             SELECT toInt64(toUnixTimestamp(min(Start))), toInt64(toUnixTimestamp(max(End))), count() FROM \(table)_trace_id_ts
             WHERE \(traces.condition)
             """, limits)
         guard rows.rowCount == 1, case .integer(let from) = try rows.row(0)[0], case .integer(let to) = try rows.row(0)[1],
-            from > 0, to < Self.secondsMax
-        else { return "1" }
-        return "Timestamp >= toDateTime64(\(from), 9, 'UTC') AND Timestamp < toDateTime64(\(to.addingSaturated(1)), 9, 'UTC')"
+            from > 0, from <= to, to < Self.secondsMax
+        else { return nil }
+        return from...to
+    }
+
+    /// A condition on `Timestamp` that all spans of the traces meet: partitions are let alone that have none of them.
+    ///
+    /// - Parameter wider: seconds before and behind.
+    static func times(_ seconds: ClosedRange<Int64>?, wider: Int64 = 0) -> String {
+        guard let seconds else { return "1" }
+        let (from, to) = (max(0, seconds.lowerBound - wider), seconds.upperBound + 1 + wider)
+        return "Timestamp >= toDateTime64(\(from), 9, 'UTC') AND Timestamp < toDateTime64(\(to), 9, 'UTC')"
     }
 
     func count(_ traces: FleetTraces, _ times: String) throws -> Int64 {
@@ -181,12 +199,14 @@ private struct FleetTraces {
     private static let foundMax = 20
 
     let condition: String
+    /// The condition that their log records meet, where they are read too: a conversation may be told in them.
+    var logs: String?
 
     /// `nil` where an engine has no spans for it.
     init?(_ need: SpanNeed, _ engine: Engine) throws {
         let table = engine.database.table(.traces).name
         switch need {
-        case .node, .nothing: return nil
+        case .node, .nothing, .logs: return nil
         case .trace(let id): condition = "TraceId = \(Self.quoted(id))"
         case .identity(let digits) where digits.utf8.count == 32: condition = "TraceId = \(Self.quoted(digits))"
         case .identity(let digits):
@@ -203,7 +223,12 @@ private struct FleetTraces {
             condition = "(\(terms.joined(separator: " OR ")))"
         case .session(let id): condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE session_id = \(Self.quoted(id)))"
         case .latest(let traces): condition = "TraceId IN (\(Self.latest(traces, table)))"
-        case .window(let from, let to): condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE \(Self.overlap(from, to)))"
+        case .window(let from, let to):
+            condition = "TraceId IN (SELECT TraceId FROM \(table) WHERE \(Self.overlap(from, to)))"
+        }
+        switch need {
+        case .trace, .session: logs = condition
+        case .node, .nothing, .logs, .identity, .latest, .window: logs = nil
         }
     }
 
@@ -237,9 +262,7 @@ private struct FleetTraces {
         return terms.isEmpty ? "1" : terms.joined(separator: " AND ")
     }
 
-    private static func quoted(_ text: String) -> String {
-        "'" + text.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'"
-    }
+    private static func quoted(_ text: String) -> String { StatementText.quoted(text) }
 }
 
 extension QueryError {

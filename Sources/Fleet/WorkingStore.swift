@@ -8,7 +8,7 @@ import TelemetryModel
 
 /// A store of the spans that one question is about, in a folder of its own that goes with it: what asks a data folder asks it the same way.
 ///
-/// It has spans and prices. Log records, evals, breakers, stalls and counters it has none.
+/// It has what the question needs of spans and log records, and prices. Evals, breakers, stalls and counters it has none.
 package final class WorkingStore: Sendable {
     package let folder: StoreFolder
 
@@ -42,6 +42,8 @@ final class WorkingStoreWriter {
     private var derivations: SpanDerivations
     private var group = SpanGroup()
     private let decoder = TraceDecoder()
+    private let logDecoder = LogsDecoder()
+    private let logEncoder = LogSegmentEncoder()
 
     /// The stored columns that a node's row says, by their places among `ClickHouseColumns.derived`.
     private static let places: [Int?] = Column.storedNames.map { name in ClickHouseColumns.derived.firstIndex { $0.name == name }
@@ -72,6 +74,21 @@ final class WorkingStoreWriter {
             try commit()
             start = end
         }
+    }
+
+    /// Takes log records in, in the order in which they are given, which is that in which they were received.
+    func append(_ rows: [EngineLogRow], _ bytes: [UInt8]) throws {
+        let request = EngineRequest(bytes)
+        var logs = LogGroup()
+        var start = 0
+        while start < rows.count {
+            let received = rows[start].received
+            let end = rows[start...].firstIndex { $0.received != received } ?? rows.count
+            logs.append(try logDecoder.decode(request.encoded(rows[start..<end])), receivedTimeUnixNano: received)
+            start = end
+        }
+        guard let segment = try logEncoder.encode(logs) else { return }
+        try store.commit(nil, DerivationRows(), logs: segment, nowUnixNano: derivations.clock)
     }
 
     private func take(_ batch: inout SpanBatch, _ rows: ArraySlice<EngineRow>, _ bytes: [UInt8]) {

@@ -12,19 +12,22 @@ struct AgentRoute: Sendable {
     static let bodyBytesMax = AgentServer.messageBytesMax
 
     private let server: AgentServer
-    /// Whether there is a node to ask; tools would answer of breakers and evals that there are none.
-    private let isOfNode: Bool
 
     init(_ context: APIContext, _ writer: IngestWriter?) {
-        isOfNode = writer != nil
-        server = AgentServer(
-            sources: AgentSources(
-                pool: context.agentPool, breakers: { await writer?.breakers() ?? [] }, policy: context.policy, gates: context.gates,
-                versionText: context.versionText, clock: context.clock))
+        let sources =
+            if let engine = context.engine {
+                AgentSources(
+                    pool: context.agentPool, engine: engine, policy: context.policy, gates: context.gates, versionText: context.versionText,
+                    clock: context.clock)
+            } else {
+                AgentSources(
+                    pool: context.agentPool, breakers: { await writer?.breakers() ?? [] }, policy: context.policy, gates: context.gates,
+                    versionText: context.versionText, clock: context.clock)
+            }
+        server = AgentServer(sources: sources)
     }
 
     func respond(to request: Request) async throws -> Response {
-        guard isOfNode else { throw QueryError.notHere("/mcp is not available over an engine yet; ask a node") }
         // A page of another site can post plain text without asking; this type makes its browser ask first.
         guard RequestContent.mediaType(request) == "application/json" else {
             throw StatusTable.wrongType("Content-Type must be application/json, and the body one JSON-RPC message")

@@ -138,7 +138,11 @@ package enum Boards {
     }
 
     /// Tokens and dollars by model, as in the view `costs`.
-    package static func writeCosts(_ reader: QueryReader, into json: inout JSONWriter) throws {
-        try reader.write("SELECT * FROM costs LIMIT \(rowsMax + 1)", rowsMax: rowsMax, of: "costs", into: &json)
+    ///
+    /// - Parameter window: of the calls' ends, as in the cost report.
+    package static func writeCosts(_ window: TimeWindow, _ reader: QueryReader, into json: inout JSONWriter) throws {
+        let isAll = window.from == .min && window.to == .max
+        let sql = isAll ? "SELECT * FROM costs" : SQLReader.costs(where: "end_time_unix_nano >= ?1 AND end_time_unix_nano <= ?2")
+        try reader.write("\(sql) LIMIT \(rowsMax + 1)", isAll ? [] : window.values, rowsMax: rowsMax, of: "costs", into: &json)
     }
 }

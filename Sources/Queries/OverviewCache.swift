@@ -33,10 +33,9 @@ package final class OverviewCache: Sendable {
     package func read(
         _ window: TimeWindow, step: Int64, service: String?, _ reader: QueryReader
     ) throws -> [Int64: OverviewBucket] {
-        let first = window.from / step
-        let last = max(first, window.last / step)
-        let reading = OverviewReading(stepNanoseconds: step, service: service)
-        if service != nil || reader.reader.scope != nil { return try reading.read(first, last, reader) }
+        if service != nil || reader.reader.scope != nil { return try Self.read(window, step: step, service: service, reader) }
+        let (first, last) = Self.numbers(window, step)
+        let reading = OverviewReading(stepNanoseconds: step, service: nil)
         let generation = try forgetChanged(reader)
         let known = state.withLock { $0.buckets[step] ?? [:] }
         var found: [Int64: OverviewBucket] = [:]
@@ -58,6 +57,20 @@ package final class OverviewCache: Sendable {
         }
         try fill()
         return found.filter { $0.value.spans > 0 || !$0.value.runDurations.isEmpty }
+    }
+
+    /// The same without what is kept, for stores that are not the one whose buckets are.
+    package static func read(
+        _ window: TimeWindow, step: Int64, service: String?, _ reader: QueryReader
+    ) throws -> [Int64: OverviewBucket] {
+        let (first, last) = numbers(window, step)
+        return try OverviewReading(stepNanoseconds: step, service: service).read(first, last, reader)
+    }
+
+    /// The first and the last bucket that a window touches.
+    private static func numbers(_ window: TimeWindow, _ step: Int64) -> (first: Int64, last: Int64) {
+        let first = window.from / step
+        return (first, max(first, window.last / step))
     }
 
     /// Forgets the buckets that segments committed or deleted since the last call touch.

@@ -28,6 +28,13 @@ package final class QueryPool: Sendable {
             (limits.readers, limits.waiting, limits.isBehind) = (2, 8, true)
             return limits
         }()
+
+        /// The same over an engine: nothing is taken in there, and others may wait for the spans that an agent's question brings.
+        package static let agentsOfEngine = {
+            var limits = agents
+            limits.isBehind = false
+            return limits
+        }()
     }
 
     private struct State {

@@ -1,7 +1,7 @@
 package import SpanStore
 package import TelemetryModel
 
-/// Which spans a question reads. A data folder has all of them; an engine is asked for those that are needed.
+/// Which spans, or log records, a question reads. A data folder has all of them; an engine is asked for those that are needed.
 ///
 /// What is needed are always whole traces: which spans tell of one call, and whose child each is, is seen in nothing less.
 package enum SpanNeed: Hashable, Sendable {
@@ -21,7 +21,18 @@ package enum SpanNeed: Hashable, Sendable {
     /// The traces that a list shows first.
     case latest(LatestTraces)
 
+    /// Log records, and no spans.
+    case logs(LogNeed)
+
     package static func window(_ window: TimeWindow) -> SpanNeed { .window(from: window.from, to: window.to) }
+
+    /// Whether what is brought for this is enough for another need: more than a question reads harms nobody, as in a data folder.
+    package func covers(_ other: SpanNeed) -> Bool {
+        if case (.window(let from, let to), .window(let otherFrom, let otherTo)) = (self, other) {
+            return from <= otherFrom && to >= otherTo
+        }
+        return self == other
+    }
 }
 
 /// The traces whose spans are what is wanted, newest first by the first such span, as many as a list shows.

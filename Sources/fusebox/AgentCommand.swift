@@ -1,5 +1,6 @@
 import AgentProtocol
 import ArgumentParser
+import Fleet
 import Foundation
 import FuseboxConfiguration
 import Queries
@@ -14,27 +15,15 @@ struct AgentCommand: AsyncParsableCommand {
         abstract: "Answer an agent's questions about traces over MCP, on standard input and output.",
         discussion: """
             An agent's client starts it; docs/mcp.md has the lines for the usual ones. It reads the data file, so it works beside a running \
-            server and without one, and never writes. A running server answers the same at /mcp.
+            server and without one, and never writes. A running server answers the same at /mcp. With --engine it asks what nodes forwarded there.
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var engine: EngineOptions
 
     mutating func run() async throws {
         let configuration = try common.configuration()
-        let folder = StoreFolder(path: configuration.dataFolder)
-        guard folder.databaseExists else {
-            throw CommandFailure(
-                .failed, "there is no data file in \(folder.path); start `fusebox serve` once, or name its folder with --data-dir")
-        }
-        let pool = QueryPool(folder: folder)
-        let policy = configuration.policy
-        let server = AgentServer(
-            sources: AgentSources(
-                pool: pool,
-                breakers: {
-                    try await pool.run(limit: AgentSources.timeLimit) { reader in try StoredBreakers(reader.reader, policy).breakers }
-                }, policy: policy, gates: configuration.gateLimits, versionText: BuildInfo.version,
-                clock: { Clock.unixNano() }))
+        let server = AgentServer(sources: try sources(configuration))
         var lines = MessageLines()
         while let line = lines.next() {
             // A line that is only space is no message.
@@ -42,6 +31,25 @@ struct AgentCommand: AsyncParsableCommand {
             guard let answer = await server.answer(line[...]) else { continue }
             Terminal.write(answer.message.line + "\n")
         }
+    }
+
+    private func sources(_ configuration: Configuration) throws -> AgentSources {
+        if let plan = try engine.plan(configuration), let fleet = try engine.fleet(configuration) {
+            return AgentSources(
+                pool: QueryPool(supply: fleet, limits: .agentsOfEngine), engine: FleetQuestions(plan, spans: fleet), policy: configuration.policy,
+                gates: configuration.gateLimits, versionText: BuildInfo.version, clock: { Clock.unixNano() })
+        }
+        let folder = StoreFolder(path: configuration.dataFolder)
+        guard folder.databaseExists else {
+            throw CommandFailure(
+                .failed, "there is no data file in \(folder.path); start `fusebox serve` once, or name its folder with --data-dir")
+        }
+        let pool = QueryPool(folder: folder)
+        let policy = configuration.policy
+        return AgentSources(
+            pool: pool,
+            breakers: { try await pool.run(limit: AgentSources.timeLimit) { reader in try StoredBreakers(reader.reader, policy).breakers } },
+            policy: policy, gates: configuration.gateLimits, versionText: BuildInfo.version, clock: { Clock.unixNano() })
     }
 }
 

@@ -258,6 +258,19 @@ def test_over_an_engine_the_page_opens_where_there_is_something_to_see(launch, t
     page.tab.wait_for_selector("a.trace-row")
     assert page.tab.evaluate("location.hash") == "#/traces"
     names = page.tab.evaluate("[...document.querySelectorAll('#nav a')].map((one) => one.textContent)")
-    assert names == ["Traces", "Sessions", "Users", "Compare", "SQL"]
+    assert names == ["Overview", "Traces", "Sessions", "Users", "Compare", "Gates", "SQL"]
     assert "of the engine fleet" in page.text("#store")
+    page.check()
+
+    def unknown(route):
+        data = json.loads(fusebox.get("/api/overview").body)
+        for one in [data["totals"], *data["buckets"]]:
+            one.update({name: None for name in one if "opens" in name or "cooldown" in name})
+        route.fulfill(json=data)
+
+    # What nobody knows is not shown as none.
+    page.tab.route("**/api/overview*", unknown)
+    page.open("#/overview")
+    page.tab.wait_for_selector(".stats")
+    assert "Workflow p95" in page.text("#main") and "Breaker" not in page.text("#main") and "Cooldown" not in page.text("#main")
     page.check()

@@ -50,6 +50,14 @@ final class ScriptedEngine: ForwardTransport {
         ] { #expect(request.path.contains(part), "\(part)") }
     }
 
+    @Test func anAnswerThatIsCutEndsOneRowBehindWhatIsWanted() throws {
+        var limits = EngineLimits()
+        (limits.rows, limits.isCut) = (7, true)
+        _ = try script.engine().rows("SELECT 1", limits)
+        let path = try #require(script.asked.first?.path)
+        #expect(path.contains("result_overflow_mode=break") && path.contains("&limit=8"))
+    }
+
     @Test func whatWritesIsNotEvenSent() throws {
         #expect(throws: EngineError.self) { try script.engine().rows("DROP TABLE t", EngineLimits()) }
         #expect(script.asked.isEmpty)

@@ -1,9 +1,11 @@
 import ClickHouse
 import Derivations
 import Forwarding
+import Foundation
 import OutboundHTTP
 import Queries
 import SpanStore
+import Synchronization
 import TelemetryModel
 import Testing
 
@@ -76,6 +78,7 @@ private final class SpansEngine: ForwardTransport {
         statements.append(statement)
         let own = [(name: "x-clickhouse-query-id", value: "x")]
         if request.path.contains("RowBinary") { return OutboundAnswer(status: 200, headers: own, body: rows) }
+        if statement.contains("otel_logs") { return OutboundAnswer(status: 200, headers: own, body: Array("[\"c\"]\n[\"Int64\"]\n[0]\n".utf8)) }
         let text =
             statement.contains("_trace_id_ts") && !statement.contains("SELECT toInt64(count())")
             ? "[\"a\",\"b\",\"c\"]\n[\"Int64\",\"Int64\",\"UInt64\"]\n[10,20,1]\n" : "[\"c\"]\n[\"Int64\"]\n[\(count)]\n"
@@ -120,7 +123,10 @@ private final class SpansEngine: ForwardTransport {
                 .text("it broke"),
                 .integer(1_500),
             ])
-        #expect(engine.statements.count == 3 && engine.statements[2].contains("LIMIT 1 BY TraceId, SpanId, SpanKind"))
+        #expect(engine.statements.count == 4 && engine.statements[2].contains("LIMIT 1 BY TraceId, SpanId, SpanKind"))
+        // Log records of the trace, a day around it.
+        #expect(engine.statements[3].contains("otel_logs WHERE TraceId = '\(trace)' AND Timestamp >= toDateTime64(0, 9"))
+        #expect(engine.statements[3].contains("Timestamp < toDateTime64(86421, 9"))
         #expect(
             engine.statements[2].contains("Timestamp >= toDateTime64(10, 9, 'UTC') AND Timestamp < toDateTime64(21, 9, 'UTC')"))
     }
@@ -145,6 +151,49 @@ private final class SpansEngine: ForwardTransport {
         let (folder, held) = try spans(SpansEngine(bytes.bytes, count: 1)).folder(of: .session("it's"), seconds: 5)
         let row = try withExtendedLifetime(held) { try QueryReader(folder: folder).first("SELECT tool_name, outcome FROM spans") }
         #expect(row == [.text("from the attribute"), .text("error")])
+    }
+
+    @Test func aStoreOfAWindowServesTheWindowsInIt() throws {
+        let engine = SpansEngine([], count: 0)
+        let fleet = spans(engine)
+        let wide = try fleet.folder(of: .window(from: 1_000, to: .max), seconds: 5)
+        for need in [SpanNeed.window(from: 1_000, to: .max), .window(from: 2_000, to: .max), .window(from: 2_000, to: 3_000)] {
+            #expect(try fleet.folder(of: need, seconds: 5).folder.path == wide.folder.path)
+        }
+        // When they were, and how many: there are none to read.
+        #expect(engine.statements.count == 2)
+        #expect(try fleet.folder(of: .window(from: 999, to: 3_000), seconds: 5).folder.path != wide.folder.path)
+        #expect(try fleet.folder(of: .trace(trace), seconds: 5).folder.path != wide.folder.path)
+    }
+
+    @Test func whoAsksWhileAStoreIsBeingMadeWaitsForIt() throws {
+        let kept = KeptStores(seconds: 5)
+        let made = Mutex(0)
+        let isAsked = DispatchSemaphore(value: 0)
+        let stores = Mutex<[ObjectIdentifier]>([])
+        let all = DispatchGroup()
+        for number in 0..<8 {
+            DispatchQueue.global().async(group: all) {
+                if number > 0 { isAsked.wait() }
+                let store = try? kept.store(of: .window(from: Int64(number), to: .max), seconds: 60) {
+                    made.withLock { $0 += 1 }
+                    for _ in 1..<8 { isAsked.signal() }
+                    // Time for the others to ask; whoever is later finds the store.
+                    usleep(100_000)
+                    return try WorkingStore.make(policy: FusePolicy(), prices: PriceTable()) { _ in }
+                }
+                stores.withLock { $0.append(contentsOf: store.map { [ObjectIdentifier($0)] } ?? []) }
+            }
+        }
+        all.wait()
+        #expect(made.withLock { $0 } == 1)
+        #expect(stores.withLock { $0.count } == 8 && stores.withLock { Set($0).count } == 1)
+    }
+
+    @Test func whatCouldNotBeMadeIsToldToAllAndNotKept() throws {
+        let kept = KeptStores(seconds: 5)
+        #expect(throws: QueryError.self) { try kept.store(of: .nothing, seconds: 1) { throw QueryError.unavailable("gone") } }
+        _ = try kept.store(of: .nothing, seconds: 1) { try WorkingStore.make(policy: FusePolicy(), prices: PriceTable()) { _ in } }
     }
 
     @Test func tooManySpansAreRefusedBeforeTheyAreRead() {
@@ -173,6 +222,57 @@ private final class SpansEngine: ForwardTransport {
         }
         var reader = RowBinaryReader([UInt8](repeating: 0xFF, count: 64))
         #expect(throws: RowBinaryReader.Problem.self) { try EngineRow.read(&reader) }
+    }
+
+    @Test func aListOfLogRecordsBringsThoseThatItShows() throws {
+        let engine = SpansEngine([], count: 0)
+        var search = LogSearch()
+        (search.service, search.eventName, search.limit) = ("it's", "e", 10)
+        (search.from, search.to, search.after) = (5, 9_000, LogCursor(timeUnixNano: 700, count: 2))
+        _ = try spans(engine).folder(of: search.need, seconds: 5)
+        let statement = try #require(engine.statements.first)
+        for part in [
+            "FINAL", "Timestamp >= fromUnixTimestamp64Nano(5, 'UTC')", "Timestamp < fromUnixTimestamp64Nano(701, 'UTC')",
+            "ServiceName = 'it\\'s'", "EventName = 'e'", "ORDER BY Timestamp DESC LIMIT 13 WITH TIES",
+        ] { #expect(statement.contains(part), "\(part)") }
+        // Those of a trace are few, and all of them come.
+        search.traceID = TraceID(hexadecimal: trace)
+        _ = try spans(engine).folder(of: search.need, seconds: 5)
+        let ofTrace = try #require(engine.statements.last)
+        #expect(ofTrace.contains("TraceId = '\(trace)'") && ofTrace.contains("LIMIT 1 BY FuseboxNode, FuseboxOrdinal"))
+        #expect(!ofTrace.contains("FINAL") && !ofTrace.contains("WITH TIES"))
+        search.traceID = nil
+        // What is looked for in texts may be anywhere in the window.
+        search.text = "x"
+        _ = try spans(engine).folder(of: search.need, seconds: 5)
+        #expect(try !#require(engine.statements.last).contains("LIMIT"))
+    }
+
+    @Test func aLogRecordThatIsCutOffAnywhereIsNone() throws {
+        var bytes = RowBytes()
+        for part in [trace, "00000000000000a1"] { bytes.text(part) }
+        for part in [1_000, 9] as [Int64] { bytes.integer(part) }
+        for part in ["INFO", "e", "body"] { bytes.text(part) }
+        bytes.map([("service.name", "s")])
+        for part in ["scope", "1"] { bytes.text(part) }
+        bytes.map([])
+        bytes.map([("k", "v")])
+        bytes.integer(5_000)
+        for count in 0..<bytes.bytes.count {
+            var reader = RowBinaryReader(Array(bytes.bytes.prefix(count)))
+            #expect(throws: RowBinaryReader.Problem.self) { try EngineLogRow.read(&reader) }
+        }
+        let store = try WorkingStore.make(policy: FusePolicy(), prices: PriceTable()) { writer in
+            var reader = RowBinaryReader(bytes.bytes)
+            try writer.append([try EngineLogRow.read(&reader)], bytes.bytes)
+        }
+        let row = try QueryReader(folder: store.folder).first(
+            "SELECT trace_id, span_id, time_unix_nano, received_time_unix_nano, severity_number, severity_text, event_name, body, service_name, attributes FROM logs")
+        #expect(
+            row == [
+                .text(trace), .text("00000000000000a1"), .integer(1_000), .integer(5_000), .integer(9), .text("INFO"), .text("e"), .text("body"),
+                .text("s"), .text("{\"k\":\"v\"}"),
+            ])
     }
 
     @Test func textsOfAQuestionStayTexts() throws {

@@ -145,6 +145,28 @@ import Testing
         #expect(bytes > 100_000, "there is something to compare")
     }
 
+    /// What a window cost follows the law of the view, as does what everything cost.
+    @Test(arguments: [1, 2] as [UInt64])
+    func costsOfAWindowAreThoseOfTheViewOverItsCalls(seed: UInt64) async throws {
+        var bytes = 0
+        try await Self.whileSpansCome(seed) { reader in
+            let all = try Self.written("SELECT * FROM costs", [], reader)
+            #expect(try Self.written { try Boards.writeCosts(TimeWindow(), reader, into: &$0) } == all)
+            #expect(try Self.written { try Boards.writeCosts(TimeWindow(from: 0), reader, into: &$0) } == all)
+            for window in Self.windows {
+                let found = try reader.first(
+                    "SELECT sum(calls), saturated_sum(tokens) FROM (\(SQLReader.costs(where: "end_time_unix_nano >= ?1 AND end_time_unix_nano <= ?2")))",
+                    window.values)
+                let law = try reader.first(
+                    "SELECT count(*), saturated_sum(tokens) FROM token_spans WHERE end_time_unix_nano >= ?1 AND end_time_unix_nano <= ?2",
+                    window.values)
+                #expect(found?[1] == law?[1] && found?[0].integer ?? 0 == law?[0].integer, "\(window)")
+            }
+            bytes += all.utf8.count
+        }
+        #expect(bytes > 1_000, "there is something to compare")
+    }
+
     private static let tools = """
         SELECT service_name, call_name AS tool_name, stage, count(*) AS calls, sum(outcome = 'ok') AS ok,
             sum(outcome = 'error') AS errors, sum(outcome = 'timeout') AS timeouts, sum(outcome = 'rejected') AS rejected,

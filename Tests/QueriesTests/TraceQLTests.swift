@@ -6,6 +6,27 @@ import Testing
 @Suite struct TraceQLTests {
     private func condition(_ query: String) throws -> SQLCondition? { try TraceQL(query).condition }
 
+    /// Where attributes are texts, these would find nothing.
+    @Test(arguments: [
+        ("{ span.n > 5 }", "span.n"), ("{ 5 < span.n }", "span.n"), ("{ .b = true }", ".b"), ("{ .b }", ".b"), ("{ !(resource.n = 7) }", "resource.n"),
+        ("{ span.n + 1 = 8 }", "span.n"), ("{ span.d = duration }", "span.d"), ("{ event.n < 1ms }", "event.n"), ("{ -span.n = -1 }", "span.n"),
+        ("{} >> { parent.n = 1.5 }", "parent.n"), ("{} | avg(span.n) > 3", "span.n"), ("{} | by(span.n * 2)", "span.n"),
+        ("{} | sum_over_time(span.n)", "span.n"), ("{} | quantile_over_time(span.n, .5) by (name)", "span.n"),
+        ("{} | compare({ span.n = 1 })", "span.n"), ("{ span.n = -1 }", "span.n"), ("{ span.t = \"a\" && span.n != 1 }", "span.n"),
+    ])
+    func anAttributeThatIsWantedAsANumberOrABooleanIsKnown(query: String, attribute: String) throws {
+        #expect(try TraceQL(query).typedAttribute == attribute)
+    }
+
+    @Test(arguments: [
+        "{}", "{ span.t = \"a\" }", "{ span.t =~ \"a.*\" }", "{ span.t != nil }", "{ span.t > \"a\" }", "{ span.a = span.b }", "{ name = \"x\" && status = error }",
+        "{ duration > 1s && kind = client }", "{ nestedSetParent < 0 } | avg(duration) > 1s", "{} | rate() by (span.n)", "{} | select(span.n)",
+        "{} | max_over_time(duration)", "{} | count() > 2", "{ resource.service.name = \"x\" }", "{} | by(span.t)", "{ 1 + 1 = 2 }",
+    ])
+    func whatTakesAttributesAsTextsWantsNoOtherType(query: String) throws {
+        #expect(try TraceQL(query).typedAttribute == nil)
+    }
+
     @Test func anEmptySpanSetMatchesEverySpan() throws {
         #expect(try condition("{}") == nil)
         #expect(try condition("") == nil)

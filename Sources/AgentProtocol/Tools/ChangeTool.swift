@@ -24,28 +24,45 @@ enum ChangeTool {
     ])
 
     static let tool = Tool(
-        name: "what_changed", title: "What changed since",
+        name: name, title: title,
         purpose: """
             Begin here: what is new or worse since a time, against as long a time before it. Runs, tools that are new, slower or fail more, \
             failures of kinds not seen before, breakers that opened, stalls, evals.
             """,
-        parameters: [
-            Parameter("since", .moment, "The time; an age such as 15m, 6h, 7d, or ISO 8601.", fallback: "1h"), Parameter.service,
-            Parameter.limit(10, max: 30, of: "Rows of each list"),
-        ],
-        output: AnswerSchema.object([
-            ("since", AnswerSchema.value("string", "ISO 8601.")), ("before", AnswerSchema.window),
-            ("runs", AnswerSchema.value("integer", "Root spans that began since then.")),
-            ("runs_before", AnswerSchema.value("integer", "In as long a time before.")),
-            ("failed_runs", AnswerSchema.value("integer", "With the status error.")),
-            ("failed_runs_before", AnswerSchema.value("integer", "With the status error.")),
-            ("tools", AnswerSchema.list(toolShape, "New, slower by half, or failing more; most failures first.")),
-            ("new_failures", AnswerSchema.list(failureShape, "Kinds of failures that were not seen before.")),
-            ("breakers_opened", AnswerSchema.list(openingShape, "Breakers that opened.")),
-            ("stalls", AnswerSchema.list(countShape, "By kind.")), ("evals", AnswerSchema.list(countShape, "By name.")),
-            ("newest_span_received", AnswerSchema.optional("string", "When the store last took a span in: silence shows here.")),
-        ]),
+        parameters: parameters,
+        output: AnswerSchema.object(
+            ofSpans + [
+                ("breakers_opened", AnswerSchema.list(openingShape, "Breakers that opened.")),
+                ("stalls", AnswerSchema.list(countShape, "By kind.")), ("evals", AnswerSchema.list(countShape, "By name.")),
+                ("newest_span_received", AnswerSchema.optional("string", "When the store last took a span in: silence shows here.")),
+            ]),
         run: run)
+
+    /// The same over an engine. What is not known there is not an empty list, which would say that nothing happened.
+    static let toolOfEngine = Tool(
+        name: name, title: title,
+        purpose: """
+            Begin here: what is new or worse since a time, against as long a time before it. Runs, tools that are new, slower or fail more, \
+            failures of kinds not seen before. Breakers, stalls and evals are kept by each node and are not told here.
+            """,
+        parameters: parameters, output: AnswerSchema.object(ofSpans), run: run)
+
+    private static let name = "what_changed"
+    private static let title = "What changed since"
+    private static let parameters = [
+        Parameter("since", .moment, "The time; an age such as 15m, 6h, 7d, or ISO 8601.", fallback: "1h"), Parameter.service,
+        Parameter.limit(10, max: 30, of: "Rows of each list"),
+    ]
+    /// What spans alone say.
+    private static let ofSpans: [(String, JSONValue)] = [
+        ("since", AnswerSchema.value("string", "ISO 8601.")), ("before", AnswerSchema.window),
+        ("runs", AnswerSchema.value("integer", "Root spans that began since then.")),
+        ("runs_before", AnswerSchema.value("integer", "In as long a time before.")),
+        ("failed_runs", AnswerSchema.value("integer", "With the status error.")),
+        ("failed_runs_before", AnswerSchema.value("integer", "With the status error.")),
+        ("tools", AnswerSchema.list(toolShape, "New, slower by half, or failing more; most failures first.")),
+        ("new_failures", AnswerSchema.list(failureShape, "Kinds of failures that were not seen before.")),
+    ]
 
     private static func run(_ call: ToolCall) async throws -> JSONValue {
         let since = call.arguments.moment("since") ?? call.now
@@ -54,7 +71,8 @@ enum ChangeTool {
         let service = call.arguments.text("service").map(QueryValue.text) ?? .null
         let limit = call.arguments.integer("limit")
         let spans: [QueryValue] = [.integer(before.from), .integer(since), service]
-        return try await call.read { reader in
+        let isOfNode = call.sources.isOfNode
+        return try await call.read(of: .window(from: before.from, to: .max)) { reader in
             func list(_ shape: RowShape, _ sql: String, _ values: [QueryValue]) throws -> JSONValue {
                 var page = Page(bytesMax: Page.bytesMax / 5)
                 for row in try reader.rows(sql, values + [.integer(Int64(limit))]) where !page.append(shape.row(row)) { break }
@@ -62,16 +80,21 @@ enum ChangeTool {
             }
             let runs = try reader.first(runs, spans) ?? []
             func count(_ column: Int) -> JSONValue { .integer(column < runs.count ? runs[column].integer ?? 0 : 0) }
-            let received = try reader.first("SELECT max(received_max) FROM segment")?.first?.integer
-            return [
-                "since": .string(TimeText.iso8601(unixNano: since)), "before": .string(before.text), "runs": count(0),
-                "runs_before": count(1), "failed_runs": count(2), "failed_runs_before": count(3),
-                "tools": try list(toolShape, tools, spans), "new_failures": try list(failureShape, newFailures, spans),
-                "breakers_opened": try list(openingShape, openings, [.integer(since), service]),
-                "stalls": try list(countShape, stalls, [.integer(since), service]),
-                "evals": try list(countShape, evals, [.integer(before.from), .integer(since)]),
-                "newest_span_received": .optional(received.map { TimeText.iso8601(unixNano: $0) }),
+            let found: [JSONValue.Member] = [
+                .init("since", .string(TimeText.iso8601(unixNano: since))), .init("before", .string(before.text)),
+                .init("runs", count(0)), .init("runs_before", count(1)), .init("failed_runs", count(2)),
+                .init("failed_runs_before", count(3)), .init("tools", try list(toolShape, tools, spans)),
+                .init("new_failures", try list(failureShape, newFailures, spans)),
             ]
+            guard isOfNode else { return .object(found) }
+            let received = try reader.first("SELECT max(received_max) FROM segment")?.first?.integer
+            return .object(
+                found + [
+                    .init("breakers_opened", try list(openingShape, openings, [.integer(since), service])),
+                    .init("stalls", try list(countShape, stalls, [.integer(since), service])),
+                    .init("evals", try list(countShape, evals, [.integer(before.from), .integer(since)])),
+                    .init("newest_span_received", .optional(received.map { TimeText.iso8601(unixNano: $0) })),
+                ])
         }
     }
 

@@ -54,8 +54,9 @@ enum CompareTool {
         var settings = CompareReport.Settings()
         settings.limits = call.sources.gates
         let (asked, limit) = (settings, arguments.integer("limit"))
-        return try await call.read { reader in
-            let report = try CompareReport(ReportReader(reader.reader), settings: asked).make(sides[0], sides[1]).document
+        let engine = call.sources.engine
+        return try await call.read(of: .window(from: min(a.from, b.from), to: max(a.to, b.to))) { reader in
+            let report = try CompareReport(ReportReader(reader.reader, over: engine), settings: asked).make(sides[0], sides[1]).document
             let tools = changes(
                 try ToolBoard.rows(a, service: service, reader),
                 try ToolBoard.rows(b, service: service, reader))

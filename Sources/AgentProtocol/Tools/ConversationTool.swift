@@ -40,7 +40,8 @@ enum ConversationTool {
         }
         let (offset, limit) = (arguments.integer("offset"), arguments.integer("limit"))
         let textMax = arguments.integer("text_max")
-        return try await call.read { reader in
+        let need = id.map { SpanNeed.trace($0.hexadecimal) } ?? .session(session ?? "")
+        return try await call.read(of: need) { reader in
             let conversation =
                 if let id {
                     try ConversationReading.conversation(ofTrace: id, reader)

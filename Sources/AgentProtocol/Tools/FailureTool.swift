@@ -43,7 +43,7 @@ enum FailureTool {
         let tool = call.arguments.text("tool").map(QueryValue.text) ?? .null
         let outcome = call.arguments.text("outcome").map(QueryValue.text) ?? .null
         let limit = call.arguments.integer("limit")
-        return try await call.read { reader in
+        return try await call.read(of: .window(window)) { reader in
             let rows = try reader.rows(groups, window.values + [service, tool, outcome, .integer(Int64(limit + 1))])
             var page = Page(bytesMax: Page.bytesMax * 3 / 4)
             var hasMore = rows.count > limit

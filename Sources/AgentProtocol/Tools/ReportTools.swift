@@ -18,15 +18,16 @@ enum ReportTools {
             ("calls", AnswerSchema.value("integer", "Model calls.")),
             ("unpriced_models", ["type": "array", "items": ["type": "string"]]),
             ("report", AnswerSchema.value("object", "Sections of rows, with notes.")),
-            ("rows_left_out", AnswerSchema.value("integer", "Rows that did not fit; query_sql on the view costs has all.")),
+            ("rows_left_out", AnswerSchema.value("integer", "Rows that did not fit; on a node, query_sql on the view costs has all.")),
         ])
     ) { call in
         let (window, limit) = (try call.reportWindow(), call.arguments.integer("limit"))
-        let slow = call.sources.gates.slowToolNanoseconds
-        return try await call.read { reader in
+        let (slow, engine) = (call.sources.gates.slowToolNanoseconds, call.sources.engine)
+        let need = SpanNeed.window(from: window.fromUnixNano, to: window.untilUnixNano)
+        return try await call.read(of: need) { reader in
             var settings = CostReport.Settings()
             settings.slowToolNanoseconds = slow
-            let (figures, document) = try CostReport(ReportReader(reader.reader), settings: settings).make(window)
+            let (figures, document) = try CostReport(ReportReader(reader.reader, over: engine), settings: settings).make(window)
             let (json, leftOut) = document.bounded(rows: limit)
             return [
                 "total_dollars": .optional(figures.totalDollars), "tokens": .integer(figures.tokens), "calls": .integer(figures.calls),

@@ -46,7 +46,7 @@ enum SearchTool {
 
     private static func run(_ call: ToolCall) async throws -> JSONValue {
         let search = try search(call.arguments)
-        return try await call.read { reader in
+        return try await call.read(of: search.need) { reader in
             let answer = try search.run(reader)
             var page = Page()
             var next = answer.next

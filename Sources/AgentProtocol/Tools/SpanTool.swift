@@ -40,7 +40,7 @@ enum SpanTool {
         }
         let attribute = call.arguments.text("attribute")
         let (offset, textMax) = (call.arguments.integer("offset"), call.arguments.integer("text_max"))
-        return try await call.read { reader in
+        return try await call.read(of: .trace(id.hexadecimal)) { reader in
             var json = JSONWriter()
             try TraceReading.write(id, span: span, reader, into: &json)
             // What the store wrote is JSON; nesting past the parser's depth is the only text that it may refuse.

@@ -52,8 +52,12 @@ struct ToolCall: Sendable {
     }
 
     /// Runs `body` on a reading thread.
-    func read<Value: Sendable>(_ body: @escaping @Sendable (QueryReader) throws -> Value) async throws(QueryError) -> Value {
-        try await sources.pool.run(limit: sources.timeLimit) { reader in
+    ///
+    /// - Parameter need: which spans it reads; a question that does not say it is answered by nodes alone.
+    func read<Value: Sendable>(
+        of need: SpanNeed = .node, _ body: @escaping @Sendable (QueryReader) throws -> Value
+    ) async throws(QueryError) -> Value {
+        try await sources.pool.run(limit: sources.timeLimit, of: need) { reader in
             do {
                 return try body(reader)
             } catch let error as ReportReader.Failure {

@@ -4,4 +4,12 @@ enum ToolCatalog {
         ChangeTool.tool, FailureTool.tool, SearchTool.tool, TraceTool.tool, ConversationTool.tool, SpanTool.tool, SQLTool.tool,
         BreakerTool.tool, ReportTools.costs, ReportTools.stalls, CompareTool.tool, EvalTool.tool,
     ]
+
+    /// Those of a server over an engine: breakers, stalls and evals are kept by each node.
+    static let toolsOfEngine: [Tool] = [
+        ChangeTool.toolOfEngine, FailureTool.tool, SearchTool.tool, TraceTool.tool, ConversationTool.tool, SpanTool.tool,
+        SQLTool.toolOfEngine, ReportTools.costs, CompareTool.tool,
+    ]
+
+    static func tools(_ sources: AgentSources) -> [Tool] { sources.isOfNode ? tools : toolsOfEngine }
 }

@@ -93,7 +93,7 @@ enum TraceTool {
         let id = try call.arguments.traceID()
         let only = call.arguments.text("only")
         let (offset, limit) = (call.arguments.integer("offset"), call.arguments.integer("limit"))
-        return try await call.read { reader in
+        return try await call.read(of: .trace(id.hexadecimal)) { reader in
             let spans = try reader.rows(
                 """
                 SELECT span_id, parent_span_id, name, service_name, kind, start_time_unix_nano, end_time_unix_nano, duration_ns, stage,

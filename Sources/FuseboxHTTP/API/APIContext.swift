@@ -44,9 +44,9 @@ package struct APIContext: Sendable {
         engine: FleetQuestions, policy: FusePolicy, gates: GateLimits, projectAttribute: String = ProjectScope.serviceName,
         versionText: String, clock: @escaping @Sendable () -> Int64
     ) {
-        let pool = QueryPool(supply: engine.spans)
+        // Threads of their own: agents that wait for an engine hold up nobody who reads a page.
         self.init(
-            pool: pool, agentPool: pool, folder: StoreFolder(path: ""), engine: engine, policy: policy, gates: gates,
+            pool: QueryPool(supply: engine.spans), agentPool: QueryPool(supply: engine.spans, limits: .agentsOfEngine), folder: StoreFolder(path: ""), engine: engine, policy: policy, gates: gates,
             projectAttribute: projectAttribute, versionText: versionText, clock: clock)
     }
 

@@ -81,6 +81,7 @@ extension APIRoutes {
         let points = try query.integer("points", 10...Self.pointsMax, fallback: 120)
         let service = query["service"]
         let (context, now) = (context, context.clock())
+        if context.engine != nil { return try await overviewOfEngine(asked, points: points, service: service, nowUnixNano: now) }
         let limit = APIContext.TimeLimit.query
         // Side by side: each looks at many spans when it is asked for the first time.
         async let pendingOpenings = context.pool.run(limit: limit) { reader in
@@ -95,15 +96,22 @@ extension APIRoutes {
         let (openings, found) = try await (pendingOpenings, pendingBuckets)
         // On a reading thread too: percentiles over all runs are too much for an event loop.
         return try await context.json(limit: limit) { _, json in
-            guard case (var window, let step, let buckets)? = found else {
-                json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[],\"totals\":null}")
-                return
-            }
+            guard case (var window, let step, let buckets)? = found else { return OverviewText.writeNothing(into: &json) }
             // A cooldown may end after the last span began.
             if asked.to == .max {
                 window.to = max(window.to, (openings.map { $0.endUnixNano(at: now) }.max() ?? 0).addingSaturated(1))
             }
             OverviewText(step: step, window: window, buckets: buckets, openings: openings, nowUnixNano: now).write(into: &json)
+        }
+    }
+
+    /// The same of an engine's spans. Openings of breakers are kept by nodes: they are null, since 0 would say that none opened.
+    private func overviewOfEngine(_ asked: TimeWindow, points: Int, service: String?, nowUnixNano now: Int64) async throws -> Response {
+        try await context.json(limit: APIContext.TimeLimit.query, of: .window(asked)) { reader, json in
+            guard let window = try StoredTimes.window(asked, nowUnixNano: now, reader) else { return OverviewText.writeNothing(into: &json) }
+            let step = OverviewCache.step(for: window.nanoseconds, points: points)
+            let buckets = try OverviewCache.read(window, step: step, service: service, reader)
+            OverviewText(step: step, window: window, buckets: buckets, openings: nil, nowUnixNano: now).write(into: &json)
         }
     }
 

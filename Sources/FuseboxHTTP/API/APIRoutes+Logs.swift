@@ -34,6 +34,6 @@ extension APIRoutes {
             search.after = cursor
         }
         let asked = search
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in try asked.write(reader, into: &json) }
+        return try await context.json(limit: APIContext.TimeLimit.query, of: asked.need) { reader, json in try asked.write(reader, into: &json) }
     }
 }

@@ -60,7 +60,7 @@ struct APIRoutes: Sendable {
         Route(.post, "/api/evals", for: .judge, of: .everything, bodyBytesMax: APIRoutes.evalBytesMax, takes: []) { try await $0.judge($1) },
         Route(.post, "/api/sign-in", for: nil, of: .nothing, bodyBytesMax: APIRoutes.signInBytesMax, takes: []) { try await $0.signIn($1) },
         Route(.post, "/api/sign-out", for: nil, of: .nothing, takes: []) { try $0.signOut($1) },
-        Route(.get, "/api/costs", takes: []) { api, _ in try await api.costs() },
+        Route(.get, "/api/costs", takes: Names.window) { try await $0.window($1.query, Boards.writeCosts) },
         Route(.get, "/api/compare", takes: ["a.from", "a.to", "a.service", "b.from", "b.to", "b.service"]) { try await $0.compare($1.query) },
         Route(.get, "/api/gates", of: .everything, takes: Names.window) { try await $0.gates($1.query) },
         Route(.get, "/api/stalls", of: .everything, takes: Names.window + ["limit"]) { try await $0.stalls($1.query) },
@@ -111,12 +111,6 @@ struct APIRoutes: Sendable {
         let attribute = context.projectAttribute
         return try await window(query) { window, reader, json in
             try ProjectBoard.write(by: attribute, window, reader, into: &json)
-        }
-    }
-
-    private func costs() async throws -> Response {
-        try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
-            try Boards.writeCosts(reader, into: &json)
         }
     }
 

@@ -6,7 +6,8 @@ struct OverviewText {
     let step: Int64
     let window: TimeWindow
     let buckets: [Int64: OverviewBucket]
-    let openings: [BreakerOpening]
+    /// When breakers were open; `nil` where that is not known.
+    let openings: [BreakerOpening]?
     /// Openings that run are open up to now.
     let nowUnixNano: Int64
 
@@ -21,6 +22,11 @@ struct OverviewText {
         }
     }
 
+    /// What is told where nothing is stored.
+    static func writeNothing(into json: inout JSONWriter) {
+        json.raw("{\"step_ns\":0,\"from_unix_nano\":null,\"to_unix_nano\":null,\"buckets\":[],\"totals\":null}")
+    }
+
     func write(into json: inout JSONWriter) {
         json.raw("{\"step_ns\":")
         json.integer(step)
@@ -31,7 +37,7 @@ struct OverviewText {
         json.raw(",\"buckets\":[")
         var total = OverviewBucket()
         var numbers = Set(buckets.keys)
-        for opening in openings {
+        for opening in openings ?? [] {
             let first = max(opening.fromUnixNano, window.from) / step
             let last = min(opening.endUnixNano(at: nowUnixNano), window.last) / step
             if first <= last { for number in first...last { numbers.insert(number) } }
@@ -50,7 +56,7 @@ struct OverviewText {
 
     private func write(_ bucket: OverviewBucket, from: Int64, to: Int64, into json: inout JSONWriter) {
         var machines: [String: Breakers] = ["reported": Breakers(), "derived": Breakers()]
-        for opening in openings where opening.fromUnixNano < to && opening.endUnixNano(at: nowUnixNano) >= from {
+        for opening in openings ?? [] where opening.fromUnixNano < to && opening.endUnixNano(at: nowUnixNano) >= from {
             machines[opening.machine]?.add(opening, from: from, to: to, now: nowUnixNano)
         }
         var isFirst = true
@@ -61,13 +67,16 @@ struct OverviewText {
             ("spans", bucket.spans), ("errors", bucket.errors), ("calls", bucket.calls), ("timeouts", bucket.timeouts),
             ("rejected", bucket.rejected), ("runs", Int64(bucket.runDurations.count)), ("failed_runs", bucket.failedRuns),
             ("tokens", bucket.tokens), ("unpriced_tokens", bucket.unpricedTokens),
+        ]
+        let ofBreakers: [(String, Int64)] = [
             ("reported_opens", machines["reported"]?.opens ?? 0), ("derived_opens", machines["derived"]?.opens ?? 0),
             ("reported_cooldown_ns", machines["reported"]?.cooldownNanoseconds ?? 0),
             ("derived_cooldown_ns", machines["derived"]?.cooldownNanoseconds ?? 0),
         ]
-        for (name, value) in counts {
+        for (name, value) in counts + ofBreakers {
             json.key(name, isFirst: &isFirst)
-            QueryValue.integer(value).write(into: &json)
+            let isKnown = openings != nil || !ofBreakers.contains { $0.0 == name }
+            (isKnown ? QueryValue.integer(value) : .null).write(into: &json)
         }
         for (name, percent) in [("run_p50_ns", 50.0), ("run_p95_ns", 95.0)] {
             json.key(name, isFirst: &isFirst)

@@ -37,8 +37,10 @@ struct LokiRoutes: Sendable {
         return APIContext.response(json.bytes)
     }
 
-    private func data(_ body: @escaping @Sendable (QueryReader, inout JSONWriter) throws -> Void) async throws -> Response {
-        try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
+    private func data(
+        of need: SpanNeed, _ body: @escaping @Sendable (QueryReader, inout JSONWriter) throws -> Void
+    ) async throws -> Response {
+        try await context.json(limit: APIContext.TimeLimit.query, of: need) { reader, json in
             json.raw("{\"status\":\"success\",\"data\":")
             try body(reader, &json)
             json.raw("}")
@@ -75,7 +77,7 @@ struct LokiRoutes: Sendable {
         let limit = try query.integer("limit", 0...1_000_000, fallback: 100)
         let isForward = query["direction"]?.lowercased() == "forward"
         let step = try GoDuration.nanoseconds(query["step"]) ?? max(Self.second, window.nanoseconds / 250)
-        return try await data { reader, json in
+        return try await data(of: language.need(window)) { reader, json in
             if language.metric != nil {
                 try language.writeCounts(window, step: step, isInstant: isInstant, reader, into: &json)
             } else {
@@ -95,15 +97,15 @@ struct LokiRoutes: Sendable {
 
     private func values(_ label: String, _ query: QueryString) async throws -> Response {
         let window = try window(query)
-        var condition: SQLCondition?
-        if let text = query["query"] { condition = try LogQL(text).condition }
-        let meant = condition
-        return try await data { reader, json in try LogQL.writeValues(of: label, meant, window, reader, into: &json) }
+        let language = try query["query"].map { text throws(QueryError) in try LogQL(text) }
+        let meant = language?.condition
+        let need = language?.need(window) ?? .logs(LogNeed(from: window.from, to: window.to.addingSaturated(1)))
+        return try await data(of: need) { reader, json in try LogQL.writeValues(of: label, meant, window, reader, into: &json) }
     }
 
     private func series(_ query: QueryString) async throws -> Response {
         let window = try window(query)
         let language = try LogQL(query["match[]"] ?? query["match"] ?? "{}")
-        return try await data { reader, json in try language.writeSeries(window, reader, into: &json) }
+        return try await data(of: language.need(window)) { reader, json in try language.writeSeries(window, reader, into: &json) }
     }
 }

@@ -1,3 +1,4 @@
+import Fleet
 import HTTPTypes
 import NIOCore
 import OTLP
@@ -92,8 +93,19 @@ struct TempoRoutes: Sendable {
         return TimeWindow(from: try seconds("start") ?? .min, to: try seconds("end") ?? .max)
     }
 
+    /// The query, where what is asked can answer it.
+    private func language(_ text: String) throws(QueryError) -> TraceQL {
+        let language = try TraceQL(text)
+        if let engine = context.engine, let attribute = language.typedAttribute {
+            throw .notHere(
+                "attributes are texts in the engine \(engine.name), so \(attribute) is no number or boolean there: compare it with a text in "
+                    + "quotes, ask a node, or use a column in SQL (fusebox sql --engine \(engine.name))")
+        }
+        return language
+    }
+
     private func search(_ query: QueryString) async throws -> Response {
-        let language = try TraceQL(query["q"] ?? "")
+        let language = try language(query["q"] ?? "")
         var search = TraceSearch()
         let window = try window(query)
         (search.from, search.to) = (window.from, window.to)
@@ -194,8 +206,8 @@ struct TempoRoutes: Sendable {
 
     private func values(_ tag: String, _ query: QueryString, isTyped: Bool) async throws -> Response {
         let window = try window(query)
-        // A query that is not finished yet narrows nothing.
-        let condition = (try? TraceQL(query["q"] ?? ""))?.condition
+        // A query that is not finished yet narrows nothing, nor does one that cannot be answered here.
+        let condition = (try? language(query["q"] ?? ""))?.condition
         return try await context.json(of: .window(window)) { reader, json in
             json.raw("{\"tagValues\":[")
             for (index, found) in try AttributeKeys.values(of: tag, matching: condition, window, reader).enumerated() {
@@ -225,7 +237,7 @@ struct TempoRoutes: Sendable {
     // MARK: Metrics
 
     private func metrics(_ query: QueryString, isInstant: Bool) async throws -> Response {
-        let language = try TraceQL(query["q"] ?? query["query"] ?? "")
+        let language = try language(query["q"] ?? query["query"] ?? "")
         var window = try window(query)
         let now = context.clock()
         if window.to == .max { window.to = now }
@@ -235,7 +247,7 @@ struct TempoRoutes: Sendable {
         let step = isInstant ? length : try GoDuration.nanoseconds(query["step"]) ?? max(Self.second, length / 200)
         let asked = window
         let exemplars = try query.integer("exemplars", 0...1_000_000, fallback: Self.exemplarsUsually)
-        return try await context.json(limit: APIContext.TimeLimit.query) { reader, json in
+        return try await context.json(limit: APIContext.TimeLimit.query, of: .window(asked)) { reader, json in
             try language.writeSeries(asked, step: step, isInstant: isInstant, exemplars: exemplars, reader, into: &json)
         }
     }

@@ -22,6 +22,8 @@ package struct LogQL: Sendable {
     }
 
     package private(set) var metric: Metric?
+    /// The only service whose records are meant; `nil` where the query does not say so.
+    private(set) var service: String?
     private var conditions: [SQLCondition] = []
 
     /// The records that are meant; `nil` for all.
@@ -133,7 +135,9 @@ package struct LogQL: Sendable {
     private mutating func compared(_ label: String) throws(QueryError) -> SQLCondition {
         let value = LogLabels.sql(label)
         for symbol in ["=~", "!~", "!=", "="] where take(symbol) {
-            return try Self.condition(value.sql, value.values, symbol, try text())
+            let text = try text()
+            if label == LogLabels.service, symbol == "=", !text.isEmpty { service = text }
+            return try Self.condition(value.sql, value.values, symbol, text)
         }
         throw .invalid("\(label) must be followed by =, !=, =~ or !~")
     }
@@ -243,8 +247,9 @@ package struct LogQL: Sendable {
 
 /// Labels of log records as Loki has them: those of streams, and attributes.
 package enum LogLabels {
+    static let service = "service_name"
     /// Of streams.
-    package static let streams = ["service_name", "level", "event_name", "scope_name"]
+    package static let streams = [service, "level", "event_name", "scope_name"]
 
     private static let level = """
         CASE WHEN severity_number BETWEEN 1 AND 4 THEN 'trace' WHEN severity_number BETWEEN 5 AND 8 THEN 'debug'
@@ -254,7 +259,7 @@ package enum LogLabels {
 
     static func sql(_ label: String) -> SQLCondition {
         switch label {
-        case "service_name", "event_name", "scope_name", "trace_id", "span_id", "severity_text": SQLCondition(label)
+        case service, "event_name", "scope_name", "trace_id", "span_id", "severity_text": SQLCondition(label)
         case "level", "detected_level", "severity": SQLCondition(level)
         default: SQLCondition("CAST(attr(attributes, ?) AS TEXT)", [.text(label)])
         }

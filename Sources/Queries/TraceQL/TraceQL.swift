@@ -43,12 +43,17 @@ package struct TraceQL: Sendable {
     /// How many exemplars the query itself asks for; `nil` when it does not say.
     private(set) var exemplarsMax: Int?
 
+    /// The first attribute that the query asks for as a number or a boolean. Where attributes are texts it would find nothing there, and
+    /// that must not read as an answer.
+    package private(set) var typedAttribute: String?
+
     package init(_ query: String) throws(QueryError) {
         var parser = TraceQLParser(try TraceQLToken.all(query))
         pipeline = try parser.query()
         selected = parser.selected
         metric = parser.metric
         exemplarsMax = parser.exemplarsMax
+        typedAttribute = parser.typedAttribute
     }
 
     /// The filter of a query that is one span set, about which single spans say everything; `nil` for others.

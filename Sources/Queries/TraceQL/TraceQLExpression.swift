@@ -74,6 +74,12 @@ indirect enum TraceQLExpression: Equatable, Sendable {
         }
     }
 
+    /// Whether what it is compared with is asked for as a number, a boolean, a status or a kind.
+    var isTyped: Bool {
+        if case .literal(.name("nil")) = self { return false }
+        return sort.map { $0 != "a text" } ?? false
+    }
+
     /// What it is for certain; an attribute may be anything.
     fileprivate var sort: String? {
         switch self {

@@ -12,6 +12,8 @@ struct TraceQLParser {
     private(set) var selected: [TraceQLField] = []
     private(set) var metric: TraceQL.Metric?
     private(set) var exemplarsMax: Int?
+    /// The first attribute that is asked for as a number or a boolean.
+    private(set) var typedAttribute: String?
     private var tokens: [TraceQLToken]
     private var position = 0
     private var conditions = 0
@@ -190,15 +192,22 @@ struct TraceQLParser {
         try condition(try node(depth: depth, above: -1))
     }
 
-    private func condition(_ node: Node) throws(QueryError) -> TraceQLFilter {
+    private mutating func condition(_ node: Node) throws(QueryError) -> TraceQLFilter {
         switch node {
         case .filter(let filter): return filter
         case .value(.literal(.name("true"))): return .always
         case .value(.literal(.name("false"))): return .never
-        case .value(.field(let field)): return try TraceQLMeaning.filter(field, "=", .name("true"))
+        case .value(.field(let field)):
+            note([field])
+            return try TraceQLMeaning.filter(field, "=", .name("true"))
         case .value(.literal(let token)): throw .invalid("'\(token.shown)' by itself is not a condition; compare it")
         case .value(.calculated): throw .invalid("what is calculated must be compared, such as span.a + 1 > 2")
         }
+    }
+
+    /// Takes note of attributes that are asked for as numbers or booleans.
+    private mutating func note(_ fields: [TraceQLField]) {
+        typedAttribute = typedAttribute ?? fields.first { $0.kind == .attribute }?.name
     }
 
     private func value(_ node: Node, of symbol: String) throws(QueryError) -> TraceQLExpression {
@@ -226,10 +235,15 @@ struct TraceQLParser {
             case 0:
                 let both = [try condition(left), try condition(right)]
                 left = .filter(symbol == "&&" ? .all(both) : .any(both))
-            case 1: left = .filter(try TraceQLMeaning.filter(try value(left, of: symbol), symbol, try value(right, of: symbol)))
+            case 1:
+                let (one, other) = (try value(left, of: symbol), try value(right, of: symbol))
+                if one.isTyped || other.isTyped { note(one.fields + other.fields) }
+                left = .filter(try TraceQLMeaning.filter(one, symbol, other))
             default:
                 guard let operation = TraceQLExpression.Operation(rawValue: symbol) else { throw .invalid("'\(symbol)' is not known") }
-                left = .value(try .calculating(operation, try value(left, of: symbol), try value(right, of: symbol)))
+                let (one, other) = (try value(left, of: symbol), try value(right, of: symbol))
+                note(one.fields + other.fields)
+                left = .value(try .calculating(operation, one, other))
             }
         }
         return left
@@ -243,7 +257,11 @@ struct TraceQLParser {
             try count(depth: depth + 1)
             return .filter(.not(try condition(try operand(depth: depth + 1))))
         }
-        if take("-") { return .value(try .negating(try value(try node(depth: depth + 1, above: 2), of: "-"))) }
+        if take("-") {
+            let negated = try value(try node(depth: depth + 1, above: 2), of: "-")
+            note(negated.fields)
+            return .value(try .negating(negated))
+        }
         if take("(") {
             let inner = try node(depth: depth + 1, above: -1)
             try expect(")")
@@ -346,6 +364,7 @@ struct TraceQLParser {
                 let value = try value(try node(depth: depth + 1, above: 1), of: "\(name)()")
                 guard !value.fields.isEmpty else { throw .invalid("\(name)() takes a field, or what is calculated of some") }
                 try value.checkNumber(for: "\(name)()")
+                note(value.fields)
                 measured = value
             }
             try expect(")")
@@ -372,6 +391,7 @@ struct TraceQLParser {
                 "'\(stage)' is not known; select, by, coalesce, count, avg, min, max, sum, rate, count_over_time and the like, compare are")
         }
         try expect(")")
+        if let field = metric?.field { note([field]) }
         guard case .name("by") = next else { return }
         position += 1
         try expect("(")

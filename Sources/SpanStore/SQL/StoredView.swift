@@ -20,3 +20,13 @@ struct StoredView {
         return views
     }()
 }
+
+extension SQLReader {
+    /// The view `costs` over the calls that meet a condition on the columns of `token_spans`. It is the view's own text, so that what a window
+    /// cost and what everything cost follow one law.
+    package static func costs(where condition: String) -> String {
+        let definition = StoredView.all.first { $0.name == "costs" }?.definition ?? ""
+        guard let group = definition.ranges(of: "GROUP BY").last else { return definition }
+        return definition[..<group.lowerBound] + "WHERE \(condition)\n" + definition[group.lowerBound...]
+    }
+}

@@ -31,7 +31,7 @@ const pages = [
   { name: "sql", title: "SQL", key: "q", show: sql },
 ];
 // What an engine can be asked for: it has the spans of all nodes, and nothing of what only a node keeps.
-const ofEngine = new Set(["traces", "sessions", "users", "compare", "sql"]);
+const ofEngine = new Set(["overview", "traces", "sessions", "users", "compare", "gates", "sql"]);
 // Pages of one thing, which the address names.
 const inner = { trace: { title: "Trace", show: trace, parent: "traces" }, session: { title: "Session", show: session, parent: "sessions" }, user: { title: "User", show: user, parent: "users" } };
 
@@ -85,7 +85,7 @@ async function store() {
     const status = await ask("/api/status");
     const learnt = Boolean(status.engine) && !engine;
     engine = status.engine || null;
-    // Without a page in the address, one that the engine has is shown.
+    // Without a page in the address, one is shown that brings few spans from the engine.
     if (learnt && !location.hash) location.replace("#/traces");
     else if (learnt || (spansShown === 0 && status.span_count !== 0) || isBroken) show();
     spansShown = status.span_count;

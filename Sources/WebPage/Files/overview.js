@@ -18,6 +18,9 @@ export async function overview({ place, signal }) {
   return page;
 }
 
+// Over an engine nobody knows when breakers were open: each node keeps that.
+const knowsBreakers = (totals) => totals.reported_opens !== null;
+
 async function fill(body, status, service, signal) {
   const asked = { ...times(), service };
   const [data, tools, workflows] = await Promise.all([ask("/api/overview", asked, { signal }), ask("/api/tools", asked, { signal }), ask("/api/workflows", asked, { signal })]);
@@ -28,8 +31,8 @@ async function fill(body, status, service, signal) {
   const timeouts = totals.timeouts;
   const stats = h("div", { class: "stats" },
     stat("Timeouts", count(timeouts), `${percent(timeouts, totals.calls)} of ${count(totals.calls)} calls`, { tone: timeouts ? "bad" : "", href: link({ outcome: "timeout" }) }),
-    stat("Breaker opens", count(totals.reported_opens), `${count(totals.derived_opens)} derived`, { tone: totals.reported_opens ? "bad" : "", href: address("fuses", withRange({ service })) }),
-    stat("Cooldown", [String(minutes(totals.reported_cooldown_ns)), h("small", {}, " min")], `${minutes(totals.derived_cooldown_ns)} min derived`, { href: address("fuses", withRange({ service })) }),
+    ...(knowsBreakers(totals) ? [stat("Breaker opens", count(totals.reported_opens), `${count(totals.derived_opens)} derived`, { tone: totals.reported_opens ? "bad" : "", href: address("fuses", withRange({ service })) }),
+    stat("Cooldown", [String(minutes(totals.reported_cooldown_ns)), h("small", {}, " min")], `${minutes(totals.derived_cooldown_ns)} min derived`, { href: address("fuses", withRange({ service })) })] : []),
     stat("Workflow p95", duration(totals.run_p95_ns), gate ? `gate ${duration(gate)}, ${count(totals.runs)} runs` : `${count(totals.runs)} runs, no gate set`, { tone: gate && totals.run_p95_ns > gate ? "bad" : "" }),
     stat("Cost", totals.dollars === null ? "–" : cost(totals), totals.dollars === null ? `${count(totals.tokens)} tokens, no prices` : totals.unpriced_tokens ? `${count(totals.unpriced_tokens)} tokens unpriced` : `${count(totals.tokens)} tokens`),
     stat("Failed runs", count(totals.failed_runs), `${percent(totals.failed_runs, totals.runs)} of ${count(totals.runs)}`, { tone: totals.failed_runs ? "warn" : "", href: link({ root: "error" }) }));
@@ -53,8 +56,8 @@ function charts(data, gate) {
   return h("div", { class: "grid" },
     card("Timeouts", `per ${duration(data.step_ns)}`, { series: [{ name: "Timeouts", color: "cbad", kind: "bars", values: values((one) => one.timeouts) }], show: count, label: `Timeouts over time, ${totals.timeouts} in all` }),
     card("Workflow latency", "p95 and median of the runs that started in each bucket", { series: [{ name: "p95", color: "c1", values: values((one) => one.run_p95_ns) }, { name: "p50", color: "c2", values: values((one) => one.run_p50_ns) }], show: duration, gate, gateName: gate ? `gate ${duration(gate)}` : "", label: `Workflow latency over time, p95 ${duration(totals.run_p95_ns)}${gate ? `, gate ${duration(gate)}` : ""}` }),
-    card("Breaker opens", "reported by agents, and derived by the fuse table", { series: [{ name: "Reported", color: "cbad", kind: "bars", values: values((one) => one.reported_opens) }, { name: "Derived", color: "c3", kind: "bars", values: values((one) => one.derived_opens) }], show: count, label: `Breaker opens over time: ${totals.reported_opens} reported, ${totals.derived_opens} derived` }),
-    card("Cooldown", "minutes breakers spent open, all tools", { series: [{ name: "Reported", color: "cbad", kind: "bars", values: values((one) => one.reported_cooldown_ns / 60e9) }, { name: "Derived", color: "c3", kind: "bars", values: values((one) => one.derived_cooldown_ns / 60e9) }], show: (value) => `${Number(value.toPrecision(3))} min`, label: `Cooldown over time: ${minutes(totals.reported_cooldown_ns)} minutes reported, ${minutes(totals.derived_cooldown_ns)} derived` }),
+    ...(knowsBreakers(totals) ? [card("Breaker opens", "reported by agents, and derived by the fuse table", { series: [{ name: "Reported", color: "cbad", kind: "bars", values: values((one) => one.reported_opens) }, { name: "Derived", color: "c3", kind: "bars", values: values((one) => one.derived_opens) }], show: count, label: `Breaker opens over time: ${totals.reported_opens} reported, ${totals.derived_opens} derived` }),
+    card("Cooldown", "minutes breakers spent open, all tools", { series: [{ name: "Reported", color: "cbad", kind: "bars", values: values((one) => one.reported_cooldown_ns / 60e9) }, { name: "Derived", color: "c3", kind: "bars", values: values((one) => one.derived_cooldown_ns / 60e9) }], show: (value) => `${Number(value.toPrecision(3))} min`, label: `Cooldown over time: ${minutes(totals.reported_cooldown_ns)} minutes reported, ${minutes(totals.derived_cooldown_ns)} derived` })] : []),
     totals.dollars === null ? card("Tokens", "each counted once; no model has a price", { series: [{ name: "Tokens", color: "c1", kind: "bars", values: values((one) => one.tokens) }], show: count, label: `Tokens over time, ${totals.tokens} in all` })
       : card("Cost", "tokens at the models' prices", { series: [{ name: "Dollars", color: "c1", kind: "bars", values: values((one) => one.dollars) }], show: dollars, label: `Cost over time, ${dollars(totals.dollars)} in all` }),
     card("Spans", "all, and those with an error", { series: [{ name: "Spans", color: "c1", values: values((one) => one.spans) }, { name: "Errors", color: "cbad", values: values((one) => one.errors) }], show: count, label: `Spans over time: ${totals.spans} in all, ${totals.errors} with an error` }));
@@ -75,7 +78,7 @@ function workflowTable(workflows, gate) {
 }
 
 function toolTable(tools, status, link) {
-  const fuse = (tool) => status.fuses[`${tool.stage}_ns`];
+  const fuse = (tool) => (status.engine ? null : status.fuses[`${tool.stage}_ns`]);
   return h("section", { class: "card" }, h("h2", {}, "Tools"), h("p", { class: "soft" }, "most timeouts first"),
     table([
       { name: "Tool", show: (tool) => [h("a", { href: link({ tool: tool.tool_name, service: tool.service_name }) }, tool.tool_name), h("div", { class: "soft" }, `${tool.service_name} · ${tool.stage}`)] },
@@ -85,6 +88,7 @@ function toolTable(tools, status, link) {
       { name: "Rejected", number: true, show: (tool) => count(tool.rejected) },
       { name: "p50", number: true, show: (tool) => duration(tool.p50_ns) },
       { name: "p95", number: true, show: (tool) => h("span", { class: fuse(tool) && tool.p95_ns >= fuse(tool) ? "bad" : null }, duration(tool.p95_ns)) },
-      { name: "Fuse", number: true, show: (tool) => (fuse(tool) ? duration(fuse(tool)) : h("span", { class: "soft" }, "none")) },
+      // Each node has fuses of its own, and those of a server over an engine are nobody's.
+      ...(status.engine ? [] : [{ name: "Fuse", number: true, show: (tool) => (fuse(tool) ? duration(fuse(tool)) : h("span", { class: "soft" }, "none")) }]),
     ], tools, { label: "Tools with their calls, timeouts and latency", empty: "No tool was called." }));
 }
