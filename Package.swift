@@ -59,29 +59,32 @@ let package = Package(
         .target(name: "Conversations", dependencies: ["TelemetryModel"]),
         .target(name: "ClickHouse", dependencies: ["TelemetryModel"]),
         .target(name: "Derivations", dependencies: ["TelemetryModel", "PrometheusText"]),
+        .target(name: "SegmentFormat", dependencies: ["TelemetryModel", "CZstd"]),
+
+        // Row 3: segments to a file.
         .target(
-            name: "SpanStore", dependencies: ["TelemetryModel", "SQLite", "CSQLite", "CZstd"],
+            name: "SpanStore", dependencies: ["SegmentFormat", "TelemetryModel", "SQLite", "CSQLite"],
             resources: [.embedInCode("Schema")]),
 
         // Row 3: the single writer.
         .target(
             name: "Ingest",
             dependencies: [
-                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "PrometheusText", "Threads",
+                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SegmentFormat", "SpanStore", "SQLite", "PrometheusText", "Threads",
             ]),
-        .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SpanStore"]),
+        .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SegmentFormat", "SpanStore"]),
         .target(name: "GatewayRules", dependencies: ["TelemetryModel", "Derivations"]),
         .target(
             name: "Forwarding",
             dependencies: ["ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", "Threads", nioCore, nioPosix]),
 
-        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SpanStore", "SQLite", "CSQLite", "Threads"]),
+        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SegmentFormat", "SpanStore", "SQLite", "CSQLite", "Threads"]),
 
         // Row 4: what agents ask; configuration; the made-up workload; what nodes forwarded, asked of an engine.
         .target(
             name: "Fleet",
             dependencies: [
-                "ClickHouse", "Derivations", "Forwarding", "Ingest", "OTLP", "OutboundHTTP", "Queries", "SemanticColumns", "SpanStore", "TelemetryModel",
+                "ClickHouse", "Derivations", "Forwarding", "Ingest", "OTLP", "OutboundHTTP", "Queries", "SemanticColumns", "SegmentFormat", "SpanStore", "TelemetryModel",
                 nioPosix,
             ]),
         .target(
@@ -130,7 +133,7 @@ let package = Package(
             name: "fusebox",
             dependencies: [
                 "AgentProtocol", "ClickHouse", "Fleet",
-                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
+                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SegmentFormat", "SpanStore", "SQLite", "Ingest", "Queries",
                 "Reports",
                 "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
                 "PrometheusText",
@@ -143,7 +146,7 @@ let package = Package(
         .executableTarget(
             name: "instructions",
             dependencies: [
-                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore",
+                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SegmentFormat", "SpanStore",
                 "TelemetryModel", nioCore,
                 nioEmbedded,
             ],
@@ -161,8 +164,9 @@ let package = Package(
             name: "SemanticColumnsTests", dependencies: ["SemanticColumns", "OTLP", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(
             name: "DerivationsTests", dependencies: ["Derivations", "TelemetryModel", "PrometheusText", "TelemetryTesting"]),
+        .testTarget(name: "SegmentFormatTests", dependencies: ["SegmentFormat", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(
-            name: "SpanStoreTests", dependencies: ["SpanStore", "SQLite", "OTLP", "SemanticColumns", "TelemetryModel"]),
+            name: "SpanStoreTests", dependencies: ["SegmentFormat", "SpanStore", "SQLite", "OTLP", "SemanticColumns", "TelemetryModel"]),
         .testTarget(
             name: "IngestTests",
             dependencies: [
@@ -182,7 +186,7 @@ let package = Package(
         .testTarget(name: "ClickHouseTests", dependencies: ["ClickHouse", "TelemetryModel"]),
         .testTarget(
             name: "ForwardingTests",
-            dependencies: ["ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
+            dependencies: ["ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SegmentFormat", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
         .testTarget(name: "ThreadsTests", dependencies: ["Threads"]),
         .testTarget(

@@ -5,6 +5,7 @@ import CSQLite
 import Foundation
 import OTLP
 import SQLite
+import SegmentFormat
 import SemanticColumns
 import SpanStore
 import TelemetryModel

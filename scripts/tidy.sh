@@ -56,7 +56,7 @@ allow() {
 allow COTLP 'OTLP'
 allow CProtobufC 'none'
 allow CZlib 'OTLP'
-allow CZstd 'OTLP|SpanStore|Parquet'
+allow CZstd 'OTLP|SegmentFormat|Parquet'
 allow CSQLite 'SQLite|SpanStore|FuseboxSQLite|Queries|fusebox'
 allow CEditline 'fusebox'
 allow CMalloc 'fusebox'

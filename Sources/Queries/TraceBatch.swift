@@ -1,3 +1,4 @@
+import SegmentFormat
 import SpanStore
 package import TelemetryModel
 

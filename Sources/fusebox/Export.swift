@@ -3,6 +3,7 @@ import Foundation
 import FuseboxConfiguration
 import OTLP
 import Parquet
+import SegmentFormat
 import SpanStore
 import TelemetryModel
 

@@ -3,6 +3,7 @@ import OTLP
 import OutboundHTTP
 import PrometheusText
 import SQLite
+import SegmentFormat
 import SpanStore
 import TelemetryModel
 

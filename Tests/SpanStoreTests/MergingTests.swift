@@ -1,5 +1,6 @@
 import Foundation
 import SQLite
+import SegmentFormat
 import SpanStore
 import TelemetryModel
 import Testing

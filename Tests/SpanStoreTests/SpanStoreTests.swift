@@ -1,6 +1,7 @@
 import CSQLite
 import Foundation
 import SQLite
+import SegmentFormat
 import SpanStore
 import TelemetryModel
 import Testing

@@ -1,5 +1,6 @@
 import Foundation
 import SQLite
+import SegmentFormat
 import SemanticColumns
 import SpanStore
 import TelemetryModel

@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// What docs/metrics.md 2.12 says of a segment's rows.

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Which stored spans count as calls, and whose tokens count: docs/metrics.md 2.12, over what is stored at the time of asking.

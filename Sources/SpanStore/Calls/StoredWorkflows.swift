@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// The workflows of stored traces: the root's, else that of the span that names one and started first (docs/metrics.md 2.12). The

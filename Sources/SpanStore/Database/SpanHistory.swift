@@ -1,4 +1,5 @@
 import SQLite
+package import SegmentFormat
 import TelemetryModel
 
 /// What was committed, read back to rebuild the derivations: by the writer at its start, and by commands beside it.

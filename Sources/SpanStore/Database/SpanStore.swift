@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+package import SegmentFormat
 import TelemetryModel
 
 /// The writing side of the store. One owner: the thread that commits.

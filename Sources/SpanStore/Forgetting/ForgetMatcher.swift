@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// Says of rows whether they are to be forgotten, when it is known of which traces.

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Finds what an order is about, by the tables that everybody else searches: what it finds is what a user would.

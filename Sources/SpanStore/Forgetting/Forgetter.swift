@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 package import TelemetryModel
 
 /// Carries orders to forget out, on the maintenance connection and its thread (docs/adr/0105).

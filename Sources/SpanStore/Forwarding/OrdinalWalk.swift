@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 package import TelemetryModel
 
 /// What lies between two ordinals.

@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// Finds traces that lie in several segments, by the hashes of `TraceFilter`. Two traces of one hash count as one, which costs time alone.

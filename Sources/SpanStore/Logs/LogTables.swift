@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// Writes and reads the tables `log_segment` and `log_stream` on one connection. Statements are made when they are first needed: most
 /// commits need none.

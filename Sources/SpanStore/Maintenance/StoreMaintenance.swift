@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// The connection on which segments are merged and deleted, beside the writer and in turns with it. Used by one thread.
 package final class StoreMaintenance {

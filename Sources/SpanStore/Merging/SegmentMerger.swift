@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// Merges small segments into large ones, on the maintenance connection and its thread.
 ///

@@ -1,3 +1,5 @@
+public import SegmentFormat
+
 /// Integers of a segment by row. Public, so that loops over rows are one function (docs/adr/0007).
 public struct PassedIntegers {
     @usableFromInline let presence: RowPresence?

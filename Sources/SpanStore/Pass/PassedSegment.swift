@@ -1,5 +1,6 @@
 import CSQLite
 package import SQLite
+package import SegmentFormat
 package import TelemetryModel
 
 /// A segment in a pass: the rows that are meant, and columns of `spans` by their SQL names, with the values that SQL shows.

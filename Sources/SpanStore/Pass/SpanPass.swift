@@ -1,4 +1,5 @@
 package import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Goes over stored spans segment by segment and column by column, without a row of SQL for each: for sums over millions of spans.

@@ -1,4 +1,5 @@
 package import SQLite
+import SegmentFormat
 package import TelemetryModel
 
 extension SpanPass {

@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// What the rows of a segment are asked of one column.

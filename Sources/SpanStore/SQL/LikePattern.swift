@@ -1,4 +1,5 @@
 import CSQLite
+import SegmentFormat
 
 /// A pattern of LIKE.
 struct LikePattern {

@@ -1,4 +1,5 @@
 package import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Rows of `spans` and `logs` by their ordinals, for whoever writes them out a stretch at a time.

@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// What the terms of a plan say of whole segments, and of their rows.

@@ -1,3 +1,5 @@
+import SegmentFormat
+
 /// What the scans of a query read and what they skipped: for `fusebox sql --explain`.
 package final class ScanReport {
     package private(set) var scans = 0

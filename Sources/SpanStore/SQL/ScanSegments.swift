@@ -1,3 +1,5 @@
+import SegmentFormat
+
 /// Opens segments for one scan of `spans`, and finds the rows in them that may match. It knows nothing of the scan, so that what lives in
 /// a scan may hold it.
 struct ScanSegments {

@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// What one connection knows of the segments without reading them: enough to skip most.

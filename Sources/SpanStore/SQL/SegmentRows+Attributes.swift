@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// Rows whose `attributes` may match a pattern of LIKE, found in dictionaries and values without putting any row's JSON together.

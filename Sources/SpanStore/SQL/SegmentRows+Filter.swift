@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// Which rows of a segment a scan has to look at.

@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// A column of texts as numbers, so that rows of the same texts are found without comparing texts.

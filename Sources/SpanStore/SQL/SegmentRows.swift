@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// A segment as rows of `spans`: values by SQL column, read when first asked for.

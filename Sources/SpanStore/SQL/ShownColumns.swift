@@ -1,3 +1,5 @@
+import SegmentFormat
+
 /// A column's values in plain memory, as SQLite asks for them: millions of times in a query, so that counting references would be a
 /// third of it.
 struct ShownColumn {

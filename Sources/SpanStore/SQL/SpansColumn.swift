@@ -1,3 +1,5 @@
+import SegmentFormat
+
 /// The columns of the virtual table `spans`, in their SQL order. docs/sql.md tells each; a test holds the two together.
 enum SpansColumn {
     enum Source {

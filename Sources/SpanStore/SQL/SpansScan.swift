@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// A scan of the spans that a plan lets through: segment after segment as they lie, or in the order of one column.

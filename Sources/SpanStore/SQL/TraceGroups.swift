@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// Spans of many segments so that those of a trace follow each other, in no order of traces: all that GROUP BY trace_id asks for.

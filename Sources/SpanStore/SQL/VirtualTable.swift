@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+import SegmentFormat
 
 /// What every virtual table tells SQLite in the same way.
 enum VirtualTable {

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// A log segment as rows of `logs`: contents are read when a body or attributes are first asked for.

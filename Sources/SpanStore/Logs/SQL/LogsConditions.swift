@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// What the rows of a scan of `logs` are asked, as far as the scan can tell.

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// A scan of the log records that a plan lets through: segment after segment in the order of arrival, or by time.
 final class LogsScan {

@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// One answer of `spans_grouped`: groups that were added up over columns, or where that is not possible the rows of the plan's SQL.

@@ -1,4 +1,5 @@
 import CSQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Vectors of expressions over some rows of one segment, made when first asked for.

@@ -1,54 +1,54 @@
-import TelemetryModel
+package import TelemetryModel
 
 /// What a log segment keeps of a record beside its body and attributes. Numbers point into the tables of `LogFacts`.
-struct LogRow: Equatable {
+package struct LogRow: Equatable {
     /// How many ordinals of its segment come before its own.
-    var place: Int64 = 0
+    package var place: Int64 = 0
     /// As it came; 0 when the client gave none.
-    var timeUnixNano: Int64 = 0
-    var observedTimeUnixNano: Int64 = 0
-    var receivedTimeUnixNano: Int64 = 0
+    package var timeUnixNano: Int64 = 0
+    package var observedTimeUnixNano: Int64 = 0
+    package var receivedTimeUnixNano: Int64 = 0
     /// 0 for none, else the number of the trace plus one; so are severity text and event name.
-    var trace = 0
-    var span: UInt64 = 0
-    var severityNumber: Int32 = 0
-    var severityText = 0
-    var eventName = 0
-    var flags: UInt32 = 0
-    var droppedAttributesCount: UInt32 = 0
-    var resource = 0
-    var scope = 0
+    package var trace = 0
+    package var span: UInt64 = 0
+    package var severityNumber: Int32 = 0
+    package var severityText = 0
+    package var eventName = 0
+    package var flags: UInt32 = 0
+    package var droppedAttributesCount: UInt32 = 0
+    package var resource = 0
+    package var scope = 0
 
     /// When it happened; else when it was seen, as OTLP says; else when it was received.
-    var shownTimeUnixNano: Int64 {
+    package var shownTimeUnixNano: Int64 {
         if timeUnixNano != 0 { return timeUnixNano }
         return observedTimeUnixNano != 0 ? observedTimeUnixNano : receivedTimeUnixNano
     }
 }
 
 /// The facts of a log segment: its records without bodies and attributes. `LogSegmentFormat.swift` tells the bytes.
-struct LogFacts: Equatable {
-    struct Resource: Hashable {
-        @ByBytes var serviceName: String
-        var encoded: [UInt8]
+package struct LogFacts: Equatable {
+    package struct Resource: Hashable {
+        @ByBytes package var serviceName: String
+        package var encoded: [UInt8]
     }
 
-    struct Scope: Hashable {
-        @ByBytes var name: String
-        var encoded: [UInt8]
+    package struct Scope: Hashable {
+        @ByBytes package var name: String
+        package var encoded: [UInt8]
     }
 
-    var texts: [[UInt8]] = []
-    var resources: [Resource] = []
-    var scopes: [Scope] = []
-    var traces: [TraceID] = []
-    var rows: [LogRow] = []
+    package var texts: [[UInt8]] = []
+    package var resources: [Resource] = []
+    package var scopes: [Scope] = []
+    package var traces: [TraceID] = []
+    package var rows: [LogRow] = []
     /// Where each record's content begins, and behind them where the last one ends.
-    var offsets = [0]
+    package var offsets = [0]
 
-    init() {}
+    package init() {}
 
-    var statistics: LogStatistics {
+    package var statistics: LogStatistics {
         var statistics = LogStatistics()
         for row in rows { statistics.include(row) }
         return statistics
@@ -56,7 +56,7 @@ struct LogFacts: Equatable {
 
     // MARK: Encoding
 
-    var encoded: [UInt8] {
+    package var encoded: [UInt8] {
         let hasGaps = zip(0..., rows).contains { $1.place != $0 }
         var bytes: [UInt8] = [hasGaps ? LogSegmentFormat.gapsVersion : LogSegmentFormat.version]
         bytes.reserveCapacity(64 + rows.count * 48)
@@ -118,7 +118,7 @@ struct LogFacts: Equatable {
 
     // MARK: Decoding
 
-    init(decoding bytes: [UInt8]) throws(SegmentError) {
+    package init(decoding bytes: [UInt8]) throws(SegmentError) {
         var cursor = try ByteCursor(bytes)
         let version = try cursor.byte()
         guard version == LogSegmentFormat.version || version == LogSegmentFormat.gapsVersion else {
@@ -205,7 +205,7 @@ struct LogFacts: Equatable {
 }
 
 extension [UInt8] {
-    mutating func appendPrefixed(_ bytes: [UInt8]) {
+    package mutating func appendPrefixed(_ bytes: [UInt8]) {
         appendVarint(bytes.count)
         append(contentsOf: bytes)
     }

@@ -1,7 +1,7 @@
-import TelemetryModel
+public import TelemetryModel
 
 /// One value of a decoded column; ranges lie in the column's bytes.
-enum DecodedValue {
+public enum DecodedValue {
     case absent
     case integer(Int64)
     case double(Double)
@@ -13,9 +13,11 @@ enum DecodedValue {
     case empty
 }
 
-/// A column of a segment in memory, by span.
-struct DecodedColumn {
-    enum Values {
+/// A column of a segment in memory, by span. Public, as is what it consists of: loops over the rows of a segment are in the targets above
+/// (docs/adr/0007).
+public struct DecodedColumn {
+    /// The values that are there, in the order of their rows.
+    public enum Values {
         case integers([Int64])
         case doubles([UInt64])
         case bools([UInt8])
@@ -30,12 +32,12 @@ struct DecodedColumn {
     }
 
     /// The stream that the ranges of texts lie in.
-    let bytes: [UInt8]
+    public let bytes: [UInt8]
     /// Which spans have a value; `nil` when every span has one.
-    let presence: RowPresence?
-    let values: Values
+    public let presence: RowPresence?
+    public let values: Values
 
-    init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
+    package init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
         bytes = stream
         var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
         presence = try Self.presence(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
@@ -43,12 +45,12 @@ struct DecodedColumn {
     }
 
     /// Only which spans have a value; `nil` when every span has one.
-    static func presence(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) -> RowPresence? {
+    package static func presence(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) -> RowPresence? {
         var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
         return try presence(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
     }
 
-    init(bytes: [UInt8], presence: RowPresence?, values: Values) {
+    package init(bytes: [UInt8], presence: RowPresence?, values: Values) {
         self.bytes = bytes
         self.presence = presence
         self.values = values
@@ -252,7 +254,7 @@ struct DecodedColumn {
         return .dictionary(entries: entries, numbers: numbers)
     }
 
-    static func mixed(_ cursor: inout ByteCursor) throws(SegmentError) -> DecodedValue {
+    package static func mixed(_ cursor: inout ByteCursor) throws(SegmentError) -> DecodedValue {
         guard let kind = AttributeKind(rawValue: try cursor.byte()) else { throw .damaged("a value of no kind") }
         switch kind {
         case .empty: return .empty
@@ -267,19 +269,23 @@ struct DecodedColumn {
     // MARK: Access
 
     /// The position of a span's value; -1 when it has none.
+    @inlinable
     @inline(__always)
-    func position(_ row: Int) -> Int {
+    public func position(_ row: Int) -> Int {
         presence?.position(row) ?? row
     }
 
     /// Calls `body` with each row that has a value and the value's position.
+    @inlinable
     @inline(__always)
-    func forEachPosition(_ spanCount: Int, _ body: (_ row: Int, _ position: Int) -> Void) {
+    public func forEachPosition(_ spanCount: Int, _ body: (_ row: Int, _ position: Int) -> Void) {
         if let presence { return presence.forEach(body) }
         for row in 0..<spanCount { body(row, row) }
     }
 
-    func value(_ row: Int) -> DecodedValue {
+    /// The value of a span.
+    @inlinable
+    public func value(_ row: Int) -> DecodedValue {
         let position = position(row)
         guard position >= 0 else { return .absent }
         switch values {
@@ -297,8 +303,9 @@ struct DecodedColumn {
     }
 
     /// Where a span's text lies; `nil` when it has none.
+    @inlinable
     @inline(__always)
-    func textRange(_ row: Int) -> Range<Int>? {
+    public func textRange(_ row: Int) -> Range<Int>? {
         let position = position(row)
         guard position >= 0 else { return nil }
         switch values {
@@ -312,8 +319,9 @@ struct DecodedColumn {
     }
 
     /// The integer or fixed-width value of a span; `nil` when it has none.
+    @inlinable
     @inline(__always)
-    func integer(_ row: Int) -> Int64? {
+    public func integer(_ row: Int) -> Int64? {
         let position = position(row)
         guard position >= 0 else { return nil }
         switch values {

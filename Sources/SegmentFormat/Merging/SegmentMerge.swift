@@ -5,7 +5,7 @@ import TelemetryModel
 ///
 /// Memory: the inflated streams of the segments that commits wrote (bounded by `MergeLimits.inflatedBytesMax`, merged ones give
 /// theirs column by column), one gathered column and its encoded form.
-struct SegmentMerge {
+package struct SegmentMerge {
     /// Inflated columns below this many bytes share a stream: a row of their own would cost more than they.
     private static let sharedColumnBytesMax = 1024
 
@@ -23,7 +23,7 @@ struct SegmentMerge {
     private var entries: [ColumnEntry] = []
 
     /// - Parameter inputs: in the order of arrival of their spans.
-    init(_ inputs: [MergeInput], streamSet: Int64, compressor: ZstandardCompressor) {
+    package init(_ inputs: [MergeInput], streamSet: Int64, compressor: ZstandardCompressor) {
         self.inputs = inputs
         segments = inputs.map(\.segment)
         columns = MergedColumns(segments)
@@ -40,7 +40,7 @@ struct SegmentMerge {
     }
 
     /// Encodes the segment. Streams are handed to `emit` with their numbers as they are made, and are not in the result.
-    mutating func encode(emit: (Int, [UInt8]) throws -> Void) throws -> EncodedSegment {
+    package mutating func encode(emit: (Int, [UInt8]) throws -> Void) throws -> EncodedSegment {
         let plan = try MergedRows(inputs, bases: bases, rowCount: rowCount)
         let encoder = MergedColumnEncoder(order: plan.order)
         var statistics = SegmentStatistics()

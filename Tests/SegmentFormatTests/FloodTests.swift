@@ -1,7 +1,8 @@
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
-@testable import SpanStore
+@testable import SegmentFormat
 
 /// Keys, values and ids that were chosen to collide cost a commit and a merge what random ones cost. What is counted is probes.
 @Suite struct FloodTests {
@@ -13,7 +14,7 @@ import Testing
     }
 
     private static func keys(_ count: Int, colliding: Bool, under seed: HashSeed = known) -> [[UInt8]] {
-        var random = Seeded(state: 3)
+        var random = SplitMix64(seed: 3)
         return (0..<UInt64(count)).map { colliding ? bytes(seed.first ^ 16, $0) : bytes(random.next(), random.next()) }
     }
 
@@ -23,7 +24,9 @@ import Testing
         for start in stride(from: 0, to: keys.count, by: 100) {
             var attributes: AttributeList = [:]
             for key in start..<min(start + 100, keys.count) { attributes.append("k\(key)", .int(1)) }
-            builder.append(Batches.span(1, UInt64(start + 1), attributes))
+            var span = SpanDescription(traceID: TraceID(high: 1, low: 7), spanID: SpanID(UInt64(start + 1)), name: "span")
+            span.attributes = attributes
+            builder.append(span)
         }
         var batch = builder.batch
         for (number, key) in keys.enumerated() {
@@ -95,25 +98,11 @@ import Testing
             for (number, trace) in traces.enumerated() { #expect(table.index(of: trace) == number) }
             return table.probeCount
         }
-        var random = Seeded(state: 4)
+        var random = SplitMix64(seed: 4)
         let ordinary = probes((0..<60_000).map { _ in TraceID(high: random.next(), low: random.next()) })
         let known = isSeedKnown ? seed : Self.known
         #expect(probes((0..<60_000).map { TraceID(high: $0, low: known.second) }) <= 2 * ordinary)
         #expect(probes((0..<60_000).map { TraceID(high: known.first, low: $0) }) <= 2 * ordinary)
         #expect(probes((0..<60_000).map { TraceID(high: $0, low: 0x9E37_79B9_7F4A_7C15) }) <= 2 * ordinary)
-    }
-
-    /// Each new span that the filter takes for a known one costs a look through the segments.
-    @Test func idsOfSpansAreNotTakenForKnownOnes() {
-        var filter = IdentityFilter()
-        var taken = 0
-        for number in 1...20_000 as ClosedRange<UInt64> {
-            for (trace, span) in [
-                (TraceID(high: number, low: 0x9E37_79B9_7F4A_7C15), SpanID(1)),
-                (TraceID(high: number, low: 1), SpanID(0xD6E8_FEB8_6659_FD93)),
-                (TraceID(high: 0x9E37_79B9_7F4A_7C15, low: number), SpanID(2)),
-            ] where filter.insert(SpanIdentity(trace: trace, span: span, isServerSide: false)) { taken += 1 }
-        }
-        #expect(taken < 200)
     }
 }

@@ -1,13 +1,13 @@
-import TelemetryModel
+package import TelemetryModel
 
 /// A record's body and attributes as they lie in the contents of a log segment.
-struct LogContent {
+package struct LogContent {
     /// What the body is; of kinds with bytes its slice lies in the contents.
-    private(set) var body = AttributeRecord(key: 0, kind: .empty, payload: 0)
+    package private(set) var body = AttributeRecord(key: 0, kind: .empty, payload: 0)
     /// Encoded `KeyValue` messages in field `LogSegmentFormat.attributesField`.
-    private(set) var attributes = WireRange(offset: 0, count: 0)
+    package private(set) var attributes = WireRange(offset: 0, count: 0)
 
-    static func append(_ record: LogRecord, of batch: LogBatch, to bytes: inout [UInt8]) {
+    package static func append(_ record: LogRecord, of batch: LogBatch, to bytes: inout [UInt8]) {
         let body = record.body
         bytes.append(body.kind.rawValue)
         switch body.kind {
@@ -26,7 +26,7 @@ struct LogContent {
     }
 
     /// Reads the content in `range` of a segment's inflated contents.
-    init(_ bytes: [UInt8], _ range: Range<Int>) throws(SegmentError) {
+    package init(_ bytes: [UInt8], _ range: Range<Int>) throws(SegmentError) {
         var cursor = try ByteCursor(bytes, range: range)
         guard let kind = AttributeKind(rawValue: try cursor.byte()) else { throw .damaged("a body of no kind") }
         switch kind {
@@ -42,7 +42,7 @@ struct LogContent {
     }
 
     /// The body as SQL shows it: a text as it is, everything else as JSON; `nil` for none.
-    func bodyText(_ bytes: [UInt8]) -> [UInt8]? {
+    package func bodyText(_ bytes: [UInt8]) -> [UInt8]? {
         var json = JSONWriter()
         switch body.kind {
         case .empty: return nil
@@ -56,7 +56,7 @@ struct LogContent {
     }
 
     /// The attributes as a JSON object.
-    func attributesText(_ bytes: [UInt8]) -> [UInt8] {
+    package func attributesText(_ bytes: [UInt8]) -> [UInt8] {
         var json = JSONWriter()
         WireJSON.attributes(bytes, attributes, field: LogSegmentFormat.attributesField, into: &json)
         return json.bytes

@@ -1,4 +1,4 @@
-import TelemetryModel
+package import TelemetryModel
 
 /// How bytes of a segment are stored: as a zstd frame with a checksum, or, when they are few, as they are.
 ///
@@ -7,7 +7,7 @@ import TelemetryModel
 ///
 /// Plain bytes stand behind a mark of 4 bytes, which no zstd frame begins with, and 8 bytes of checksum (`ByteHash` of them, changed by
 /// their count), both little-endian.
-enum StoredFrame {
+package enum StoredFrame {
     private static let plainMark: UInt32 = 0x4E4C_5046
     private static let plainPrefixCount = 12
     /// Bytes up to which a commit does not compress: 16 KiB are 170 spans of the load generator, whose log is not longer for it
@@ -15,11 +15,11 @@ enum StoredFrame {
     static let plainBytesMax = 16 << 10
 
     /// What is stored for `bytes` by a commit.
-    static func stored(_ bytes: borrowing RecordBuffer<UInt8>, _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
+    package static func stored(_ bytes: borrowing RecordBuffer<UInt8>, _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
         bytes.count <= plainBytesMax ? bytes.withUnsafeBytes(plain) : try compressor.compress(bytes)
     }
 
-    static func stored(_ bytes: [UInt8], _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
+    package static func stored(_ bytes: [UInt8], _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
         // An array's closure does not say which error it throws; `compress` of an array does.
         bytes.count <= plainBytesMax ? bytes.withUnsafeBytes(plain) : try compressor.compress(bytes)
     }
@@ -39,7 +39,7 @@ enum StoredFrame {
     }
 
     /// The bytes of a frame, which must be so many.
-    static func bytes(of frame: [UInt8], count: Int) throws(SegmentError) -> [UInt8] {
+    package static func bytes(of frame: [UInt8], count: Int) throws(SegmentError) -> [UInt8] {
         guard isPlain(frame) else { return try ZstandardDecompression.decompress(frame, inflatedCount: count) }
         let bytes = try plainBytes(of: frame)
         guard bytes.count == count else { throw .damaged("a stream of another length than its directory says") }
@@ -47,7 +47,7 @@ enum StoredFrame {
     }
 
     /// The bytes of a frame that says its own length.
-    static func bytes(of frame: [UInt8]) throws(SegmentError) -> [UInt8] {
+    package static func bytes(of frame: [UInt8]) throws(SegmentError) -> [UInt8] {
         isPlain(frame) ? try plainBytes(of: frame) : try ZstandardDecompression.decompress(frame)
     }
 

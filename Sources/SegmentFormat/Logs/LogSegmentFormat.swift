@@ -34,35 +34,38 @@
 // All integers are little-endian unless told otherwise.
 
 /// Numbers of the log segment format, and its bounds.
-enum LogSegmentFormat {
+package enum LogSegmentFormat {
     /// Changes when an older reader would misread a newer segment.
-    static let version: UInt8 = 1
+    package static let version: UInt8 = 1
     /// Of one with gaps.
-    static let gapsVersion: UInt8 = 2
+    package static let gapsVersion: UInt8 = 2
     /// A segment's number of records must fit the low bits of a row id.
-    static let recordsMax = 1 << 24
+    package static let recordsMax = 1 << 24
     /// Streams of a segment: facts and contents.
-    static let streams: Int64 = 2
+    package static let streams: Int64 = 2
     /// The field of `LogRecord` that its attributes are kept as.
     static let attributesField = 6
 
     /// The row ids of a segment's streams in `log_stream`.
-    static func facts(of id: Int64) -> Int64 { id &* streams }
-    static func contents(of id: Int64) -> Int64 { id &* streams &+ 1 }
+    package static func facts(of id: Int64) -> Int64 { id &* streams }
+    package static func contents(of id: Int64) -> Int64 { id &* streams &+ 1 }
 }
 
 /// What a log segment's row says of its records.
-struct LogStatistics: Equatable, Sendable {
-    var recordCount = 0
+package struct LogStatistics: Equatable, Sendable {
+    package var recordCount = 0
     /// Of the times that `logs` shows.
-    var timeMinimum = Int64.max
-    var timeMaximum = Int64.min
-    var receivedMinimum = Int64.max
-    var receivedMaximum = Int64.min
-    var severityMinimum = Int64.max
-    var severityMaximum = Int64.min
+    package var timeMinimum = Int64.max
+    package var timeMaximum = Int64.min
+    package var receivedMinimum = Int64.max
+    package var receivedMaximum = Int64.min
+    package var severityMinimum = Int64.max
+    package var severityMaximum = Int64.min
 
-    mutating func include(_ row: LogRow) {
+    /// Of no record.
+    package init() {}
+
+    package mutating func include(_ row: LogRow) {
         recordCount += 1
         timeMinimum = min(timeMinimum, row.shownTimeUnixNano)
         timeMaximum = max(timeMaximum, row.shownTimeUnixNano)
@@ -75,13 +78,13 @@ struct LogStatistics: Equatable, Sendable {
 
 /// A log segment as it is written.
 package struct EncodedLogSegment: Sendable {
-    let statistics: LogStatistics
-    let traceFilter: TraceFilter
+    package let statistics: LogStatistics
+    package let traceFilter: TraceFilter
     /// Of the inflated contents.
-    let contentBytes: Int
+    package let contentBytes: Int
     /// Compressed.
-    let facts: [UInt8]
-    let contents: [UInt8]
+    package let facts: [UInt8]
+    package let contents: [UInt8]
 
-    var storedBytes: Int { facts.count + contents.count + traceFilter.byteCount }
+    package var storedBytes: Int { facts.count + contents.count + traceFilter.byteCount }
 }

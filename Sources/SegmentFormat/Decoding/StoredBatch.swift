@@ -8,7 +8,7 @@ package struct StoredBatch: Sendable {
     private var keys: [ExactText: UInt32] = [:]
 
     /// - Parameter rows: which spans, in which order.
-    init(_ segment: SegmentReader, rows: [Int]) throws {
+    package init(_ segment: SegmentReader, rows: [Int]) throws {
         try appendResources(segment)
         try appendScopes(segment)
         try appendSpans(segment, rows)
@@ -16,16 +16,16 @@ package struct StoredBatch: Sendable {
     }
 
     /// Leaves the first spans alone.
-    mutating func truncate(to count: Int) {
+    package mutating func truncate(to count: Int) {
         batch.spans.removeLast(max(0, batch.spans.count - count))
         receivedTimesUnixNano.removeLast(max(0, receivedTimesUnixNano.count - count))
     }
 
     /// All rows of a segment in the order in which its spans came.
-    static func rowsByArrival(_ segment: SegmentReader) throws -> [Int] { try arrivals(segment).map(\.row) }
+    package static func rowsByArrival(_ segment: SegmentReader) throws -> [Int] { try arrivals(segment).map(\.row) }
 
     /// The rows of a segment in the order in which they arrived, each with its place: how many ordinals of the segment come before its own.
-    static func arrivals(_ segment: SegmentReader) throws -> [(row: Int, place: Int)] {
+    package static func arrivals(_ segment: SegmentReader) throws -> [(row: Int, place: Int)] {
         guard let arrival = try segment.column(.fixed, FixedColumn.arrival) else {
             return (0..<segment.spanCount).map { ($0, $0) }
         }

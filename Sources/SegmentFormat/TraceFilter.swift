@@ -1,16 +1,16 @@
-package import TelemetryModel
+public import TelemetryModel
 
 /// Which traces a segment may hold: sorted 32-bit hashes of its trace ids. A trace that is not in it is not in the segment; one
 /// that is may be there by one chance in four billion for each trace of the segment.
-package struct TraceFilter: Sendable {
-    private(set) var hashes: [UInt32]
+public struct TraceFilter: Sendable {
+    package private(set) var hashes: [UInt32]
 
     package init(_ traces: [TraceID]) {
         hashes = traces.map(Self.hash).sorted()
     }
 
     /// Reads `bytes`; what is left over behind the last four is dropped.
-    init(bytes: [UInt8]) {
+    package init(bytes: [UInt8]) {
         let count = bytes.count / 4
         hashes = [UInt32](unsafeUninitializedCapacity: count) { target, filled in
             bytes.withUnsafeBytes { source in
@@ -24,10 +24,10 @@ package struct TraceFilter: Sendable {
         }
     }
 
-    var byteCount: Int { hashes.count * 4 }
+    package var byteCount: Int { hashes.count * 4 }
 
     /// The stored form: the hashes, little-endian.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(hashes.count * 4)
         for hash in hashes { bytes.appendLittleEndian(UInt64(hash), width: 4) }
@@ -35,11 +35,12 @@ package struct TraceFilter: Sendable {
     }
 
     /// The same in every process, since it is stored.
-    static func hash(_ trace: TraceID) -> UInt32 {
+    @inlinable
+    public static func hash(_ trace: TraceID) -> UInt32 {
         UInt32(truncatingIfNeeded: ByteHash.mix(trace.high ^ 0x9E37_79B9_7F4A_7C15, trace.low ^ 0xD6E8_FEB8_6659_FD93))
     }
 
-    func mayContain(hash: UInt32) -> Bool {
+    package func mayContain(hash: UInt32) -> Bool {
         var low = 0
         var high = hashes.count
         while low < high {
@@ -50,7 +51,7 @@ package struct TraceFilter: Sendable {
     }
 
     /// Whether the segment may hold one of some traces, by their hashes.
-    func mayContain(oneOf wanted: Set<UInt32>) -> Bool {
+    package func mayContain(oneOf wanted: Set<UInt32>) -> Bool {
         wanted.count < hashes.count ? wanted.contains(where: mayContain) : hashes.contains(where: wanted.contains)
     }
 }

@@ -1,8 +1,8 @@
 package import TelemetryModel
 
 /// A log segment while records are put into it: by a commit from batches, by merging from other segments.
-struct LogSegmentBuilder {
-    private(set) var facts = LogFacts()
+package struct LogSegmentBuilder {
+    package private(set) var facts = LogFacts()
     private var contents: [UInt8] = []
     private var textNumbers: [[UInt8]: Int] = [:]
     private var resourceNumbers: [[UInt8]: Int] = [:]
@@ -11,12 +11,15 @@ struct LogSegmentBuilder {
     /// Records of a trace follow each other.
     private var lastTrace: (id: TraceID, number: Int)?
 
-    var isEmpty: Bool { facts.rows.isEmpty }
+    /// Without records.
+    package init() {}
+
+    package var isEmpty: Bool { facts.rows.isEmpty }
 
     // MARK: Tables
 
     /// The number of a text plus one; 0 for none.
-    mutating func text(_ bytes: ArraySlice<UInt8>) -> Int {
+    package mutating func text(_ bytes: ArraySlice<UInt8>) -> Int {
         if bytes.isEmpty { return 0 }
         let text = Array(bytes)
         if let number = textNumbers[text] { return number }
@@ -26,7 +29,7 @@ struct LogSegmentBuilder {
     }
 
     /// The number of a trace plus one; 0 for an invalid id.
-    mutating func trace(_ id: TraceID) -> Int {
+    package mutating func trace(_ id: TraceID) -> Int {
         guard id.isValid else { return 0 }
         if let lastTrace, lastTrace.id == id { return lastTrace.number }
         let number: Int
@@ -41,7 +44,7 @@ struct LogSegmentBuilder {
         return number
     }
 
-    mutating func resource(_ encoded: ArraySlice<UInt8>) -> Int {
+    package mutating func resource(_ encoded: ArraySlice<UInt8>) -> Int {
         let bytes = Array(encoded)
         if let number = resourceNumbers[bytes] { return number }
         let name = ResourceIdentity.serviceName(bytes, WireRange(offset: 0, count: bytes.count))
@@ -50,7 +53,7 @@ struct LogSegmentBuilder {
         return facts.resources.count - 1
     }
 
-    mutating func scope(_ scope: LogFacts.Scope) -> Int {
+    package mutating func scope(_ scope: LogFacts.Scope) -> Int {
         if let number = scopeNumbers[scope] { return number }
         facts.scopes.append(scope)
         scopeNumbers[scope] = facts.scopes.count - 1
@@ -60,7 +63,7 @@ struct LogSegmentBuilder {
     // MARK: Records
 
     /// Appends the records of a request.
-    mutating func append(_ batch: LogBatch, receivedTimeUnixNano: Int64) {
+    package mutating func append(_ batch: LogBatch, receivedTimeUnixNano: Int64) {
         let resources = batch.resources.map { resource(batch.bytes($0.encoded)) }
         let scopes = batch.scopes.map {
             scope(LogFacts.Scope(name: batch.string($0.name), encoded: Array(batch.bytes($0.encoded))))
@@ -90,7 +93,7 @@ struct LogSegmentBuilder {
     /// - Parameters:
     ///   - firstPlace: the place here of what has the first place there.
     ///   - isKept: says of a record, by its number there, whether it is taken.
-    mutating func append(
+    package mutating func append(
         _ other: LogFacts, contents otherContents: [UInt8], firstPlace: Int64, isKept: (Int) -> Bool = { _ in true }
     ) throws(SegmentError) {
         guard other.offsets.last == otherContents.count else { throw .damaged("log contents of another length") }
@@ -118,7 +121,7 @@ struct LogSegmentBuilder {
 
     /// The segment as it is stored.
     /// - Parameter store: what is stored for a stream's bytes: `StoredFrame.stored` of a commit, a zstd frame of a merge.
-    func encoded(_ store: ([UInt8]) throws(SegmentError) -> [UInt8]) throws(SegmentError) -> EncodedLogSegment {
+    package func encoded(_ store: ([UInt8]) throws(SegmentError) -> [UInt8]) throws(SegmentError) -> EncodedLogSegment {
         EncodedLogSegment(
             statistics: facts.statistics, traceFilter: TraceFilter(facts.traces), contentBytes: contents.count,
             facts: try store(facts.encoded), contents: try store(contents))

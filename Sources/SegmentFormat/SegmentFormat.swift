@@ -84,7 +84,7 @@ package enum SegmentFormat {
     /// Attribute keys that get a column of their own in a segment; those past it go to the overflow column.
     package static let attributeColumnsMax = 512
     /// Columns of any kind, for readers of what may be damaged.
-    static let columnsMax = 4096
+    package static let columnsMax = 4096
     /// Spans of a segment that a commit writes.
     package static let spansPerCommitMax = 20_000
 }
@@ -125,41 +125,41 @@ package enum ColumnEncoding: UInt8, Sendable {
 
 /// Names of the columns in `ColumnSpace.fixed`.
 package enum FixedColumn {
-    static let traceIndex = "trace_index"
-    static let traceIDs = "trace_ids"
-    static let spanID = "span_id"
-    static let parentSpanID = "parent_span_id"
-    static let contentHash = "content_hash"
-    static let start = "start_time_unix_nano"
-    static let duration = "duration"
-    static let received = "received_unix_nano"
-    static let kind = "kind"
-    static let statusCode = "status_code"
-    static let flags = "flags"
-    static let name = "name"
-    static let statusMessage = "status_message"
-    static let traceState = "trace_state"
-    static let resource = "resource"
-    static let scope = "scope"
-    static let resources = "resources"
-    static let scopes = "scopes"
-    static let events = "events"
-    static let links = "links"
-    static let droppedAttributes = "dropped_attributes_count"
-    static let droppedEvents = "dropped_events_count"
-    static let droppedLinks = "dropped_links_count"
-    static let overflow = "overflow_attributes"
+    package static let traceIndex = "trace_index"
+    package static let traceIDs = "trace_ids"
+    package static let spanID = "span_id"
+    package static let parentSpanID = "parent_span_id"
+    package static let contentHash = "content_hash"
+    package static let start = "start_time_unix_nano"
+    package static let duration = "duration"
+    package static let received = "received_unix_nano"
+    package static let kind = "kind"
+    package static let statusCode = "status_code"
+    package static let flags = "flags"
+    package static let name = "name"
+    package static let statusMessage = "status_message"
+    package static let traceState = "trace_state"
+    package static let resource = "resource"
+    package static let scope = "scope"
+    package static let resources = "resources"
+    package static let scopes = "scopes"
+    package static let events = "events"
+    package static let links = "links"
+    package static let droppedAttributes = "dropped_attributes_count"
+    package static let droppedEvents = "dropped_events_count"
+    package static let droppedLinks = "dropped_links_count"
+    package static let overflow = "overflow_attributes"
     /// In a merged segment, the place of each span in the order of arrival.
     static let arrival = "arrival"
 
     /// A column's place here stands for its name in the directory of a segment that a commit wrote: it never changes, and new ones come
     /// at the end. At most 64.
-    static let names = [
+    package static let names = [
         traceIndex, traceIDs, spanID, parentSpanID, contentHash, start, duration, received, kind, statusCode, flags, name, statusMessage,
         traceState, resource, scope, resources, scopes, events, links, droppedAttributes, droppedEvents, droppedLinks, overflow,
     ]
 
-    static func number(_ name: String) -> Int {
+    package static func number(_ name: String) -> Int {
         let number = names.firstIndex(of: name) ?? names.count
         precondition(number < names.count, "a fixed column has no number")
         return number

@@ -1,16 +1,23 @@
-import TelemetryModel
+package import TelemetryModel
 
 /// Some rows of a log segment.
-struct StoredLogs {
-    var facts: LogFacts
-    var contents: [UInt8]
-    var rows: Range<Int>
+package struct StoredLogs {
+    package var facts: LogFacts
+    package var contents: [UInt8]
+    package var rows: Range<Int>
+
+    /// - Parameter rows: positions in the facts.
+    package init(facts: LogFacts, contents: [UInt8], rows: Range<Int>) {
+        self.facts = facts
+        self.contents = contents
+        self.rows = rows
+    }
 }
 
 extension LogBatch {
     /// Stored log records as a batch, as they were when they came in. Equal resources and scopes are there once, so that the same records
     /// give the same batch before and after segments were merged.
-    init(stored parts: [StoredLogs]) throws(SegmentError) {
+    package init(stored parts: [StoredLogs]) throws(SegmentError) {
         self.init(bytes: [])
         var resourceNumbers: [[UInt8]: UInt32] = [:]
         var scopeNumbers: [LogFacts.Scope: UInt32] = [:]

@@ -1,7 +1,7 @@
 import TelemetryModel
 
 extension [UInt8] {
-    mutating func appendVarint(_ value: Int) {
+    package mutating func appendVarint(_ value: Int) {
         var rest = UInt64(bitPattern: Int64(value))
         while rest >= 0x80 {
             append(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -12,7 +12,7 @@ extension [UInt8] {
 
     /// The low `width` bytes of a value, least significant first.
     @inline(__always)
-    mutating func appendLittleEndian(_ value: UInt64, width: Int) {
+    package mutating func appendLittleEndian(_ value: UInt64, width: Int) {
         var rest = value
         for _ in 0..<width {
             append(UInt8(truncatingIfNeeded: rest))
@@ -20,11 +20,11 @@ extension [UInt8] {
         }
     }
 
-    mutating func appendLittleEndian(_ value: UInt64) {
+    package mutating func appendLittleEndian(_ value: UInt64) {
         appendLittleEndian(value, width: 8)
     }
 
-    mutating func appendPrefixed(_ text: String) {
+    package mutating func appendPrefixed(_ text: String) {
         appendVarint(text.utf8.count)
         append(contentsOf: text.utf8)
     }
@@ -37,12 +37,12 @@ extension UInt64 {
 }
 
 /// Reads what `ByteCoding` writes. Every read is checked, since what is read may have been damaged on disk.
-struct ByteCursor {
-    let bytes: [UInt8]
-    var position: Int
-    let end: Int
+package struct ByteCursor {
+    package let bytes: [UInt8]
+    package var position: Int
+    package let end: Int
 
-    init(_ bytes: [UInt8], range: Range<Int>? = nil) throws(SegmentError) {
+    package init(_ bytes: [UInt8], range: Range<Int>? = nil) throws(SegmentError) {
         let range = range ?? 0..<bytes.count
         guard range.lowerBound >= 0, range.upperBound <= bytes.count else { throw .damaged("a range past its stream") }
         self.bytes = bytes
@@ -51,20 +51,20 @@ struct ByteCursor {
     }
 
     /// Reads bytes that this process wrote a moment ago, whole.
-    init(trusted bytes: [UInt8]) {
+    package init(trusted bytes: [UInt8]) {
         self.bytes = bytes
         position = 0
         end = bytes.count
     }
 
-    mutating func byte() throws(SegmentError) -> UInt8 {
+    package mutating func byte() throws(SegmentError) -> UInt8 {
         guard position < end else { throw .damaged("cut short") }
         defer { position += 1 }
         return bytes[position]
     }
 
     /// A varint that is used as a count or an offset.
-    mutating func count() throws(SegmentError) -> Int {
+    package mutating func count() throws(SegmentError) -> Int {
         // Most are small.
         if position < end, bytes[position] < 0x80 {
             defer { position += 1 }
@@ -85,7 +85,7 @@ struct ByteCursor {
         throw .damaged("an overlong number")
     }
 
-    mutating func littleEndian(width: Int = 8) throws(SegmentError) -> UInt64 {
+    package mutating func littleEndian(width: Int = 8) throws(SegmentError) -> UInt64 {
         guard width <= 8, end - position >= width else { throw .damaged("cut short") }
         if width == 8 {
             defer { position += 8 }
@@ -98,17 +98,17 @@ struct ByteCursor {
     }
 
     /// The range of the next `count` bytes, which it steps over.
-    mutating func range(_ count: Int) throws(SegmentError) -> Range<Int> {
+    package mutating func range(_ count: Int) throws(SegmentError) -> Range<Int> {
         guard count >= 0, end - position >= count else { throw .damaged("cut short") }
         defer { position += count }
         return position..<position + count
     }
 
-    mutating func prefixedRange() throws(SegmentError) -> Range<Int> {
+    package mutating func prefixedRange() throws(SegmentError) -> Range<Int> {
         try range(count())
     }
 
-    mutating func prefixedText() throws(SegmentError) -> String {
+    package mutating func prefixedText() throws(SegmentError) -> String {
         String(decoding: bytes[try prefixedRange()], as: UTF8.self)
     }
 }

@@ -1,8 +1,7 @@
-import SQLite
-import TelemetryModel
+package import TelemetryModel
 
 /// The identities in one segment, sorted by span id for look-ups.
-struct StoredIdentities {
+package struct StoredIdentities {
     private let traces: [TraceID]
     private let spans: [SpanID]
     private let traceIndices: [UInt32]
@@ -16,7 +15,7 @@ struct StoredIdentities {
         var isServerSide: Bool
     }
 
-    init(_ segment: SegmentReader) throws {
+    package init(_ segment: SegmentReader) throws {
         traces = try segment.traceIDs()
         guard let hash = try segment.column(.fixed, FixedColumn.contentHash) else { throw SegmentError.damaged("no identities") }
         var rows: [(row: Row, hash: UInt32)] = []
@@ -32,7 +31,7 @@ struct StoredIdentities {
     }
 
     /// The content hash of the span with this identity; `nil` when the segment does not hold it.
-    func contentHash(_ identity: SpanIdentity) -> UInt32? {
+    package func contentHash(_ identity: SpanIdentity) -> UInt32? {
         var low = 0
         var high = spans.count
         while low < high {
@@ -47,7 +46,7 @@ struct StoredIdentities {
     }
 
     /// Calls `body` with every identity of a segment, in no order.
-    static func forEach(_ segment: SegmentReader, _ body: (SpanIdentity) -> Void) throws {
+    package static func forEach(_ segment: SegmentReader, _ body: (SpanIdentity) -> Void) throws {
         let traces = try segment.traceIDs()
         try forEachRow(segment, traces) { _, row in
             body(SpanIdentity(trace: traces[Int(row.trace)], span: row.span, isServerSide: row.isServerSide))

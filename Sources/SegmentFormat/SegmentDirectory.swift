@@ -1,22 +1,22 @@
 import TelemetryModel
 
 /// A segment's directory: which columns it has and where they lie. Its bytes are told in SegmentFormat.swift.
-struct SegmentDirectory: Sendable {
+package struct SegmentDirectory: Sendable {
     /// The number that the rows of the streams go by; `nil` when it is the segment's id, as in one that a commit wrote.
-    var streamSet: Int64?
-    var spanCount: Int
+    package var streamSet: Int64?
+    package var spanCount: Int
     /// Inflated lengths of the streams.
-    var streamCounts: [Int]
-    var columns: [ColumnEntry]
+    package var streamCounts: [Int]
+    package var columns: [ColumnEntry]
 
-    init(spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
+    package init(spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
         self.spanCount = spanCount
         self.streamCounts = streamCounts
         self.columns = columns
     }
 
     /// The directory of a merged segment; a commit's is written by `DirectoryWriter`.
-    func encoded(streamSet: Int64) -> [UInt8] {
+    package func encoded(streamSet: Int64) -> [UInt8] {
         var bytes: [UInt8] = [SegmentFormat.mergedVersion]
         bytes.appendVarint(Int(streamSet))
         bytes.appendVarint(spanCount)
@@ -39,7 +39,7 @@ struct SegmentDirectory: Sendable {
         return bytes
     }
 
-    init(decoding bytes: [UInt8]) throws(SegmentError) {
+    package init(decoding bytes: [UInt8]) throws(SegmentError) {
         var cursor = try ByteCursor(bytes)
         let version = try cursor.byte()
         switch version {
@@ -61,7 +61,7 @@ struct SegmentDirectory: Sendable {
     }
 
     /// The stream set of a merged segment's stored directory; `nil` when the segment's id is it.
-    static func streamSet(ofFrame frame: [UInt8]) throws(SegmentError) -> Int64? {
+    package static func streamSet(ofFrame frame: [UInt8]) throws(SegmentError) -> Int64? {
         var cursor = try ByteCursor(StoredFrame.bytes(of: frame))
         guard try cursor.byte() == SegmentFormat.mergedVersion else { return nil }
         return Int64(try cursor.count())
@@ -89,7 +89,7 @@ struct SegmentDirectory: Sendable {
             valueCount: valueCount, minimum: minimum, maximum: maximum, valueMask: mask, aliasName: alias)
     }
 
-    func column(_ space: ColumnSpace, _ name: String) -> ColumnEntry? {
+    package func column(_ space: ColumnSpace, _ name: String) -> ColumnEntry? {
         // By position: an element that is handed to a closure is copied, and its texts counted.
         for index in columns.indices where columns[index].space == space && columns[index].name.isExactly(name) { return columns[index] }
         return nil
@@ -98,18 +98,18 @@ struct SegmentDirectory: Sendable {
 
 /// A column's line in the directory of its segment.
 package struct ColumnEntry: Sendable {
-    var space: ColumnSpace
-    var name: String
-    var encoding: ColumnEncoding
-    var stream: Int
-    var offset: Int
-    var length: Int
-    var valueCount: Int
+    package var space: ColumnSpace
+    package var name: String
+    package var encoding: ColumnEncoding
+    package var stream: Int
+    package var offset: Int
+    package var length: Int
+    package var valueCount: Int
     /// Of integer columns.
-    var minimum: Int64
-    var maximum: Int64
+    package var minimum: Int64
+    package var maximum: Int64
     /// A text cannot be in the column unless bit (hash mod 64) is set.
-    var valueMask: UInt64
+    package var valueMask: UInt64
     /// Of an alias: the key of the attribute column whose values these are.
-    var aliasName = ""
+    package var aliasName = ""
 }

@@ -1,12 +1,12 @@
 /// A segment ready to be inserted.
 package struct EncodedSegment: Sendable {
-    var statistics: SegmentStatistics
+    package var statistics: SegmentStatistics
     package var spanCount: Int
-    var directory: [UInt8]
-    var traceFilter: TraceFilter
-    var streams: [[UInt8]]
+    package var directory: [UInt8]
+    package var traceFilter: TraceFilter
+    package var streams: [[UInt8]]
     /// Bytes of streams that are in the file already.
-    var builtBytes = 0
+    package var builtBytes = 0
 
     package var storedBytes: Int {
         directory.count + traceFilter.byteCount + streams.reduce(builtBytes) { $0 + $1.count }
@@ -14,16 +14,19 @@ package struct EncodedSegment: Sendable {
 }
 
 /// What lets a query skip a segment by time.
-struct SegmentStatistics: Equatable, Sendable {
-    var startMinimum = Int64.max
-    var startMaximum = Int64.min
-    var endMinimum = Int64.max
-    var endMaximum = Int64.min
-    var receivedMinimum = Int64.max
-    var receivedMaximum = Int64.min
+package struct SegmentStatistics: Equatable, Sendable {
+    package var startMinimum = Int64.max
+    package var startMaximum = Int64.min
+    package var endMinimum = Int64.max
+    package var endMaximum = Int64.min
+    package var receivedMinimum = Int64.max
+    package var receivedMaximum = Int64.min
+
+    /// Of no span.
+    package init() {}
 
     @inline(__always)
-    mutating func include(start: Int64, end: Int64, received: Int64) {
+    package mutating func include(start: Int64, end: Int64, received: Int64) {
         startMinimum = min(startMinimum, start)
         startMaximum = max(startMaximum, start)
         endMinimum = min(endMinimum, end)

@@ -1,10 +1,9 @@
-import SQLite
-import TelemetryModel
+package import TelemetryModel
 
 /// One stored segment, whose streams and columns are read when they are asked for, and kept until the reader goes.
-final class SegmentReader {
-    let id: Int64
-    let directory: SegmentDirectory
+package final class SegmentReader {
+    package let id: Int64
+    package let directory: SegmentDirectory
     private let loadStream: (Int64) throws -> [UInt8]
     /// By number; those that were read.
     private var streams: [[UInt8]?]
@@ -12,27 +11,27 @@ final class SegmentReader {
     private var unreportedColumns: [String] = []
 
     /// - Parameter loadStream: gives the stored frame of the stream with that row id.
-    init(id: Int64, directory frame: [UInt8], loadStream: @escaping (Int64) throws -> [UInt8]) throws(SegmentError) {
+    package init(id: Int64, directory frame: [UInt8], loadStream: @escaping (Int64) throws -> [UInt8]) throws(SegmentError) {
         self.id = id
         self.loadStream = loadStream
         directory = try SegmentDirectory(decoding: StoredFrame.bytes(of: frame))
         streams = Array(repeating: nil, count: directory.streamCounts.count)
     }
 
-    init(id: Int64, directory: SegmentDirectory, loadStream: @escaping (Int64) throws -> [UInt8]) {
+    package init(id: Int64, directory: SegmentDirectory, loadStream: @escaping (Int64) throws -> [UInt8]) {
         self.id = id
         self.loadStream = loadStream
         self.directory = directory
         streams = Array(repeating: nil, count: directory.streamCounts.count)
     }
 
-    var spanCount: Int { directory.spanCount }
+    package var spanCount: Int { directory.spanCount }
 
     /// The number that the rows of the streams go by.
-    var streamSet: Int64 { directory.streamSet ?? id }
+    package var streamSet: Int64 { directory.streamSet ?? id }
 
     /// - Throws: `SegmentError` when the stored bytes are damaged, `SQLiteError` when they cannot be read.
-    func stream(_ number: Int) throws -> [UInt8] {
+    package func stream(_ number: Int) throws -> [UInt8] {
         guard streams.indices.contains(number) else { throw SegmentError.damaged("a column of no stream") }
         if let known = streams[number] { return known }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(number))
@@ -42,7 +41,7 @@ final class SegmentReader {
     }
 
     /// The column of that name; `nil` when no span of the segment has a value in it.
-    func column(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
+    package func column(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
         let key = ExactText("\(space.rawValue)\(name)")
         if let known = columns[key] { return known }
         guard let entry = directory.column(space, name) else { return nil }
@@ -53,7 +52,7 @@ final class SegmentReader {
     }
 
     /// Which spans have a value in the column of that name, without reading the values.
-    func presence(_ space: ColumnSpace, _ name: String) throws -> ColumnPresence {
+    package func presence(_ space: ColumnSpace, _ name: String) throws -> ColumnPresence {
         guard let entry = try directory.column(space, name).map(source(of:)) else { return .none }
         let presence = try DecodedColumn.presence(entry, stream: stream(entry.stream), spanCount: spanCount)
         return presence.map { .some($0) } ?? .all
@@ -61,7 +60,7 @@ final class SegmentReader {
 
     /// Whether a text may stand in a value of the column of that name, by the bytes of the column as they lie: texts lie in them whole.
     /// `false` where no span has a value.
-    func mayHold(_ search: FoldedSearch, in space: ColumnSpace, _ name: String) throws -> Bool {
+    package func mayHold(_ search: FoldedSearch, in space: ColumnSpace, _ name: String) throws -> Bool {
         guard let entry = try directory.column(space, name).map(source(of:)) else { return false }
         switch entry.encoding {
         case .dictionary, .texts: return search.isIn(try stream(entry.stream), entry.offset..<entry.offset + entry.length)
@@ -70,7 +69,7 @@ final class SegmentReader {
     }
 
     /// Names of the columns that were decoded since the last call.
-    func takeReadColumns() -> [String] {
+    package func takeReadColumns() -> [String] {
         defer { unreportedColumns = [] }
         return unreportedColumns
     }
@@ -93,12 +92,12 @@ final class SegmentReader {
 
     /// Reads a column without keeping it, nor its stream when it has one of its own: for whoever goes through the columns one by
     /// one.
-    func transientColumn(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
+    package func transientColumn(_ space: ColumnSpace, _ name: String) throws -> DecodedColumn? {
         try directory.column(space, name).map(transientColumn)
     }
 
     /// The same of a line of the directory.
-    func transientColumn(_ line: ColumnEntry) throws -> DecodedColumn {
+    package func transientColumn(_ line: ColumnEntry) throws -> DecodedColumn {
         let entry = try source(of: line)
         guard directory.streamSet != nil, entry.stream != 0, entry.encoding != .references else { return try decode(entry) }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(entry.stream))
@@ -107,7 +106,7 @@ final class SegmentReader {
     }
 
     /// The trace ids that `trace_index` counts.
-    func traceIDs() throws -> [TraceID] {
+    package func traceIDs() throws -> [TraceID] {
         var (cursor, count) = try table(FixedColumn.traceIDs)
         var traces: [TraceID] = []
         for _ in 0..<count {
@@ -118,7 +117,7 @@ final class SegmentReader {
     }
 
     /// The resources that the column `resource` counts.
-    func resources() throws -> [StoredResource] {
+    package func resources() throws -> [StoredResource] {
         var (cursor, count) = try table(FixedColumn.resources)
         var resources: [StoredResource] = []
         for _ in 0..<count {
@@ -131,7 +130,7 @@ final class SegmentReader {
     }
 
     /// The scopes that the column `scope` counts.
-    func scopes() throws -> [StoredScope] {
+    package func scopes() throws -> [StoredScope] {
         var (cursor, count) = try table(FixedColumn.scopes)
         var scopes: [StoredScope] = []
         for _ in 0..<count {
@@ -146,7 +145,7 @@ final class SegmentReader {
     }
 
     /// Where the entries of a table lie, each of so many fields that have their length before them.
-    func entries(of table: String, fieldCount: Int) throws -> (bytes: [UInt8], ranges: [Range<Int>]) {
+    package func entries(of table: String, fieldCount: Int) throws -> (bytes: [UInt8], ranges: [Range<Int>]) {
         var (cursor, count) = try self.table(table)
         var ranges: [Range<Int>] = []
         for _ in 0..<count {
@@ -170,18 +169,18 @@ final class SegmentReader {
 }
 
 /// A resource as a segment keeps it.
-struct StoredResource {
-    var serviceName: String
+package struct StoredResource {
+    package var serviceName: String
     /// The `Resource` message in wire encoding.
-    var encoded: [UInt8]
-    var schemaURL: String
+    package var encoded: [UInt8]
+    package var schemaURL: String
 }
 
 /// An instrumentation scope as a segment keeps it.
-struct StoredScope {
-    var name: String
-    var version: String
+package struct StoredScope {
+    package var name: String
+    package var version: String
     var schemaURL: String
     /// The `InstrumentationScope` message in wire encoding.
-    var encoded: [UInt8]
+    package var encoded: [UInt8]
 }

@@ -1,15 +1,22 @@
 /// A set of a segment's rows: a bit for each. Public, so that loops over rows are one function (docs/adr/0007).
 public struct RowBits: Sendable {
     /// The first row lowest; no bit is set past the last row.
-    @usableFromInline var words: [UInt64]
+    public var words: [UInt64]
 
-    init(rowCount: Int) {
+    /// An empty set.
+    public init(rowCount: Int) {
         words = [UInt64](repeating: 0, count: (rowCount + 63) / 64)
     }
 
-    mutating func insert(_ row: Int) { words[row >> 6] |= 1 << UInt64(row & 63) }
+    /// Adds a row, which must be below the count of rows.
+    @inlinable
+    @inline(__always)
+    public mutating func insert(_ row: Int) { words[row >> 6] |= 1 << UInt64(row & 63) }
 
-    mutating func remove(_ row: Int) { words[row >> 6] &= ~(1 << UInt64(row & 63)) }
+    /// Takes a row out.
+    @inlinable
+    @inline(__always)
+    public mutating func remove(_ row: Int) { words[row >> 6] &= ~(1 << UInt64(row & 63)) }
 
     @inlinable
     @inline(__always)
@@ -18,12 +25,14 @@ public struct RowBits: Sendable {
 
 /// Which rows of a segment have a value in a column, and where it is among all.
 public struct RowPresence: Sendable {
-    @usableFromInline let bits: RowBits
+    public let bits: RowBits
     /// For each word of the bits, how many rows before it have a value.
-    @usableFromInline let ranks: [UInt32]
-    let valueCount: Int
+    public let ranks: [UInt32]
+    /// How many rows have a value.
+    public let valueCount: Int
 
-    init(_ bits: RowBits) {
+    /// Those rows have a value.
+    public init(_ bits: RowBits) {
         self.bits = bits
         var count: UInt32 = 0
         ranks = bits.words.map { word in
@@ -45,14 +54,15 @@ public struct RowPresence: Sendable {
     /// The same by the row's word and that word's rank, wherever these lie.
     @inlinable
     @inline(__always)
-    static func position(_ row: Int, word: UInt64, rank: UInt32) -> Int {
+    public static func position(_ row: Int, word: UInt64, rank: UInt32) -> Int {
         let bit = UInt64(1) << UInt64(row & 63)
         return word & bit == 0 ? -1 : Int(rank) &+ (word & (bit &- 1)).nonzeroBitCount
     }
 
     /// Calls `body` with each row that has a value and the value's position.
+    @inlinable
     @inline(__always)
-    func forEach(_ body: (_ row: Int, _ position: Int) -> Void) {
+    public func forEach(_ body: (_ row: Int, _ position: Int) -> Void) {
         var position = 0
         for (index, word) in bits.words.enumerated() {
             var rest = word
@@ -81,11 +91,13 @@ public enum ColumnPresence {
 }
 
 /// Numbers of one, two or four bytes each, read where they lie.
-struct PackedNumbers {
-    private let bytes: [UInt8]
-    private let start: Int
-    let width: Int
-    let count: Int
+public struct PackedNumbers {
+    @usableFromInline let bytes: [UInt8]
+    @usableFromInline let start: Int
+    /// Bytes of each.
+    public let width: Int
+    /// How many there are.
+    public let count: Int
 
     /// - Parameter range: of `count` times `width` bytes.
     init(_ bytes: [UInt8], _ range: Range<Int>, width: Int, count: Int) {
@@ -95,8 +107,10 @@ struct PackedNumbers {
         self.count = count
     }
 
+    /// One of them, which must be below `count`.
+    @inlinable
     @inline(__always)
-    subscript(position: Int) -> Int {
+    public subscript(position: Int) -> Int {
         switch width {
         case 1: return Int(bytes[start &+ position])
         case 2:
@@ -109,7 +123,7 @@ struct PackedNumbers {
     }
 
     /// All of them, in their order.
-    var all: [Int32] {
+    public var all: [Int32] {
         [Int32](unsafeUninitializedCapacity: count) { numbers, filled in
             bytes.withUnsafeBytes { bytes in
                 let source = UnsafeRawBufferPointer(rebasing: bytes[start..<start + width * count])
@@ -137,5 +151,5 @@ struct PackedNumbers {
     }
 
     /// The bytes that they fill, least significant first in each number.
-    var encoded: ArraySlice<UInt8> { bytes[start..<start + width * count] }
+    public var encoded: ArraySlice<UInt8> { bytes[start..<start + width * count] }
 }

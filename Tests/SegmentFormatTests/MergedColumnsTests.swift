@@ -1,6 +1,6 @@
 import Testing
 
-@testable import SpanStore
+@testable import SegmentFormat
 
 /// Which line of which directory a column is, of segments that are merged.
 @Suite struct MergedColumnsTests {

@@ -1,12 +1,13 @@
+import TelemetryTesting
 import Testing
 
-@testable import SpanStore
+@testable import SegmentFormat
 
 /// Numbers that are read where they lie, one by one and all at once.
 @Suite struct PackedNumbersTests {
     @Test(arguments: [1, 2, 4])
     func allOfThemAreEachOfThem(width: Int) {
-        var random = Seeded(state: UInt64(width))
+        var random = SplitMix64(seed: UInt64(width))
         for count in [0, 1, 7, 300] {
             // Numbers may not begin at the first byte, nor at a multiple of their width.
             let before = Int.random(in: 0...5, using: &random)
