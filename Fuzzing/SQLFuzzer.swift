@@ -8,6 +8,7 @@ import SQLite
 import SegmentFormat
 import SemanticColumns
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 private let rowsMax = 50

@@ -1,7 +1,8 @@
-import TelemetryModel
-
+/// Numbers and texts as segments have them. Public, since the journal of each commit is written by it as well (docs/adr/0007).
 extension [UInt8] {
-    package mutating func appendVarint(_ value: Int) {
+    /// Seven bits a byte, the lowest first.
+    @inlinable
+    public mutating func appendVarint(_ value: Int) {
         var rest = UInt64(bitPattern: Int64(value))
         while rest >= 0x80 {
             append(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -11,8 +12,9 @@ extension [UInt8] {
     }
 
     /// The low `width` bytes of a value, least significant first.
+    @inlinable
     @inline(__always)
-    package mutating func appendLittleEndian(_ value: UInt64, width: Int) {
+    public mutating func appendLittleEndian(_ value: UInt64, width: Int) {
         var rest = value
         for _ in 0..<width {
             append(UInt8(truncatingIfNeeded: rest))
@@ -20,11 +22,15 @@ extension [UInt8] {
         }
     }
 
-    package mutating func appendLittleEndian(_ value: UInt64) {
+    /// All eight bytes of a value.
+    @inlinable
+    public mutating func appendLittleEndian(_ value: UInt64) {
         appendLittleEndian(value, width: 8)
     }
 
-    package mutating func appendPrefixed(_ text: String) {
+    /// A text behind its length.
+    @inlinable
+    public mutating func appendPrefixed(_ text: String) {
         appendVarint(text.utf8.count)
         append(contentsOf: text.utf8)
     }
@@ -37,12 +43,17 @@ extension UInt64 {
 }
 
 /// Reads what `ByteCoding` writes. Every read is checked, since what is read may have been damaged on disk.
-package struct ByteCursor {
-    package let bytes: [UInt8]
-    package var position: Int
-    package let end: Int
+/// Public, as is the writing side.
+public struct ByteCursor {
+    /// All bytes, of which the cursor reads a range.
+    public let bytes: [UInt8]
+    /// Where the next read begins.
+    public var position: Int
+    /// Where the range ends.
+    public let end: Int
 
-    package init(_ bytes: [UInt8], range: Range<Int>? = nil) throws(SegmentError) {
+    /// Throws when the range does not lie in the bytes.
+    public init(_ bytes: [UInt8], range: Range<Int>? = nil) throws(SegmentError) {
         let range = range ?? 0..<bytes.count
         guard range.lowerBound >= 0, range.upperBound <= bytes.count else { throw .damaged("a range past its stream") }
         self.bytes = bytes
@@ -51,20 +62,23 @@ package struct ByteCursor {
     }
 
     /// Reads bytes that this process wrote a moment ago, whole.
-    package init(trusted bytes: [UInt8]) {
+    public init(trusted bytes: [UInt8]) {
         self.bytes = bytes
         position = 0
         end = bytes.count
     }
 
-    package mutating func byte() throws(SegmentError) -> UInt8 {
+    /// The next byte.
+    @inlinable
+    public mutating func byte() throws(SegmentError) -> UInt8 {
         guard position < end else { throw .damaged("cut short") }
         defer { position += 1 }
         return bytes[position]
     }
 
     /// A varint that is used as a count or an offset.
-    package mutating func count() throws(SegmentError) -> Int {
+    @inlinable
+    public mutating func count() throws(SegmentError) -> Int {
         // Most are small.
         if position < end, bytes[position] < 0x80 {
             defer { position += 1 }
@@ -73,7 +87,8 @@ package struct ByteCursor {
         return try longCount()
     }
 
-    private mutating func longCount() throws(SegmentError) -> Int {
+    @usableFromInline
+    mutating func longCount() throws(SegmentError) -> Int {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         while shift < 63 {
@@ -85,7 +100,9 @@ package struct ByteCursor {
         throw .damaged("an overlong number")
     }
 
-    package mutating func littleEndian(width: Int = 8) throws(SegmentError) -> UInt64 {
+    /// A value of the next `width` bytes, least significant first.
+    @inlinable
+    public mutating func littleEndian(width: Int = 8) throws(SegmentError) -> UInt64 {
         guard width <= 8, end - position >= width else { throw .damaged("cut short") }
         if width == 8 {
             defer { position += 8 }
@@ -98,26 +115,32 @@ package struct ByteCursor {
     }
 
     /// The range of the next `count` bytes, which it steps over.
-    package mutating func range(_ count: Int) throws(SegmentError) -> Range<Int> {
+    @inlinable
+    public mutating func range(_ count: Int) throws(SegmentError) -> Range<Int> {
         guard count >= 0, end - position >= count else { throw .damaged("cut short") }
         defer { position += count }
         return position..<position + count
     }
 
-    package mutating func prefixedRange() throws(SegmentError) -> Range<Int> {
+    /// The range of bytes that stand behind their length.
+    @inlinable
+    public mutating func prefixedRange() throws(SegmentError) -> Range<Int> {
         try range(count())
     }
 
-    package mutating func prefixedText() throws(SegmentError) -> String {
+    /// A text behind its length.
+    @inlinable
+    public mutating func prefixedText() throws(SegmentError) -> String {
         String(decoding: bytes[try prefixedRange()], as: UTF8.self)
     }
 }
 
 /// What is wrong with stored segment bytes. Never retryable: the file is damaged, or written by a newer version.
-package enum SegmentError: Error, Equatable, Sendable {
+public enum SegmentError: Error, Equatable, Sendable {
     case damaged(String)
     case unknownVersion(UInt8)
 
+    /// Whether another attempt may succeed.
     package var isRetryable: Bool { false }
 
     package var message: String {

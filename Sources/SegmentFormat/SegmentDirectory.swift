@@ -9,14 +9,14 @@ package struct SegmentDirectory: Sendable {
     package var streamCounts: [Int]
     package var columns: [ColumnEntry]
 
-    package init(spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
+    init(spanCount: Int, streamCounts: [Int], columns: [ColumnEntry]) {
         self.spanCount = spanCount
         self.streamCounts = streamCounts
         self.columns = columns
     }
 
     /// The directory of a merged segment; a commit's is written by `DirectoryWriter`.
-    package func encoded(streamSet: Int64) -> [UInt8] {
+    func encoded(streamSet: Int64) -> [UInt8] {
         var bytes: [UInt8] = [SegmentFormat.mergedVersion]
         bytes.appendVarint(Int(streamSet))
         bytes.appendVarint(spanCount)

@@ -84,7 +84,7 @@ package enum SegmentFormat {
     /// Attribute keys that get a column of their own in a segment; those past it go to the overflow column.
     package static let attributeColumnsMax = 512
     /// Columns of any kind, for readers of what may be damaged.
-    package static let columnsMax = 4096
+    static let columnsMax = 4096
     /// Spans of a segment that a commit writes.
     package static let spansPerCommitMax = 20_000
 }
@@ -154,12 +154,12 @@ package enum FixedColumn {
 
     /// A column's place here stands for its name in the directory of a segment that a commit wrote: it never changes, and new ones come
     /// at the end. At most 64.
-    package static let names = [
+    static let names = [
         traceIndex, traceIDs, spanID, parentSpanID, contentHash, start, duration, received, kind, statusCode, flags, name, statusMessage,
         traceState, resource, scope, resources, scopes, events, links, droppedAttributes, droppedEvents, droppedLinks, overflow,
     ]
 
-    package static func number(_ name: String) -> Int {
+    static func number(_ name: String) -> Int {
         let number = names.firstIndex(of: name) ?? names.count
         precondition(number < names.count, "a fixed column has no number")
         return number

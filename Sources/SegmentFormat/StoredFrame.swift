@@ -1,4 +1,4 @@
-package import TelemetryModel
+import TelemetryModel
 
 /// How bytes of a segment are stored: as a zstd frame with a checksum, or, when they are few, as they are.
 ///
@@ -15,11 +15,11 @@ package enum StoredFrame {
     static let plainBytesMax = 16 << 10
 
     /// What is stored for `bytes` by a commit.
-    package static func stored(_ bytes: borrowing RecordBuffer<UInt8>, _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
+    static func stored(_ bytes: borrowing RecordBuffer<UInt8>, _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
         bytes.count <= plainBytesMax ? bytes.withUnsafeBytes(plain) : try compressor.compress(bytes)
     }
 
-    package static func stored(_ bytes: [UInt8], _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
+    static func stored(_ bytes: [UInt8], _ compressor: ZstandardCompressor) throws(SegmentError) -> [UInt8] {
         // An array's closure does not say which error it throws; `compress` of an array does.
         bytes.count <= plainBytesMax ? bytes.withUnsafeBytes(plain) : try compressor.compress(bytes)
     }

@@ -1,6 +1,6 @@
 import CZstd
 import Synchronization
-package import TelemetryModel
+import TelemetryModel
 
 /// zstd frames with checksums. An instance is used by one thread at a time, by its owner.
 package final class ZstandardCompressor: @unchecked Sendable {
@@ -21,7 +21,7 @@ package final class ZstandardCompressor: @unchecked Sendable {
         try Self.checked(bytes.withUnsafeBytes(frame))
     }
 
-    package func compress(_ bytes: borrowing RecordBuffer<UInt8>) throws(SegmentError) -> [UInt8] {
+    func compress(_ bytes: borrowing RecordBuffer<UInt8>) throws(SegmentError) -> [UInt8] {
         try Self.checked(bytes.withUnsafeBytes(frame))
     }
 

@@ -5,6 +5,7 @@ import OTLP
 import Parquet
 import SegmentFormat
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox export`: the spans in a form that other programs take.

@@ -5,6 +5,7 @@ import PrometheusText
 import SQLite
 import SegmentFormat
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 @testable import Forwarding

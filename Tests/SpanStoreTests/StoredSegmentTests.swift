@@ -1,7 +1,10 @@
 import SegmentFormat
 import SQLite
 import SpanStore
+import StoreSQL
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 /// A segment in the file: in how many rows, and behind which directory.
@@ -27,7 +30,7 @@ import Testing
         #expect(try statement.step())
         let sound = try StoredFrame.bytes(of: statement.blob(0))
         _ = try SegmentDirectory(decoding: sound)
-        var random = Seeded(state: 9)
+        var random = SplitMix64(seed: 9)
         for _ in 0..<20_000 {
             var bytes = sound
             for _ in 0...Int(random.next() % 3) {

@@ -37,7 +37,7 @@ public struct DecodedColumn {
     public let presence: RowPresence?
     public let values: Values
 
-    package init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
+    init(_ entry: ColumnEntry, stream: [UInt8], spanCount: Int) throws(SegmentError) {
         bytes = stream
         var cursor = try ByteCursor(stream, range: entry.offset..<entry.offset + entry.length)
         presence = try Self.presence(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
@@ -50,7 +50,7 @@ public struct DecodedColumn {
         return try presence(&cursor, spanCount: spanCount, valueCount: entry.valueCount)
     }
 
-    package init(bytes: [UInt8], presence: RowPresence?, values: Values) {
+    init(bytes: [UInt8], presence: RowPresence?, values: Values) {
         self.bytes = bytes
         self.presence = presence
         self.values = values

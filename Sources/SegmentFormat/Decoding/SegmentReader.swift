@@ -97,7 +97,7 @@ package final class SegmentReader {
     }
 
     /// The same of a line of the directory.
-    package func transientColumn(_ line: ColumnEntry) throws -> DecodedColumn {
+    func transientColumn(_ line: ColumnEntry) throws -> DecodedColumn {
         let entry = try source(of: line)
         guard directory.streamSet != nil, entry.stream != 0, entry.encoding != .references else { return try decode(entry) }
         let frame = try loadStream(streamSet &* Int64(SegmentFormat.streamsMax) &+ Int64(entry.stream))
@@ -145,7 +145,7 @@ package final class SegmentReader {
     }
 
     /// Where the entries of a table lie, each of so many fields that have their length before them.
-    package func entries(of table: String, fieldCount: Int) throws -> (bytes: [UInt8], ranges: [Range<Int>]) {
+    func entries(of table: String, fieldCount: Int) throws -> (bytes: [UInt8], ranges: [Range<Int>]) {
         var (cursor, count) = try self.table(table)
         var ranges: [Range<Int>] = []
         for _ in 0..<count {

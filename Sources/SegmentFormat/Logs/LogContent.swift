@@ -7,7 +7,7 @@ package struct LogContent {
     /// Encoded `KeyValue` messages in field `LogSegmentFormat.attributesField`.
     package private(set) var attributes = WireRange(offset: 0, count: 0)
 
-    package static func append(_ record: LogRecord, of batch: LogBatch, to bytes: inout [UInt8]) {
+    static func append(_ record: LogRecord, of batch: LogBatch, to bytes: inout [UInt8]) {
         let body = record.body
         bytes.append(body.kind.rawValue)
         switch body.kind {

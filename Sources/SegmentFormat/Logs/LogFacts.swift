@@ -46,7 +46,7 @@ package struct LogFacts: Equatable {
     /// Where each record's content begins, and behind them where the last one ends.
     package var offsets = [0]
 
-    package init() {}
+    init() {}
 
     package var statistics: LogStatistics {
         var statistics = LogStatistics()
@@ -56,7 +56,7 @@ package struct LogFacts: Equatable {
 
     // MARK: Encoding
 
-    package var encoded: [UInt8] {
+    var encoded: [UInt8] {
         let hasGaps = zip(0..., rows).contains { $1.place != $0 }
         var bytes: [UInt8] = [hasGaps ? LogSegmentFormat.gapsVersion : LogSegmentFormat.version]
         bytes.reserveCapacity(64 + rows.count * 48)
@@ -205,7 +205,7 @@ package struct LogFacts: Equatable {
 }
 
 extension [UInt8] {
-    package mutating func appendPrefixed(_ bytes: [UInt8]) {
+    mutating func appendPrefixed(_ bytes: [UInt8]) {
         appendVarint(bytes.count)
         append(contentsOf: bytes)
     }

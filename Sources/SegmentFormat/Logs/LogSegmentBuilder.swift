@@ -2,7 +2,7 @@ package import TelemetryModel
 
 /// A log segment while records are put into it: by a commit from batches, by merging from other segments.
 package struct LogSegmentBuilder {
-    package private(set) var facts = LogFacts()
+    private(set) var facts = LogFacts()
     private var contents: [UInt8] = []
     private var textNumbers: [[UInt8]: Int] = [:]
     private var resourceNumbers: [[UInt8]: Int] = [:]
@@ -14,12 +14,12 @@ package struct LogSegmentBuilder {
     /// Without records.
     package init() {}
 
-    package var isEmpty: Bool { facts.rows.isEmpty }
+    var isEmpty: Bool { facts.rows.isEmpty }
 
     // MARK: Tables
 
     /// The number of a text plus one; 0 for none.
-    package mutating func text(_ bytes: ArraySlice<UInt8>) -> Int {
+    mutating func text(_ bytes: ArraySlice<UInt8>) -> Int {
         if bytes.isEmpty { return 0 }
         let text = Array(bytes)
         if let number = textNumbers[text] { return number }
@@ -29,7 +29,7 @@ package struct LogSegmentBuilder {
     }
 
     /// The number of a trace plus one; 0 for an invalid id.
-    package mutating func trace(_ id: TraceID) -> Int {
+    mutating func trace(_ id: TraceID) -> Int {
         guard id.isValid else { return 0 }
         if let lastTrace, lastTrace.id == id { return lastTrace.number }
         let number: Int
@@ -44,7 +44,7 @@ package struct LogSegmentBuilder {
         return number
     }
 
-    package mutating func resource(_ encoded: ArraySlice<UInt8>) -> Int {
+    mutating func resource(_ encoded: ArraySlice<UInt8>) -> Int {
         let bytes = Array(encoded)
         if let number = resourceNumbers[bytes] { return number }
         let name = ResourceIdentity.serviceName(bytes, WireRange(offset: 0, count: bytes.count))
@@ -53,7 +53,7 @@ package struct LogSegmentBuilder {
         return facts.resources.count - 1
     }
 
-    package mutating func scope(_ scope: LogFacts.Scope) -> Int {
+    mutating func scope(_ scope: LogFacts.Scope) -> Int {
         if let number = scopeNumbers[scope] { return number }
         facts.scopes.append(scope)
         scopeNumbers[scope] = facts.scopes.count - 1

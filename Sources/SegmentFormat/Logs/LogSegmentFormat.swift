@@ -36,11 +36,11 @@
 /// Numbers of the log segment format, and its bounds.
 package enum LogSegmentFormat {
     /// Changes when an older reader would misread a newer segment.
-    package static let version: UInt8 = 1
+    static let version: UInt8 = 1
     /// Of one with gaps.
-    package static let gapsVersion: UInt8 = 2
+    static let gapsVersion: UInt8 = 2
     /// A segment's number of records must fit the low bits of a row id.
-    package static let recordsMax = 1 << 24
+    static let recordsMax = 1 << 24
     /// Streams of a segment: facts and contents.
     package static let streams: Int64 = 2
     /// The field of `LogRecord` that its attributes are kept as.
@@ -65,7 +65,7 @@ package struct LogStatistics: Equatable, Sendable {
     /// Of no record.
     package init() {}
 
-    package mutating func include(_ row: LogRow) {
+    mutating func include(_ row: LogRow) {
         recordCount += 1
         timeMinimum = min(timeMinimum, row.shownTimeUnixNano)
         timeMaximum = max(timeMaximum, row.shownTimeUnixNano)

@@ -3,7 +3,7 @@ package struct MergeInput {
     package let segment: SegmentReader
     /// The ordinal of its first span (`StoredOrdinals`).
     package let firstOrdinal: Int64
-    package let rows: TakenRows
+    let rows: TakenRows
 
     package init(_ segment: SegmentReader, firstOrdinal: Int64) {
         self.segment = segment
@@ -24,25 +24,25 @@ package struct MergeInput {
 
     /// The number of a row among those that are taken; `nil` for one that is left out.
     @inline(__always)
-    package func number(_ row: Int) -> Int? { rows.number(row) }
+    func number(_ row: Int) -> Int? { rows.number(row) }
 }
 
 /// Which rows of a segment go into another one.
-package struct TakenRows {
+struct TakenRows {
     /// All of the segment.
-    package let rowCount: Int
+    let rowCount: Int
     /// How many are taken.
-    package let count: Int
+    let count: Int
     /// For each row its number among those that are taken, -1 for one that is left out; `nil` when all are taken.
     private let numbers: [Int32]?
 
-    package init(all rowCount: Int) {
+    init(all rowCount: Int) {
         self.rowCount = rowCount
         count = rowCount
         numbers = nil
     }
 
-    package init(without isLeftOut: [Bool]) {
+    init(without isLeftOut: [Bool]) {
         var next: Int32 = 0
         numbers = isLeftOut.map { isLeftOut in
             if isLeftOut { return -1 }
@@ -53,10 +53,10 @@ package struct TakenRows {
         count = Int(next)
     }
 
-    package var takesAll: Bool { numbers == nil }
+    var takesAll: Bool { numbers == nil }
 
     @inline(__always)
-    package func number(_ row: Int) -> Int? {
+    func number(_ row: Int) -> Int? {
         guard let numbers else { return row }
         return numbers[row] < 0 ? nil : Int(numbers[row])
     }

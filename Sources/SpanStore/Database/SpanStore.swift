@@ -59,7 +59,7 @@ package final class SpanStore {
         try folder.synchronize()
     }
 
-    static func storeError(_ error: any Error) -> StoreError {
+    package static func storeError(_ error: any Error) -> StoreError {
         switch error {
         case let error as StoreError: error
         case let error as SQLiteError: .database(error)

@@ -6,7 +6,7 @@ package final class StoreMaintenance {
     let connection: Connection
     package let ledger: SegmentLedger
     package let logs: LogLedger
-    let folder: StoreFolder
+    package let folder: StoreFolder
     let gate: CommitGate
     /// The longest that commits had to wait for a transaction of this connection.
     private(set) var longestHold: Duration = .zero
