@@ -59,41 +59,55 @@ let package = Package(
         .target(name: "Conversations", dependencies: ["TelemetryModel"]),
         .target(name: "ClickHouse", dependencies: ["TelemetryModel"]),
         .target(name: "Derivations", dependencies: ["TelemetryModel", "PrometheusText"]),
+        .target(name: "SegmentFormat", dependencies: ["TelemetryModel", "CZstd"]),
+
+        // Row 3: segments to a file.
         .target(
-            name: "SpanStore", dependencies: ["TelemetryModel", "SQLite", "CSQLite", "CZstd"],
+            name: "SpanStore", dependencies: ["SegmentFormat", "TelemetryModel", "SQLite", "CSQLite"],
             resources: [.embedInCode("Schema")]),
 
-        // Row 3: the single writer.
+        // Row 4: a file to tables.
+        .target(
+            name: "StoreSQL", dependencies: ["SegmentFormat", "SpanStore", "TelemetryModel", "SQLite", "CSQLite"],
+            resources: [.embedInCode("Schema")]),
+
+        // Row 5: the single writer, and who reads.
         .target(
             name: "Ingest",
             dependencies: [
-                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SpanStore", "SQLite", "PrometheusText", "Threads",
+                "TelemetryModel", "SemanticColumns", "Derivations", "Evals", "SegmentFormat", "SpanStore", "StoreSQL", "SQLite",
+                "PrometheusText", "Threads",
             ]),
-        .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SpanStore"]),
+        .target(name: "Reports", dependencies: ["TelemetryModel", "SQLite", "SegmentFormat", "SpanStore", "StoreSQL"]),
         .target(name: "GatewayRules", dependencies: ["TelemetryModel", "Derivations"]),
         .target(
             name: "Forwarding",
             dependencies: ["ClickHouse", "TelemetryModel", "OTLP", "SpanStore", "PrometheusText", "OutboundHTTP", "Threads", nioCore, nioPosix]),
 
-        .target(name: "Queries", dependencies: ["TelemetryModel", "Conversations", "Evals", "SpanStore", "SQLite", "CSQLite", "Threads"]),
+        .target(
+            name: "Queries",
+            dependencies: [
+                "TelemetryModel", "Conversations", "Evals", "SegmentFormat", "SpanStore", "StoreSQL", "SQLite", "CSQLite", "Threads",
+            ]),
 
-        // Row 4: what agents ask; configuration; the made-up workload; what nodes forwarded, asked of an engine.
+        // Row 6: what agents ask; configuration; the made-up workload; what nodes forwarded, asked of an engine.
         .target(
             name: "Fleet",
             dependencies: [
-                "ClickHouse", "Derivations", "Forwarding", "Ingest", "OTLP", "OutboundHTTP", "Queries", "SemanticColumns", "SpanStore", "TelemetryModel",
+                "ClickHouse", "Derivations", "Forwarding", "Ingest", "OTLP", "OutboundHTTP", "Queries", "SemanticColumns",
+                "SegmentFormat", "SpanStore", "TelemetryModel",
                 nioPosix,
             ]),
         .target(
             name: "AgentProtocol",
-            dependencies: ["TelemetryModel", "Conversations", "Derivations", "SpanStore", "SQLite", "Queries", "Reports"],
+            dependencies: ["TelemetryModel", "Conversations", "Derivations", "SpanStore", "StoreSQL", "SQLite", "Queries", "Reports"],
             resources: [.embedInCode("Documents")]),
 
-        // Row 5: the network.
+        // Rows 7 and 8: the network.
         .target(
             name: "FuseboxHTTP",
             dependencies: [
-                "TelemetryModel", "OTLP", "Conversations", "Derivations", "Evals", "SpanStore", "Ingest", "Queries", "Reports",
+                "TelemetryModel", "OTLP", "Conversations", "Derivations", "Evals", "SpanStore", "StoreSQL", "Ingest", "Queries", "Reports",
                 "PrometheusText", "WebPage", "AgentProtocol", "Fleet",
                 httpTypes, nioCore, nioPosix, nioHTTP1, nioHPACK, nioHTTP2, nioSSL, logging,
             ]),
@@ -112,7 +126,7 @@ let package = Package(
         // The loadable SQLite extension: the store's reading side for other programs.
         // Swift's own libraries go into it: whoever loads it has no Swift.
         .target(
-            name: "FuseboxSQLite", dependencies: ["SpanStore", "CSQLite"],
+            name: "FuseboxSQLite", dependencies: ["SpanStore", "StoreSQL", "CSQLite"],
             linkerSettings: [
                 // Never unloaded: SQLite unloads an extension whose start failed, and Swift's runtime cannot be.
                 .unsafeFlags(
@@ -125,12 +139,13 @@ let package = Package(
                 "ClickHouse", "Derivations", "Forwarding", "GatewayRules", "OTLP", "OutboundHTTP", "Reports", "SpanStore", "TelemetryModel", yams,
             ]),
 
-        // Row 7: the composition root.
+        // Row 9: the composition root.
         .executableTarget(
             name: "fusebox",
             dependencies: [
                 "AgentProtocol", "ClickHouse", "Fleet",
-                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SpanStore", "SQLite", "Ingest", "Queries",
+                "TelemetryModel", "OTLP", "SemanticColumns", "Conversations", "Derivations", "Evals", "SegmentFormat",
+                "SpanStore", "StoreSQL", "SQLite", "Ingest", "Queries",
                 "Reports",
                 "FuseboxHTTP", "FuseboxGRPC", "FuseboxConfiguration", "Forwarding", "Gateway", "GatewayRules", "Demo",
                 "PrometheusText",
@@ -143,14 +158,18 @@ let package = Package(
         .executableTarget(
             name: "instructions",
             dependencies: [
-                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SpanStore",
+                "OTLP", "SemanticColumns", "Derivations", "FuseboxHTTP", "Ingest", "PrometheusText", "SegmentFormat", "SpanStore",
                 "TelemetryModel", nioCore,
                 nioEmbedded,
             ],
             path: "Tests/Instructions"),
 
-        // Tests: the kit that they share, and one target for each above.
+        // Tests: the kits that they share, and one target for each above.
         .target(name: "TelemetryTesting", dependencies: ["TelemetryModel", "COTLP"], path: "Tests/TelemetryTesting"),
+        .target(
+            name: "StoreTesting",
+            dependencies: ["SegmentFormat", "SemanticColumns", "SpanStore", "StoreSQL", "SQLite", "TelemetryModel", "TelemetryTesting"],
+            path: "Tests/StoreTesting"),
         .testTarget(name: "TelemetryModelTests", dependencies: ["TelemetryModel"]),
         .testTarget(name: "PrometheusTextTests", dependencies: ["PrometheusText", "TelemetryTesting"]),
         .testTarget(
@@ -161,12 +180,21 @@ let package = Package(
             name: "SemanticColumnsTests", dependencies: ["SemanticColumns", "OTLP", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(
             name: "DerivationsTests", dependencies: ["Derivations", "TelemetryModel", "PrometheusText", "TelemetryTesting"]),
+        .testTarget(name: "SegmentFormatTests", dependencies: ["SegmentFormat", "TelemetryModel", "TelemetryTesting"]),
         .testTarget(
-            name: "SpanStoreTests", dependencies: ["SpanStore", "SQLite", "OTLP", "SemanticColumns", "TelemetryModel"]),
+            name: "SpanStoreTests",
+            dependencies: [
+                "SegmentFormat", "SpanStore", "StoreSQL", "CSQLite", "SQLite", "TelemetryModel", "StoreTesting", "TelemetryTesting",
+            ]),
+        .testTarget(
+            name: "StoreSQLTests",
+            dependencies: [
+                "StoreSQL", "SegmentFormat", "SpanStore", "SQLite", "SemanticColumns", "TelemetryModel", "StoreTesting", "TelemetryTesting",
+            ]),
         .testTarget(
             name: "IngestTests",
             dependencies: [
-                "Ingest", "Queries", "Reports", "SpanStore", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText",
+                "Ingest", "Queries", "Reports", "SpanStore", "StoreSQL", "SQLite", "OTLP", "Derivations", "SemanticColumns", "PrometheusText",
                 "TelemetryModel", "TelemetryTesting",
             ]),
         .testTarget(
@@ -182,7 +210,10 @@ let package = Package(
         .testTarget(name: "ClickHouseTests", dependencies: ["ClickHouse", "TelemetryModel"]),
         .testTarget(
             name: "ForwardingTests",
-            dependencies: ["ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SpanStore", "SQLite", "TelemetryModel", "TelemetryTesting"]),
+            dependencies: [
+                "ClickHouse", "Forwarding", "OTLP", "OutboundHTTP", "PrometheusText", "SemanticColumns", "SegmentFormat", "SpanStore", "StoreSQL",
+                "SQLite", "TelemetryModel", "TelemetryTesting",
+            ]),
         .testTarget(name: "GatewayRulesTests", dependencies: ["GatewayRules", "Derivations", "TelemetryModel"]),
         .testTarget(name: "ThreadsTests", dependencies: ["Threads"]),
         .testTarget(
@@ -201,14 +232,14 @@ let package = Package(
         .testTarget(
             name: "ReportsTests",
             dependencies: [
-                "Reports", "Ingest", "Evals", "SpanStore", "SQLite", "OTLP", "Derivations", "Demo", "PrometheusText",
+                "Reports", "Ingest", "Evals", "SpanStore", "StoreSQL", "SQLite", "OTLP", "Derivations", "Demo", "PrometheusText",
                 "TelemetryModel",
             ]),
         .testTarget(
             name: "FuseboxConfigurationTests",
             dependencies: ["FuseboxConfiguration", "Derivations", "GatewayRules", "Reports", "TelemetryModel"]),
         .testTarget(name: "DemoTests", dependencies: ["Demo", "OTLP", "TelemetryModel", "SemanticColumns", "Derivations"]),
-        .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "FuseboxConfiguration", "SemanticColumns"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["SpanStore", "StoreSQL", "FuseboxConfiguration", "SemanticColumns"]),
     ]
 )
 

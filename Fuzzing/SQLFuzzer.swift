@@ -5,8 +5,10 @@ import CSQLite
 import Foundation
 import OTLP
 import SQLite
+import SegmentFormat
 import SemanticColumns
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 private let rowsMax = 50

@@ -28,6 +28,7 @@ sources_Forwarding := $(ROOT)/Sources/Forwarding/ForwardPlan.swift
 embedded_SemanticColumns := $(BUILD)/PackageResources-SemanticColumns.swift
 embedded_Evals := $(BUILD)/PackageResources-Evals.swift
 embedded_SpanStore := $(BUILD)/PackageResources-SpanStore.swift
+embedded_StoreSQL := $(BUILD)/PackageResources-StoreSQL.swift
 sources = $(or $(sources_$(1)),$(call swift_files,$(ROOT)/Sources/$(1))) $(embedded_$(1))
 
 # Modules, what they use, and flags of their own. A module uses what its files import: a list beside Package.swift would fall behind it.

@@ -52,7 +52,8 @@ echo "fuzz: building in $build" >&2
 cd "$root"
 resources SemanticColumns schemas/columns/columns.txt schemas/columns/events.txt
 resources Evals schemas/evals/synonyms.txt
-resources SpanStore schemas/store/schema.sql schemas/store/views.sql schemas/store/contract.sql
+resources SpanStore schemas/store/schema.sql
+resources StoreSQL schemas/store/views.sql schemas/store/contract.sql
 if needs configuration; then swift package resolve >&2; fi
 if needs http; then scripts/release.sh fusebox >&2; fi
 # shellcheck disable=SC2086  # paths are words

@@ -61,7 +61,7 @@ for part in "${parts[@]}"; do
     edges) pytest Tests/EndToEnd/test_edges.py Tests/EndToEnd/test_doors.py ;;
     gateway) pytest -s Tests/EndToEnd/test_gateway_load.py ;;
     size) pytest Tests/EndToEnd/test_large_file.py ;;
-    sql) swift test --filter 'SpanStoreTests.(Differential|LiveScan)Tests' || status=1 ;;
+    sql) swift test --filter 'StoreSQLTests.(Differential|LiveScan)Tests' || status=1 ;;
     examples)
         if [ ! -x .venv-examples/bin/python ]; then
             python3 -m venv .venv-examples && .venv-examples/bin/pip install --quiet --requirement examples/requirements.txt || exit 1

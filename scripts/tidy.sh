@@ -56,11 +56,24 @@ allow() {
 allow COTLP 'OTLP'
 allow CProtobufC 'none'
 allow CZlib 'OTLP'
-allow CZstd 'OTLP|SpanStore|Parquet'
-allow CSQLite 'SQLite|SpanStore|FuseboxSQLite|Queries|fusebox'
+allow CZstd 'OTLP|SegmentFormat|Parquet'
+allow CSQLite 'SQLite|SpanStore|StoreSQL|FuseboxSQLite|Queries|fusebox'
 allow CEditline 'fusebox'
 allow CMalloc 'fusebox'
 allow Foundation 'FuseboxConfiguration|fusebox'
+
+# Rule: a target imports only targets of rows below its own, as the table of docs/ARCHITECTURE.md has them.
+while read -r message; do breach "$message"; done < <(
+    grep -rnE '^(@testable |package |public |internal )*import [A-Za-z]+$' Sources --include='*.swift' | awk '
+        NR == FNR {
+            if ($0 ~ /^\| [0-9] \| `/) { split($0, cells, "|"); count = split(cells[3], names, "`"); for (i = 2; i <= count; i += 2) row[names[i]] = cells[2] + 0 }
+            next
+        }
+        {
+            split($0, parts, ":"); split(parts[1], path, "/"); imported = $NF
+            if (!(path[2] in row)) print "docs/ARCHITECTURE.md has no row for " path[2]
+            else if (imported in row && row[imported] >= row[path[2]]) print parts[1] " imports " imported ", which is not below it"
+        }' docs/ARCHITECTURE.md - | sort -u)
 
 # Rule: the repository speaks of the product alone.
 while read -r line; do breach "a path or name from outside: $line"; done < <(

@@ -1,6 +1,7 @@
 import Derivations
 import Queries
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// Something to read beside the tools.

@@ -2,6 +2,7 @@ import ClickHouse
 import Derivations
 import Ingest
 import OTLP
+import SegmentFormat
 import SemanticColumns
 package import SpanStore
 import TelemetryModel

@@ -1,5 +1,6 @@
 import CSQLite
 import SpanStore
+import StoreSQL
 
 /// The entry point of the loadable extension: `.load libFuseboxSQLite` in sqlite3, `load_extension` elsewhere.
 ///

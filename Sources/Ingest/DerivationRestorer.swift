@@ -1,4 +1,5 @@
 package import Derivations
+import SegmentFormat
 package import SemanticColumns
 package import SpanStore
 package import TelemetryModel

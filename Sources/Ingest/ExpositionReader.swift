@@ -1,6 +1,7 @@
 import Dispatch
 import PrometheusText
 import SpanStore
+import StoreSQL
 import Synchronization
 
 /// Puts answers together on a thread of its own, beside the writer's and the event loops', with a reading connection of its own

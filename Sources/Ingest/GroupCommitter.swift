@@ -1,4 +1,5 @@
 import PrometheusText
+import SegmentFormat
 import SemanticColumns
 import SpanStore
 import TelemetryModel

@@ -1,5 +1,6 @@
 package import PrometheusText
 import SpanStore
+import StoreSQL
 import Threads
 
 /// Merges small segments and lets old ones go, on a thread of its own, until it is stopped.

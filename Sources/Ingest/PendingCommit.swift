@@ -1,4 +1,5 @@
 import Derivations
+import SegmentFormat
 import SpanStore
 
 /// What one transaction makes durable, and who waits for it.

@@ -1,5 +1,6 @@
 import Derivations
 import SpanStore
+import StoreSQL
 import Synchronization
 import TelemetryModel
 import Threads

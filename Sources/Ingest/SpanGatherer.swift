@@ -1,4 +1,5 @@
 package import Derivations
+package import SegmentFormat
 package import SemanticColumns
 package import SpanStore
 package import TelemetryModel

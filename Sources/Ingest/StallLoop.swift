@@ -2,6 +2,7 @@ import Derivations
 import PrometheusText
 import SQLite
 import SpanStore
+import StoreSQL
 import Synchronization
 import TelemetryModel
 import Threads

@@ -1,5 +1,6 @@
 package import Derivations
 import Evals
+package import SegmentFormat
 import SemanticColumns
 package import SpanStore
 import TelemetryModel

@@ -1,4 +1,5 @@
-package import SpanStore
+import SpanStore
+package import StoreSQL
 package import TelemetryModel
 
 /// A span of time, nanoseconds since 1970; the end is outside, but for `Int64.max`, which is no end at all.

@@ -1,6 +1,7 @@
 import Evals
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// The evals themselves, whatever they joined, in a form that an import takes again.

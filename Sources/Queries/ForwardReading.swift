@@ -1,4 +1,5 @@
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// How far the targets of forwarding are, as `fusebox forward status` tells it.

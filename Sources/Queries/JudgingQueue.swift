@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// What nobody has judged yet: traces, spans or sessions without an eval of a name, of anyone or of one judge. Newest first.

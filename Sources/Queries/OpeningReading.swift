@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// Reads when breakers were open.

@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 import Synchronization
 import TelemetryModel
 

@@ -1,5 +1,7 @@
 import SQLite
+import SegmentFormat
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// Reads buckets of one width from the store, over columns and not by rows of SQL: a page looks at millions of spans.

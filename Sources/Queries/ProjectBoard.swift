@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// The projects that spans of a stretch of time are of.

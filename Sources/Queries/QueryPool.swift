@@ -1,6 +1,7 @@
 import Dispatch
 import SQLite
 package import SpanStore
+package import StoreSQL
 import Synchronization
 import Threads
 

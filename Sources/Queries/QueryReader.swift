@@ -1,6 +1,7 @@
 import CSQLite
 package import SQLite
 package import SpanStore
+package import StoreSQL
 package import TelemetryModel
 
 /// A reading connection whose statements end at a deadline. Used by one thread at a time.

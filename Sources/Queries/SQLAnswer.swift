@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// A user's own query: one statement that reads, within limits.

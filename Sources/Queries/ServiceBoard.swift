@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// A service each: its spans, and when they began.

@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// Who calls whom, of the spans of some time: by the rule of the counters (docs/metrics.md 2.15), over what is stored.

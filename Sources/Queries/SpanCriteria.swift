@@ -1,4 +1,5 @@
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// What a span must be, all at once, for its trace to be found. Empty matches every span.

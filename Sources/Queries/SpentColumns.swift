@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// What a segment's calls to models took, row by row: `SpendingSQL.ofRow` over columns.

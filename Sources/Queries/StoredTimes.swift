@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// The time in which the stored spans began, for a question that names none. Clocks that were never set, or were set wrong, tell of

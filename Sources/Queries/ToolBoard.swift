@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// A tool and stage of a service each, as in the view `tools`, in a span of time.

@@ -1,4 +1,6 @@
+import SegmentFormat
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 extension TraceReading {

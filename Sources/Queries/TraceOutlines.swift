@@ -1,5 +1,7 @@
 import SQLite
+import SegmentFormat
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// What a list asks of each trace before it reads some of them whole, by one loop over columns: no row and no group of SQL for each.

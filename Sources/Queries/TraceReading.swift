@@ -1,4 +1,5 @@
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// The spans of one trace.

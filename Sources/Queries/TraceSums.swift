@@ -1,5 +1,7 @@
 import SQLite
+import SegmentFormat
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// Whole traces of a span of time with what lists of conversations sum up, over columns and not by rows of SQL: a list looks at millions of spans.

@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// Conversations and users: the sums of their traces, newest first. Made over columns, and not by rows of SQL: a list looks at millions of spans.

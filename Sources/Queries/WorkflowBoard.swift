@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// Workflows in a span of time: their runs, by roots, and what was spent for them, by calls to models, as in the view `costs`.

@@ -1,5 +1,6 @@
 import SQLite
-package import SpanStore
+import SpanStore
+package import StoreSQL
 import TelemetryModel
 
 /// What agents' loops did in a window, beside what they may: docs/metrics.md 2.14, by the query of the view `contract`.

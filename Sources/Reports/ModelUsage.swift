@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// What calls of one model used and cost.

@@ -1,5 +1,6 @@
 package import SQLite
-package import SpanStore
+import SpanStore
+package import StoreSQL
 import TelemetryModel
 
 /// Reads figures by SQL: the same text that `--explain` prints.

@@ -1,5 +1,7 @@
 import SQLite
+import SegmentFormat
 import SpanStore
+import StoreSQL
 package import TelemetryModel
 
 /// Runs of workflows in a window and how long they took: a root span with a workflow, or one with `workflow.root`.

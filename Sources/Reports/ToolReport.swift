@@ -1,5 +1,6 @@
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// Attempts, breakers, models and stalls of a window, as sections.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import FuseboxConfiguration
+import SegmentFormat
 import SpanStore
 
 /// `fusebox backup`: a copy of the data file while it is in use.

@@ -5,6 +5,7 @@ import FuseboxConfiguration
 import Ingest
 import Reports
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox eval`: evals from files, and what is known of them.

@@ -3,7 +3,9 @@ import Foundation
 import FuseboxConfiguration
 import OTLP
 import Parquet
+import SegmentFormat
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox export`: the spans in a form that other programs take.

@@ -3,6 +3,7 @@ import Foundation
 import FuseboxConfiguration
 import Ingest
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox forget`: erases what is asked to be erased, and shows that it is gone.

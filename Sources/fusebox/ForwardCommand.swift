@@ -4,6 +4,7 @@ import FuseboxConfiguration
 import Ingest
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox forward`: how far the targets of `forward:` are, and what an operator does about it.

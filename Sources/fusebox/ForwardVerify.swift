@@ -5,6 +5,7 @@ import Ingest
 import NIOCore
 import NIOPosix
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 extension ForwardCommand {

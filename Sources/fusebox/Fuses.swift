@@ -2,6 +2,7 @@ import ArgumentParser
 import Derivations
 import FuseboxConfiguration
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox fuses`: the fuse table, and every breaker with what it did.

@@ -1,5 +1,6 @@
 import Foundation
 import OTLP
+import SegmentFormat
 import SpanStore
 import TelemetryModel
 

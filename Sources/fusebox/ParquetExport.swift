@@ -3,6 +3,7 @@ import Foundation
 import Parquet
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// Spans and log records as Parquet files in a folder, each of a stretch of ordinals that its name tells. What a file of the folder has is not

@@ -4,6 +4,7 @@ import FuseboxConfiguration
 import Ingest
 import Reports
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox prices`: what models cost, and whose word that is.

@@ -4,6 +4,7 @@ import FuseboxConfiguration
 import Ingest
 import SemanticColumns
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// `fusebox prune`: retention by hand.

@@ -5,6 +5,7 @@ import Queries
 import Reports
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// How a report is written.

@@ -5,6 +5,7 @@ import Foundation
 import FuseboxConfiguration
 import SQLite
 import SpanStore
+import StoreSQL
 
 /// `fusebox sql`: read-only SQL over the store, beside a running server or without one.
 struct SQL: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 import CSQLite
 import SQLite
 import SpanStore
+import StoreSQL
 
 /// Where queries go: the data file or an engine. Used by one thread.
 protocol SQLAsking: AnyObject {

@@ -3,6 +3,7 @@ import FuseboxConfiguration
 import Ingest
 import SemanticColumns
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// Breakers as the data file tells of them, beside a running server or without one.

@@ -3,6 +3,7 @@ import FuseboxConfiguration
 import Testing
 
 @testable import SpanStore
+@testable import StoreSQL
 
 /// Docs are tested: what the program has stands in them.
 @Suite struct DocumentationTests {

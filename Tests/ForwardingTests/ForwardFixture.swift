@@ -3,7 +3,9 @@ import OTLP
 import OutboundHTTP
 import PrometheusText
 import SQLite
+import SegmentFormat
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 @testable import Forwarding

@@ -4,6 +4,7 @@ import PrometheusText
 import Queries
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 import Testing
 

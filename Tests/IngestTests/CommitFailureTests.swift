@@ -5,6 +5,7 @@ import PrometheusText
 import SQLite
 import SemanticColumns
 import SpanStore
+import StoreSQL
 import TelemetryModel
 import Testing
 

@@ -1,6 +1,7 @@
 import Derivations
 import Ingest
 import OTLP
+import SegmentFormat
 import SemanticColumns
 import SpanStore
 import TelemetryModel

@@ -1,7 +1,9 @@
 import Dispatch
 import SQLite
+import StoreTesting
 import Synchronization
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore

@@ -1,4 +1,7 @@
 import Foundation
+import StoreSQL
+import StoreTesting
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore

@@ -1,12 +1,14 @@
 import SpanStore
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 /// Counters and states through the journal and its folds.
 @Suite struct DerivationTablesTests {
     @Test func whatIsCommittedIsReadBackFoldedOrNot() throws {
         let fixture = try StoreFixture()
-        var random = Seeded(state: 3)
+        var random = SplitMix64(seed: 3)
         var counters: [Int: Int64] = [:]
         var states: [String: String] = [:]
         for round in 0..<60 {

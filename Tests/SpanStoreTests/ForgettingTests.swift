@@ -1,6 +1,10 @@
 import Foundation
 import SQLite
+import SegmentFormat
+import StoreSQL
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore
@@ -67,8 +71,8 @@ import Testing
     @Test(arguments: [1, 2])
     func everythingElseStaysInEveryColumnAndAtItsOrdinal(seed: UInt64) throws {
         let fixture = try StoreFixture()
-        var random = Seeded(state: seed)
-        var workload = Workload(random: Seeded(state: seed &+ 100))
+        var random = SplitMix64(seed: seed)
+        var workload = Workload(random: SplitMix64(seed: seed &+ 100))
         for round in 0..<3 {
             for _ in 0..<20 { try fixture.ingest(workload.batch()) }
             if round % 2 == 0 { try fixture.merge() }
@@ -281,7 +285,7 @@ import Testing
         for number: UInt64 in 1...50 { try fixture.ingest(Batches.of([Batches.span(number, number)])) }
         fixture.store?.emptyLog()
         let data = try #require(FileManager.default.contents(atPath: fixture.folder.databasePath))
-        var random = Seeded(state: 9)
+        var random = SplitMix64(seed: 9)
         var refused = 0
         for start in stride(from: 4096, to: data.count - 4096, by: 4096) {
             let page = [UInt8](data[start..<start + 4096])

@@ -1,80 +1,12 @@
 import SQLite
+import SegmentFormat
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore
-
-/// Batches of log records for the tests.
-enum LogBatches {
-    struct Description {
-        var time: Int64 = 0
-        var observed: Int64 = 0
-        var trace: UInt64 = 0
-        var span: UInt64 = 0
-        var severity: Int32 = 9
-        var event = ""
-        var body: AttributeValue = .empty
-        var attributes: AttributeList = [:]
-    }
-
-    /// The records of one service.
-    static func of(_ records: [Description], service: String = "svc") -> LogBatch {
-        var batch = LogBatch(bytes: [])
-        func put(_ bytes: [UInt8]) -> ByteSlice {
-            let offset = batch.bytes.count
-            batch.bytes += bytes
-            return ByteSlice(WireRange(offset: offset, count: bytes.count))
-        }
-        var resource = WireWriter()
-        resource.attributes(1, ["service.name": .string(service)])
-        var resourceRecord = ResourceRecord()
-        resourceRecord.encoded = put(resource.bytes)
-        batch.resources = [resourceRecord]
-        var scope = ScopeRecord()
-        scope.name = put(Array("logger".utf8))
-        batch.scopes = [scope]
-        for description in records {
-            var record = LogRecord()
-            record.timeUnixNano = description.time
-            record.observedTimeUnixNano = description.observed
-            if description.trace != 0 { record.traceID = TraceID(high: description.trace, low: 7) }
-            record.spanID = SpanID(description.span)
-            record.severityNumber = description.severity
-            record.severityText = put(Array("S\(description.severity)".utf8))
-            record.eventName = put(Array(description.event.utf8))
-            var value = WireWriter()
-            value.anyValue(description.body)
-            let encoded = put(value.bytes)
-            if let read = try? WireAttribute.value(batch.bytes.span.bytes, encoded.range) { record.body = read }
-            let start = batch.attributes.count
-            for element in description.attributes.elements {
-                var pair = WireWriter()
-                pair.lengthDelimited(1, element.key.utf8)
-                pair.message(2) { $0.anyValue(element.value) }
-                batch.attributes.append(put(pair.bytes))
-            }
-            record.attributes = RecordRange(start: UInt32(start), count: UInt32(batch.attributes.count - start))
-            batch.records.append(record)
-        }
-        return batch
-    }
-}
-
-extension StoreFixture {
-    /// Commits a batch of log records as a segment of its own.
-    func ingest(_ batch: LogBatch, received: Int64? = nil) throws {
-        now += 1_000_000
-        var group = LogGroup()
-        group.append(batch, receivedTimeUnixNano: received ?? now)
-        try store?.commit(nil, DerivationRows(), logs: try LogSegmentEncoder().encode(group), nowUnixNano: now)
-    }
-
-    func mergeLogs() throws {
-        guard let store else { return }
-        let merger = LogMerger(try store.maintenance())
-        while try merger.runOnce() {}
-    }
-}
+@testable import StoreSQL
 
 /// Log records come back from their segments as they went in, merged or not, and scans skip what cannot match.
 @Suite struct LogSegmentTests {
@@ -109,33 +41,6 @@ extension StoreFixture {
         #expect(rows.map { $0[4] } == ["17", "-3", "24", "0", "9", "9", "9"])
         #expect(rows[4][3] == "ffffffffffffffff")
         #expect(rows[1][2] == "∅" && rows[1][3] == "∅" && rows[1][6] == "∅" && rows[1][10] == "{}")
-    }
-
-    @Test func encodedFactsDecodeToThemselves() throws {
-        var builder = LogSegmentBuilder()
-        builder.append(LogBatches.of(Self.everything), receivedTimeUnixNano: 9_000)
-        builder.append(LogBatches.of([.init(time: 1, trace: 1)], service: "other"), receivedTimeUnixNano: 10_000)
-        let encoded = builder.facts.encoded
-        #expect(try LogFacts(decoding: encoded) == builder.facts)
-        for count in 0..<encoded.count {
-            #expect(throws: SegmentError.self) { try LogFacts(decoding: Array(encoded.prefix(count))) }
-        }
-    }
-
-    @Test func damagedFactsNeverTrap() throws {
-        var builder = LogSegmentBuilder()
-        builder.append(LogBatches.of(Self.everything), receivedTimeUnixNano: 9_000)
-        let encoded = builder.facts.encoded
-        var chance = Seeded(state: 28)
-        for _ in 0..<4000 {
-            var damaged = encoded
-            for _ in 0..<Int.random(in: 1...3, using: &chance) {
-                damaged[Int.random(in: damaged.indices, using: &chance)] = UInt8.random(in: 0...255, using: &chance)
-            }
-            guard let facts = try? LogFacts(decoding: damaged) else { continue }
-            _ = facts.statistics
-            #expect(facts.offsets.count == facts.rows.count + 1)
-        }
     }
 
     @Test func mergingChangesNoRow() throws {
@@ -212,7 +117,7 @@ extension StoreFixture {
 
     @Test func answersAreThoseOfATable() throws {
         let fixture = try StoreFixture()
-        var chance = Seeded(state: 5)
+        var chance = SplitMix64(seed: 5)
         for _ in 0..<12 {
             try fixture.ingest(
                 LogBatches.of(

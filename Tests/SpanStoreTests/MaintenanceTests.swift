@@ -1,6 +1,8 @@
 import Foundation
 import SQLite
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore

@@ -1,3 +1,4 @@
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore
@@ -49,7 +50,7 @@ import Testing
     /// Whatever sizes come, the number of segments and the writing stay bounded.
     @Test(arguments: [1, 2, 3])
     func segmentsAndWritingStayBounded(seed: UInt64) {
-        var random = Seeded(state: seed)
+        var random = SplitMix64(seed: seed)
         var held: [MergePlan.Candidate] = []
         var came = 0
         var written = 0

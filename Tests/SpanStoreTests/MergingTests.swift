@@ -1,7 +1,11 @@
 import Foundation
 import SQLite
+import SegmentFormat
 import SpanStore
+import StoreSQL
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 /// What merging does is not seen in `spans`: every row before is there after, in every column.
@@ -52,7 +56,7 @@ import Testing
     @Test(arguments: [1, 2, 3, 4])
     func everyRowStaysInEveryColumn(seed: UInt64) throws {
         let fixture = try StoreFixture()
-        var workload = Workload(random: Seeded(state: seed))
+        var workload = Workload(random: SplitMix64(seed: seed))
         var merges = 0
         for round in 0..<4 {
             for _ in 0..<40 { try fixture.ingest(workload.batch()) }
@@ -71,7 +75,7 @@ import Testing
 
     @Test func keysPastTheBoundOfColumnsOverflowAndStay() throws {
         let fixture = try StoreFixture()
-        var workload = Workload(random: Seeded(state: 5), keyCount: 3_000)
+        var workload = Workload(random: SplitMix64(seed: 5), keyCount: 3_000)
         for _ in 0..<160 {
             var attributes: AttributeList = [:]
             for _ in 0..<30 { attributes.append("key.\(Int.random(in: 0..<3_000, using: &workload.random))", workload.value()) }
@@ -87,7 +91,7 @@ import Testing
 
     @Test func aSpanThatIsSentAgainIsKnownAfterMerging() throws {
         let fixture = try StoreFixture()
-        var workload = Workload(random: Seeded(state: 9))
+        var workload = Workload(random: SplitMix64(seed: 9))
         let batches = (0..<50).map { _ in workload.batch() }
         for batch in batches { try fixture.ingest(batch) }
         // Identities of a segment that is about to go are decoded.
@@ -102,7 +106,7 @@ import Testing
 
     @Test func aReaderThatBeganBeforeGoesOn() throws {
         let fixture = try StoreFixture()
-        var workload = Workload(random: Seeded(state: 11))
+        var workload = Workload(random: SplitMix64(seed: 11))
         for _ in 0..<40 { try fixture.ingest(workload.batch()) }
         let expected = try fixture.sql("SELECT span_id, attributes FROM spans").map { $0.joined() }
         let reader = try SQLReader(folder: fixture.folder)
@@ -117,7 +121,7 @@ import Testing
 
     @Test func whatAnUnfinishedMergeLeftIsDeleted() throws {
         let fixture = try StoreFixture()
-        var workload = Workload(random: Seeded(state: 12))
+        var workload = Workload(random: SplitMix64(seed: 12))
         for _ in 0..<5 { try fixture.ingest(workload.batch()) }
         let before = try rows(fixture)
         try fixture.crash(
@@ -132,7 +136,7 @@ import Testing
 
     @Test func aMergeThatIsGivenUpLeavesAllAsItWas() throws {
         let fixture = try StoreFixture()
-        var workload = Workload(random: Seeded(state: 14))
+        var workload = Workload(random: SplitMix64(seed: 14))
         for _ in 0..<40 { try fixture.ingest(workload.batch()) }
         let before = try rows(fixture)
         let merger = try fixture.merger()
@@ -154,7 +158,7 @@ import Testing
 
     @Test func aFileOfTheFirstVersionOpensAndIsMerged() throws {
         let fixture = try StoreFixture()
-        var workload = Workload(random: Seeded(state: 13))
+        var workload = Workload(random: SplitMix64(seed: 13))
         for _ in 0..<30 { try fixture.ingest(workload.batch()) }
         let before = try rows(fixture)
         try fixture.crash(leaving: "DROP TABLE segment_leftover; PRAGMA user_version = 1")

@@ -1,6 +1,10 @@
 import Foundation
 import SQLite
+import SegmentFormat
+import StoreSQL
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore
@@ -25,8 +29,8 @@ import Testing
     @Test(arguments: [1, 2, 3])
     func aSpanKeepsItsOrdinalThroughMergingDeletingAndReopening(seed: UInt64) throws {
         let fixture = try StoreFixture()
-        var random = Seeded(state: seed)
-        var workload = Workload(random: Seeded(state: seed &+ 100))
+        var random = SplitMix64(seed: seed)
+        var workload = Workload(random: SplitMix64(seed: seed &+ 100))
         var known: [Int64: String] = [:]
         var next: Int64 = 0
         for _ in 0..<6 {

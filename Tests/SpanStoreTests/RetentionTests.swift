@@ -1,5 +1,7 @@
 import SQLite
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @testable import SpanStore

@@ -1,8 +1,12 @@
 import CSQLite
 import Foundation
 import SQLite
+import SegmentFormat
 import SpanStore
+import StoreSQL
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
 @Suite struct SpanStoreTests {
@@ -135,7 +139,7 @@ import Testing
 
     @Test func duplicatesAreFoundExactlyAmongManySpans() throws {
         let fixture = try StoreFixture()
-        var random = Seeded(state: 1)
+        var random = SplitMix64(seed: 1)
         var known: [SpanDescription] = []
         for _ in 0..<40 {
             let fresh = (0..<300).map { _ in

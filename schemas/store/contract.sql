@@ -1,5 +1,5 @@
 WITH
--- What agents' loops did, beside what they may: one row a process. docs/metrics.md 2.14 is its law. SpanStore/SQL/ContractQuery.swift puts
+-- What agents' loops did, beside what they may: one row a process. docs/metrics.md 2.14 is its law. StoreSQL/Reader/ContractQuery.swift puts
 -- something in the place of the words in braces: which spans it is about, and the limits of the configuration or those that agents declare.
 sighting AS MATERIALIZED (
     SELECT *, service_name || char(31) || instance_id AS process,

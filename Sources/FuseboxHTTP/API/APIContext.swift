@@ -6,6 +6,7 @@ import NIOCore
 import Queries
 package import Reports
 package import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// What answers questions over HTTP are made from.

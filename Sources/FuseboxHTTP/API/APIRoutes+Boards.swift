@@ -4,6 +4,7 @@ import HTTPTypes
 import Ingest
 import Queries
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 extension APIRoutes {

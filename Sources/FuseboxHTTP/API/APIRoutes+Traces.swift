@@ -4,6 +4,7 @@ import NIOCore
 import OTLP
 import Queries
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 extension APIRoutes {

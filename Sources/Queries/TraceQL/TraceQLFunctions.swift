@@ -1,6 +1,7 @@
 import CSQLite
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 
 /// SQL functions of TraceQL's comparisons, where SQL's own say something else: types that differ are never equal nor unequal, an array is

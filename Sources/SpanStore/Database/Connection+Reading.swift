@@ -1,12 +1,12 @@
 import CSQLite
-import SQLite
+package import SQLite
 
 extension Connection {
     /// A connection that reads a data file, beside a server or without one.
     ///
     /// A file that nobody has open, on a disk that takes no writes, has no shared memory beside it and gets none: such a file cannot
     /// change, and is read as it is.
-    static func reading(_ path: String) throws(SQLiteError) -> Connection {
+    package static func reading(_ path: String) throws(SQLiteError) -> Connection {
         let connection = try Connection(path: path, access: .readOnly)
         do throws(SQLiteError) {
             _ = try connection.integer("PRAGMA user_version")

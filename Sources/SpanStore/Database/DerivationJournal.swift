@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// What one commit changed of counters and states, as a row of `derivation_journal`.

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 package import TelemetryModel
 
 /// What the derivations want kept, as one commit writes it and as a start reads it back.

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// A segment's row in the table `segment`.
 enum SegmentRow {

@@ -1,11 +1,12 @@
-import SQLite
+package import SQLite
+package import SegmentFormat
 import TelemetryModel
 
 /// What was committed, read back to rebuild the derivations: by the writer at its start, and by commands beside it.
 package struct SpanHistory {
     private let connection: Connection
 
-    init(_ connection: Connection) {
+    package init(_ connection: Connection) {
         self.connection = connection
     }
 
@@ -127,7 +128,7 @@ package struct SpanHistory {
     }
 
     private func open(_ id: Int64) throws -> SegmentReader {
-        guard let segment = try SegmentCatalog(connection).open(id) else {
+        guard let segment = try SegmentLoader(connection).open(id) else {
             throw SegmentError.damaged("segment \(id) is missing")
         }
         return segment
@@ -171,7 +172,7 @@ package struct SpanHistory {
     /// The same; `nil` when there is no such segment.
     package func batchIfStored(ofSegment id: Int64) throws(StoreError) -> StoredBatch? {
         do {
-            let segment = try SegmentCatalog(connection).open(id)
+            let segment = try SegmentLoader(connection).open(id)
             return try segment.map { try StoredBatch($0, rows: StoredBatch.rowsByArrival($0)) }
         } catch {
             throw SpanStore.storeError(error)

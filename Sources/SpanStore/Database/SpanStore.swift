@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+package import SegmentFormat
 import TelemetryModel
 
 /// The writing side of the store. One owner: the thread that commits.
@@ -58,7 +59,7 @@ package final class SpanStore {
         try folder.synchronize()
     }
 
-    static func storeError(_ error: any Error) -> StoreError {
+    package static func storeError(_ error: any Error) -> StoreError {
         switch error {
         case let error as StoreError: error
         case let error as SQLiteError: .database(error)

@@ -1,5 +1,6 @@
 import CSQLite
 package import SQLite
+package import SegmentFormat
 
 /// Why the store did not do what was asked.
 package enum StoreError: Error, Sendable {

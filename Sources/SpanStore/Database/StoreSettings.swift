@@ -1,10 +1,10 @@
 import CSQLite
-import SQLite
+package import SQLite
 
 /// What the store asks of SQLite, and reads back. docs/adr/0004-sqlite-settings.md has the reasons and the measurements.
-enum StoreSettings {
+package enum StoreSettings {
     /// Raised when an older program would misread the tables.
-    static let schemaVersion: Int64 = 6
+    package static let schemaVersion: Int64 = 6
     /// The version that brought the tables of log records.
     static let logsVersion: Int64 = 3
 
@@ -74,7 +74,7 @@ enum StoreSettings {
     }
 
     /// A database of another program is left as it is: nothing of ours goes into it.
-    static func checkOwnership(_ connection: Connection) throws {
+    package static func checkOwnership(_ connection: Connection) throws {
         guard try connection.integer("SELECT count(*) FROM sqlite_master") ?? 0 > 0 else { return }
         guard try connection.integer("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'segment_stream'") != nil else {
             throw StoreError.folder("the data file is a database of another program; give fusebox another folder with --data-dir")
@@ -83,13 +83,13 @@ enum StoreSettings {
 
     /// The version of the file's tables; a newer one than this program knows is refused.
     @discardableResult
-    static func checkVersion(_ connection: Connection) throws -> Int64 {
+    package static func checkVersion(_ connection: Connection) throws -> Int64 {
         let found = try connection.integer("PRAGMA user_version") ?? 0
         guard found <= schemaVersion else { throw StoreError.schemaVersion(found: found, known: schemaVersion) }
         return found
     }
 
-    static func prepareReader(_ connection: Connection) throws(SQLiteError) {
+    package static func prepareReader(_ connection: Connection) throws(SQLiteError) {
         try connection.execute("PRAGMA cache_size = -4096")
         try connection.execute("PRAGMA temp_store = MEMORY")
     }

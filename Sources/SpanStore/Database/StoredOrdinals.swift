@@ -1,11 +1,11 @@
-import SQLite
+package import SQLite
 
 /// Ordinals of spans and of log records, each counted by itself: how many were ever committed before one, those included that are gone
 /// (docs/adr/0090). A segment's row has that of its first, and how many it stands for; the others follow in the order of arrival. Gaps within a
 /// segment are spans that were forgotten (docs/adr/0105); merging puts only those together that follow each other without one.
-enum StoredOrdinals {
+package enum StoredOrdinals {
     /// The version of the file that brought them.
-    static let version: Int64 = 5
+    package static let version: Int64 = 5
     /// The version of the file that brought gaps within segments, and the column `ordinal_count`.
     static let gapsVersion: Int64 = 6
     static let countDeclaration = "ordinal_count INTEGER"
@@ -16,9 +16,9 @@ enum StoredOrdinals {
     static let logsKey = "next_log_ordinal"
 
     /// The next ordinals.
-    struct Next: Equatable, Sendable {
-        var spans: Int64 = 0
-        var logs: Int64 = 0
+    package struct Next: Equatable, Sendable {
+        package var spans: Int64 = 0
+        package var logs: Int64 = 0
     }
 
     /// Gives the segments of an older file ordinals, as though nothing had been deleted before them. Inside the caller's transaction.
@@ -46,13 +46,13 @@ enum StoredOrdinals {
     }
 
     /// The SQL expression for how many ordinals a row of `segment` or `log_segment` stands for, in a file of any version.
-    static func count(of table: String, _ connection: Connection) throws(SQLiteError) -> String {
+    package static func count(of table: String, _ connection: Connection) throws(SQLiteError) -> String {
         let rows = table == "segment" ? "span_count" : "record_count"
         return try connection.integer("PRAGMA user_version") ?? 0 >= gapsVersion ? "coalesce(ordinal_count, \(rows))" : rows
     }
 
     /// The next ordinals as far as the file knows them.
-    static func next(_ connection: Connection) throws(SQLiteError) -> Next {
+    package static func next(_ connection: Connection) throws(SQLiteError) -> Next {
         func next(_ table: String, _ key: String) throws(SQLiteError) -> Int64 {
             let count = try count(of: table, connection)
             let stored = try connection.integer("SELECT first_ordinal + \(count) FROM \(table) ORDER BY id DESC LIMIT 1") ?? 0

@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+import SegmentFormat
 
 /// Overwrites with zeros what SQLite leaves in a data file of rows that are gone: free pages whole, and the unused places of pages in use
 /// (`PageContent`). Deleting alone leaves them until something else is written there, in copies that older merges made as well.

@@ -1,30 +1,31 @@
-import TelemetryModel
+package import SegmentFormat
+package import TelemetryModel
 
 /// Says of rows whether they are to be forgotten, when it is known of which traces.
-struct ForgetMatcher {
+package struct ForgetMatcher {
     /// `nil`: whatever trace.
     let traces: Set<TraceID>?
     private let hashes: Set<UInt32>
     private let bound: Int64?
 
-    init(traces: Set<TraceID>?, endedAtOrBefore bound: Int64?) {
+    package init(traces: Set<TraceID>?, endedAtOrBefore bound: Int64?) {
         self.traces = traces
         self.bound = bound
         hashes = Set((traces ?? []).map(TraceFilter.hash))
     }
 
-    func isOf(_ trace: TraceID?) -> Bool {
+    package func isOf(_ trace: TraceID?) -> Bool {
         guard let traces else { return true }
         return trace.map(traces.contains) ?? false
     }
 
-    func isWithin(_ time: Int64) -> Bool { bound.map { time <= $0 } ?? true }
+    package func isWithin(_ time: Int64) -> Bool { bound.map { time <= $0 } ?? true }
 
     /// Whether a segment may hold any of it.
-    func mayMatch(_ filter: TraceFilter) -> Bool { traces == nil || filter.mayContain(oneOf: hashes) }
+    package func mayMatch(_ filter: TraceFilter) -> Bool { traces == nil || filter.mayContain(oneOf: hashes) }
 
     /// For each row of a segment whether it is to go; `nil` when none is.
-    func rows(_ segment: SegmentReader) throws -> [Bool]? {
+    package func rows(_ segment: SegmentReader) throws -> [Bool]? {
         let wanted = try segment.traceIDs().map(isOf)
         guard wanted.contains(true), let trace = try segment.transientColumn(.fixed, FixedColumn.traceIndex) else { return nil }
         let start = bound == nil ? nil : try segment.transientColumn(.fixed, FixedColumn.start)
@@ -47,7 +48,7 @@ struct ForgetMatcher {
     /// The same of log records.
     ///
     /// - Parameter named: those whose own attributes name the session or user that is meant, by their numbers.
-    func rows(_ facts: LogFacts, named: Set<Int>) -> [Bool]? {
+    package func rows(_ facts: LogFacts, named: Set<Int>) -> [Bool]? {
         let wanted = facts.traces.map(isOf)
         var hasAny = false
         let rows = facts.rows.enumerated().map { index, row in

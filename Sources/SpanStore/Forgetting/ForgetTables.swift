@@ -1,4 +1,4 @@
-import SQLite
+package import SQLite
 import TelemetryModel
 
 /// The tables `forget` and `forget_trace` as SQL.
@@ -15,7 +15,7 @@ package enum ForgetTables {
     }
 
     /// Whether a data file has the tables: one that only an older version wrote to has not.
-    static func exist(_ connection: Connection) throws(SQLiteError) -> Bool {
+    package static func exist(_ connection: Connection) throws(SQLiteError) -> Bool {
         try connection.integer("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = 'forget_trace'") != nil
     }
 
@@ -72,32 +72,5 @@ package enum ForgetTables {
             try statement.bind(Int32(index + 1), number)
         }
         try statement.run()
-    }
-}
-
-extension SQLReader {
-    /// How far an order is; `nil` when there is none of that name.
-    package func forgetProgress(_ request: String) throws(StoreError) -> ForgetProgress? {
-        do throws(SQLiteError) {
-            guard try ForgetTables.exist(connection) else { return nil }
-            let statement = try connection.prepare(
-                """
-                SELECT phase, spans, segments, log_records, log_segments, evals, stalls, overwritten_bytes, problem FROM main.forget
-                WHERE request = ?1
-                """)
-            try statement.bind(1, request)
-            guard try statement.step(), let phase = ForgetProgress.Phase(rawValue: statement.text(0) ?? "") else { return nil }
-            var counts = ForgetCounts()
-            counts.spans = statement.integer(1)
-            counts.segments = statement.integer(2)
-            counts.logRecords = statement.integer(3)
-            counts.logSegments = statement.integer(4)
-            counts.evals = statement.integer(5)
-            counts.stalls = statement.integer(6)
-            return ForgetProgress(
-                phase: phase, counts: counts, overwrittenBytes: statement.integer(7), problem: statement.text(8) ?? "")
-        } catch {
-            throw .database(error)
-        }
     }
 }

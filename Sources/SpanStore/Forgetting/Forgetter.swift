@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 package import TelemetryModel
 
 /// Carries orders to forget out, on the maintenance connection and its thread (docs/adr/0105).
@@ -13,20 +14,20 @@ package final class Forgetter {
     private let maintenance: StoreMaintenance
     private let rewriter: SegmentRewriter
     private let logTables: LogTables
-    private let keys: ForgetKeys
+    private let finder: any ForgetFinder
     private let turns: ReadingTurns
     private let compressor = ZstandardCompressor(level: 3)
     private let willForget: (Set<TraceID>) -> Void
 
     /// - Parameters:
-    ///   - keys: which attributes of log records name sessions and users.
+    ///   - finder: finds what an order is about.
     ///   - willForget: is told the traces before the first of their spans goes, for whoever still holds some in memory.
     package init(
-        _ maintenance: StoreMaintenance, keys: ForgetKeys, turns: ReadingTurns = ReadingTurns(),
-        willForget: @escaping (Set<TraceID>) -> Void = { _ in }
+        _ maintenance: StoreMaintenance, finder: any ForgetFinder, turns: ReadingTurns,
+        willForget: @escaping (Set<TraceID>) -> Void
     ) throws(StoreError) {
         self.maintenance = maintenance
-        self.keys = keys
+        self.finder = finder
         self.turns = turns
         self.willForget = willForget
         rewriter = try SegmentRewriter(maintenance)
@@ -81,15 +82,7 @@ package final class Forgetter {
     // MARK: Searching
 
     private func search(_ id: Int64, _ selection: ForgetSelection) throws {
-        let (traces, evals) = try turns.whileReading {
-            let reader = try SQLReader(folder: maintenance.folder)
-            return try reader.history.snapshot { () throws(StoreError) in
-                let search = ForgetSearch(reader, selection, keys)
-                let traces = try search.traces()
-                let matcher = ForgetMatcher(traces: traces, endedAtOrBefore: selection.endedAtOrBeforeUnixNano)
-                return (traces, try search.evals(matcher))
-            }
-        }
+        let (traces, evals) = try turns.whileReading { try finder.find(selection) }
         let listed = Array(traces ?? [])
         try maintenance.prepare { () throws(SQLiteError) in
             try maintenance.connection.execute("DELETE FROM forget_trace WHERE forget_id = \(id)")
@@ -141,7 +134,7 @@ package final class Forgetter {
         for entry in maintenance.ledger.entries {
             if isStopping() { throw SegmentRewriter.GivenUp() }
             guard matcher.mayMatch(entry.filter),
-                let segment = try SegmentCatalog(maintenance.connection).open(entry.id), let rows = try matcher.rows(segment)
+                let segment = try SegmentLoader(maintenance.connection).open(entry.id), let rows = try matcher.rows(segment)
             else {
                 previous = entry
                 continue
@@ -187,9 +180,7 @@ package final class Forgetter {
     private func deleteLogs(
         _ id: Int64, _ matcher: ForgetMatcher, _ selection: ForgetSelection, _ isStopping: () -> Bool
     ) throws {
-        let named = try turns.whileReading {
-            try ForgetSearch(SQLReader(folder: maintenance.folder), selection, keys).namedLogs()
-        }
+        let named = try turns.whileReading { try finder.namedLogs(selection) }
         let connection = maintenance.connection
         let filter = try connection.prepare("SELECT trace_filter, time_min FROM log_segment WHERE id = ?1")
         var previous: LogLedger.Entry?

@@ -1,10 +1,10 @@
-import SQLite
+package import SQLite
 import TelemetryModel
 
 /// Rows beside the segments that quote spans: what they say of traces that are forgotten goes with them. Counters stay.
-enum QuotedRows {
+package enum QuotedRows {
     /// Ids of the stalls of forgotten runs.
-    static func stalls(_ matcher: ForgetMatcher, _ connection: Connection) throws(SQLiteError) -> [Int64] {
+    package static func stalls(_ matcher: ForgetMatcher, _ connection: Connection) throws(SQLiteError) -> [Int64] {
         try ids(matcher, "SELECT id, trace_id, time_unix_nano FROM main.stall", connection)
     }
 

@@ -75,7 +75,7 @@ package enum ForwardTables {
         """
 
     /// Whether a data file has the tables: one that only an older version wrote to has not.
-    static func exist(_ connection: Connection) throws(SQLiteError) -> Bool {
+    package static func exist(_ connection: Connection) throws(SQLiteError) -> Bool {
         try connection.integer("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'forward_refused'") != nil
     }
 

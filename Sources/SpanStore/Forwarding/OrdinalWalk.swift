@@ -1,4 +1,5 @@
 import SQLite
+package import SegmentFormat
 package import TelemetryModel
 
 /// What lies between two ordinals.
@@ -135,7 +136,7 @@ package final class OrdinalWalk {
 
     /// Calls `body` with the segments that hold spans of a range, in the order of arrival, as many as are needed for so many spans: for each
     /// span's row its ordinal. Gives the ordinal up to which all was told.
-    func segments(
+    package func segments(
         _ range: Range<Int64>, countMax: Int, _ body: (SegmentReader, [(row: Int, ordinal: Int64)]) throws -> Void
     ) throws(StoreError) -> Int64 {
         try reading(
@@ -193,7 +194,7 @@ package final class OrdinalWalk {
     private func spans(of segment: Listed) throws -> (SegmentReader, arrivals: [(row: Int, place: Int)]) {
         if let lastSpans, lastSpans.segment == segment { return (lastSpans.reader, lastSpans.arrivals) }
         lastSpans = nil
-        guard let reader = try SegmentCatalog(connection).open(segment.id) else { throw Changed() }
+        guard let reader = try SegmentLoader(connection).open(segment.id) else { throw Changed() }
         let arrivals = try StoredBatch.arrivals(reader)
         lastSpans = (segment, reader, arrivals)
         return (reader, arrivals)

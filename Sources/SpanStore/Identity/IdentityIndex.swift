@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Knows which spans are stored, in bounded memory: a filter over the spans of late, one over the traces of older segments, and

@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// Says of nearly every trace that it is not in the segments whose spans the identity filter does not know: a Bloom filter over

@@ -14,7 +14,6 @@ package final class SpanPresence {
     }
 
     private let connection: Connection
-    private let catalog: SegmentCatalog
     private let ledger: SegmentLedger
     private let gate: CommitGate
     private var identities = IdentityIndex()
@@ -26,8 +25,7 @@ package final class SpanPresence {
         do {
             connection = try Connection(path: store.folder.databasePath, access: .readOnly)
             try StoreSettings.prepareReader(connection)
-            catalog = SegmentCatalog(connection)
-            try identities.load(ledger.entries) { [catalog] in try catalog.open($0) }
+            try identities.load(ledger.entries) { [connection] in try SegmentLoader(connection).open($0) }
         } catch {
             throw SpanStore.storeError(error)
         }
@@ -75,7 +73,7 @@ package final class SpanPresence {
     private func lookUp(_ span: SpanRecord) throws -> UInt32? {
         let entries = ledger.entries
         let result: Result<UInt32?, any Error> = try history.snapshot { () throws(StoreError) in
-            Result { try identities.contentHash(span.identity, in: entries) { try catalog.open($0) } }
+            Result { try identities.contentHash(span.identity, in: entries) { try SegmentLoader(connection).open($0) } }
         }
         return try result.get()
     }

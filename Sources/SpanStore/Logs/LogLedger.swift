@@ -1,3 +1,4 @@
+import SegmentFormat
 import Synchronization
 import TelemetryModel
 

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// Chooses log segments to merge: neighbours of about one size, so that a record is written again a few times and no more.
 enum LogMergePlan {

@@ -1,8 +1,9 @@
-import SQLite
+package import SQLite
+package import SegmentFormat
 
 /// Writes and reads the tables `log_segment` and `log_stream` on one connection. Statements are made when they are first needed: most
 /// commits need none.
-final class LogTables {
+package final class LogTables {
     private let connection: Connection
     private var insertSegment: Statement?
     private var insertStream: Statement?
@@ -14,7 +15,7 @@ final class LogTables {
     }
 
     /// Whether a data file has the tables: one that only an older version wrote to has not.
-    static func exist(_ connection: Connection) throws(SQLiteError) -> Bool {
+    package static func exist(_ connection: Connection) throws(SQLiteError) -> Bool {
         try connection.integer("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'log_stream'") != nil
     }
 
@@ -91,12 +92,12 @@ final class LogTables {
     // MARK: Reading
 
     /// The facts of a segment; reads one stream.
-    static func facts(of id: Int64, _ connection: Connection) throws -> LogFacts {
+    package static func facts(of id: Int64, _ connection: Connection) throws -> LogFacts {
         try LogFacts(decoding: stream(LogSegmentFormat.facts(of: id), connection))
     }
 
     /// The inflated contents of a segment.
-    static func contents(of id: Int64, _ connection: Connection) throws -> [UInt8] {
+    package static func contents(of id: Int64, _ connection: Connection) throws -> [UInt8] {
         try stream(LogSegmentFormat.contents(of: id), connection)
     }
 

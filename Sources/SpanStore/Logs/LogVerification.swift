@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// Holds every log segment against itself: its streams inflate to what their checksums say, its records read, and its row says of them
 /// what can be computed from them.
@@ -32,10 +33,14 @@ enum LogVerification {
             let contents = try LogTables.contents(of: id, connection)
             guard facts.offsets.last == contents.count else { return "its contents are of another length than its facts say" }
             for index in facts.rows.indices { _ = try LogContent(contents, facts.offsets[index]..<facts.offsets[index + 1]) }
-            let statistics = LogStatistics(
-                recordCount: Int(row.integer(1)), timeMinimum: row.integer(2), timeMaximum: row.integer(3),
-                receivedMinimum: row.integer(4), receivedMaximum: row.integer(5), severityMinimum: row.integer(6),
-                severityMaximum: row.integer(7))
+            var statistics = LogStatistics()
+            statistics.recordCount = Int(row.integer(1))
+            statistics.timeMinimum = row.integer(2)
+            statistics.timeMaximum = row.integer(3)
+            statistics.receivedMinimum = row.integer(4)
+            statistics.receivedMaximum = row.integer(5)
+            statistics.severityMinimum = row.integer(6)
+            statistics.severityMaximum = row.integer(7)
             if statistics != facts.statistics { return "its row says something else than its records" }
             if row.integer(8) != Int64(contents.count) { return "its row says another length of its contents" }
             let filter = row.blob(10)

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// One segment as it is stored, held against itself: its streams inflate to what their checksums say, its columns decode, and its row

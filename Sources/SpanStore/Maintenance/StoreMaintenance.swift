@@ -1,11 +1,12 @@
 import SQLite
+import SegmentFormat
 
 /// The connection on which segments are merged and deleted, beside the writer and in turns with it. Used by one thread.
 package final class StoreMaintenance {
     let connection: Connection
     package let ledger: SegmentLedger
     package let logs: LogLedger
-    let folder: StoreFolder
+    package let folder: StoreFolder
     let gate: CommitGate
     /// The longest that commits had to wait for a transaction of this connection.
     private(set) var longestHold: Duration = .zero

@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+import SegmentFormat
 
 /// Opens a store's file anew and proves it, after an error that leaves open what is on the disk.
 package enum StoreRecheck {

@@ -1,5 +1,6 @@
 import CSQLite
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Checks a whole data file: SQLite's structures, every checksum, every count.

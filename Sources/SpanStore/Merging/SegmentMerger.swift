@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 
 /// Merges small segments into large ones, on the maintenance connection and its thread.
 ///
@@ -74,10 +75,9 @@ package final class SegmentMerger {
     private func merge(_ chosen: [SegmentLedger.Entry], _ isStopping: () -> Bool) throws -> Bool {
         var inputs: [MergeInput] = []
         var inflated = 0
-        let catalog = SegmentCatalog(maintenance.connection)
-        let loader = SegmentLoader(catalog)
+        let loader = SegmentLoader(maintenance.connection)
         for entry in chosen {
-            guard let input = try catalog.open(entry.id, loader) else { throw SegmentError.damaged("segment \(entry.id) is missing") }
+            guard let input = try loader.open(entry.id) else { throw SegmentError.damaged("segment \(entry.id) is missing") }
             let bytes = input.directory.streamCounts.reduce(0, +)
             if inflated + bytes > MergeLimits.inflatedBytesMax {
                 if inputs.count < 2 { oversize.insert(bytes > inflated ? entry.id : chosen[0].id) }

@@ -1,4 +1,5 @@
 import SQLite
+import SegmentFormat
 import TelemetryModel
 
 /// Puts a new segment in the place of those that it is made of, on the maintenance connection and its thread.
