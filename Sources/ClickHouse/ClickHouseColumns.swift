@@ -21,6 +21,9 @@ package enum ClickHouseColumns {
         ("told_by_log", .integer),
     ]
 
+    /// Those that say how an attempt ended.
+    static let endings: Set<String> = ["outcome", "timeout_reason", "timeout_phase"]
+
     /// Which node a row came from.
     package static let node = "FuseboxNode"
     /// The row's ordinal on that node. Log records have their identity of both.

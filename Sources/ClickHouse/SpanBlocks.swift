@@ -44,9 +44,17 @@ package struct SpanBlocks {
             var block = NativeBlock(rowCount: rows.count, wanted: wanted)
             columns.write(to: &block)
             for (column, values) in zip(ClickHouseColumns.derived, derived) {
-                block.append(column.name, Self.data(column.kind, rows, values))
+                let isEnding = ClickHouseColumns.endings.contains(column.name)
+                block.append(column.name, Self.data(column.kind, rows, isEnding ? timed(values) : values))
             }
             return DayBlock(day: day, block)
+        }
+    }
+
+    /// What a node shows of endings: a span without a start or an end has none (docs/metrics.md 2.8).
+    private func timed(_ endings: [DerivedValue]) -> [DerivedValue] {
+        zip(batch.spans, endings).map { span, ending in
+            SpanTimes.isTimed(start: span.startTimeUnixNano, end: span.endTimeUnixNano) ? ending : .none
         }
     }
 

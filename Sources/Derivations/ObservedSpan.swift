@@ -98,7 +98,12 @@ public struct ObservedSpan: Sendable {
 
     /// A span without a start or an end takes no part in anything that needs a duration or an order.
     @inline(__always)
-    var isTimed: Bool { startTimeUnixNano != 0 && endTimeUnixNano != 0 }
+    var isTimed: Bool { SpanTimes.isTimed(start: startTimeUnixNano, end: endTimeUnixNano) }
+
+    /// Its end, else its start, else its receipt.
+    var latestKnownUnixNano: Int64 {
+        SpanTimes.latestKnown(start: startTimeUnixNano, end: endTimeUnixNano, received: receivedTimeUnixNano)
+    }
 
     /// End minus start; 0 when the clock ran backwards.
     @inline(__always)

@@ -70,7 +70,7 @@ extension SpanDerivations {
         if isBreach { counts.prefillBreaches = models.cells[cell].prefillBreaches }
     }
 
-    /// A span's tokens by type, the series of each, and their dollars at the price that held when the call ended; tokens of a
+    /// A span's tokens by type, the series of each, and their dollars at the price that held when the call ended, or began while it has no end; tokens of a
     /// model without a price are counted apart.
     mutating func resolvedTokens(
         _ span: borrowing ObservedSpan, _ decision: inout Decision, _ instance: Int32, _ overflow: inout OverflowSet
@@ -101,7 +101,7 @@ extension SpanDerivations {
             tokens.cacheWrite = models.cells[cell].cacheWrite
             tokens.output = models.cells[cell].output
         }
-        guard let price = prices.price(of: span.model, atUnixNano: span.endTimeUnixNano) else {
+        guard let price = prices.price(of: span.model, atUnixNano: span.latestKnownUnixNano) else {
             if models.cells[cell].unpriced < 0 {
                 models.cells[cell].unpriced = counters.id(.unpricedTokens, models.names[cell].modelLabel, created: created)
             }

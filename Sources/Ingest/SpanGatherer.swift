@@ -73,7 +73,9 @@ package struct SpanGatherer {
         while index < batch.spans.count && group.spanCount < SegmentFormat.spansPerCommitMax {
             let span = batch.spans[index]
             index += 1
-            if span.endTimeUnixNano <= floor {
+            let latest = SpanTimes.latestKnown(
+                start: span.startTimeUnixNano, end: span.endTimeUnixNano, received: annotations.receivedTimeUnixNano)
+            if latest <= floor {
                 result.rejections.tooOld += 1
                 continue
             }

@@ -161,7 +161,7 @@ final class StallLoop: Sendable {
                 tool_arguments, CASE WHEN events <> '[]' THEN events END, service_name, workflow_name,
                 coalesce(attr(resource_attributes, 'service.instance.id'), attr(resource_attributes, 'host.name') || ':'
                     || attr(resource_attributes, 'process.pid'), ''),
-                workflow_name IS NOT NULL AND (parent_span_id IS NULL OR workflow_root = 1), received_time_unix_nano
+                is_run, received_time_unix_nano
             FROM spans
             WHERE start_time_unix_nano >= \(bounds.integer(0)) AND start_time_unix_nano <= \(bounds.integer(1))
                 AND received_time_unix_nano > \(from) AND received_time_unix_nano <= \(until)

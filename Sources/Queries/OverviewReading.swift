@@ -31,8 +31,7 @@ struct OverviewReading {
         let start = try segment.integers("start_time_unix_nano")
         let status = try segment.integers("status_code")
         let outcome = try segment.texts("outcome")
-        let workflow = try segment.texts("workflow_name")
-        let isChild = try segment.presence("parent_span_id")
+        let isRun = try segment.isRun()
         let duration = try segment.integers("duration_ns")
         let timeout = outcome.texts.firstIndex(of: "timeout") ?? .max
         let rejected = outcome.texts.firstIndex(of: "rejected") ?? .max
@@ -49,7 +48,7 @@ struct OverviewReading {
             if ending >= 0 { counted[place].calls += 1 }
             if ending == timeout { counted[place].timeouts += 1 }
             if ending == rejected { counted[place].rejected += 1 }
-            guard !isChild[row], workflow.number(row) >= 0, let nanoseconds = duration[row] else { return }
+            guard isRun(row), let nanoseconds = duration[row] else { return }
             counted[place].runDurations.append(nanoseconds)
             if isFailed { counted[place].failedRuns += 1 }
         }
@@ -60,7 +59,7 @@ struct OverviewReading {
         _ segment: PassedSegment, _ book: PriceBook, to buckets: inout [Int64: OverviewBucket]
     ) throws(SQLiteError) {
         let start = try segment.integers("start_time_unix_nano")
-        let end = try segment.integers("end_time_unix_nano")
+        let times = try segment.integers("latest_known_unix_nano")
         let model = try segment.texts("model")
         let tokens = try segment.integers("tokens")
         let columns = try PassedTokens(segment)
@@ -73,7 +72,7 @@ struct OverviewReading {
             if place == counted.count { counted.append(OverviewBucket()) }
             counted[place].tokens = TokenCounts.sum(counted[place].tokens, count)
             let number = model.number(row)
-            guard number >= 0, let price = prices[number].first(where: { $0.effectiveFromUnixNano <= end[row] ?? 0 }) else {
+            guard number >= 0, let price = prices[number].first(where: { $0.effectiveFromUnixNano <= times[row] ?? 0 }) else {
                 counted[place].unpricedTokens = TokenCounts.sum(counted[place].unpricedTokens, count)
                 return
             }

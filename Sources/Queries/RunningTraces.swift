@@ -11,7 +11,7 @@ enum RunningTraces {
 
     /// Whether a row of the expression `here`, which holds traces whole, tells of a span that has not ended.
     static let isOpen = """
-        (duration_ns IS NULL OR logfire_span_type = 'pending_span' AND NOT EXISTS (
+        (end_time_unix_nano = 0 OR logfire_span_type = 'pending_span' AND NOT EXISTS (
             SELECT 1 FROM here AS whole WHERE whole.trace_id = here.trace_id AND whole.span_id = here.parent_span_id))
         """
 

@@ -8,7 +8,7 @@ struct SpentColumns {
     private let counts: PassedTokens
     private let total: PassedIntegers
     private let thought: PassedIntegers
-    private let end: PassedIntegers
+    private let times: PassedIntegers
     private let models: PassedTexts
     /// Of each of the models, the latest first.
     private let prices: [[ModelPrice]]
@@ -17,7 +17,7 @@ struct SpentColumns {
         counts = try PassedTokens(segment)
         total = try segment.integers("tokens")
         thought = try segment.integers("reasoning_tokens")
-        end = try segment.integers("end_time_unix_nano")
+        times = try segment.integers("latest_known_unix_nano")
         models = try segment.texts("model")
         prices = models.texts.map { book.prices(of: $0) }
     }
@@ -26,7 +26,7 @@ struct SpentColumns {
     func add(_ row: Int, to spending: inout Spending) {
         guard let tokens = total[row] else { return }
         let model = models.number(row)
-        let price = model < 0 ? nil : prices[model].first { $0.effectiveFromUnixNano <= end[row] ?? 0 }
+        let price = model < 0 ? nil : prices[model].first { $0.effectiveFromUnixNano <= times[row] ?? 0 }
         spending.add(counts.counts(row), tokens: tokens, reasoning: thought[row], at: price)
     }
 }

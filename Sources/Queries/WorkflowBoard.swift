@@ -3,7 +3,7 @@ import SpanStore
 import StoreSQL
 package import TelemetryModel
 
-/// Workflows in a span of time: their runs, by roots, and what was spent for them, by calls to models, as in the view `costs`.
+/// Workflows in a span of time: their runs and what was spent for them, by calls to models, as in the view `costs`.
 package enum WorkflowBoard {
     private struct Key: Hashable {
         var service: ExactText
@@ -18,8 +18,8 @@ package enum WorkflowBoard {
     private static let runs = """
         SELECT service_name, workflow_name, count(*) AS runs, sum(status_code = 2) AS failed_runs,
             percentile(duration_ns, 50) AS p50_ns, percentile(duration_ns, 95) AS p95_ns, max(duration_ns) AS max_ns
-        FROM spans WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 AND parent_span_id IS NULL
-            AND workflow_name IS NOT NULL AND (?3 IS NULL OR service_name = ?3)
+        FROM spans WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 AND is_run = 1
+            AND (?3 IS NULL OR service_name = ?3)
         GROUP BY service_name, workflow_name ORDER BY 1, 2 LIMIT \(Boards.rowsMax + 1)
         """
 

@@ -97,7 +97,7 @@ package struct CostReport {
 
     // MARK: Tokens
 
-    /// Model calls of the window, each token once, with the price that held at their end: the law of the view `costs`, for a
+    /// Model calls of the window, each token once, with the price that held at their end, or at their start without one: the law of the view `costs`, for a
     /// window. The expression `priced` has the columns trace_id, service_name, workflow_name, model, tokens, input, cache_read, cache_write,
     /// output, unspecified, price_model and dollars.
     func pricedCallsSQL(_ window: ReportWindow) throws(ReportReader.Failure) -> String {
@@ -105,7 +105,7 @@ package struct CostReport {
         let types = ["input", "cache_read", "cache_write", "output", "unspecified"].map { "token_count('\($0)', \(counts)) AS \($0)" }
         return """
             WITH call AS (
-                SELECT trace_id, service_name, call_workflow AS workflow_name, model, end_time_unix_nano, \(counts)
+                SELECT trace_id, service_name, call_workflow AS workflow_name, model, latest_known_unix_nano, \(counts)
                 FROM spans WHERE counts_tokens = 1 AND tokens IS NOT NULL AND \(try reader.spansCondition(window))
             ),
             priced AS (
@@ -113,8 +113,8 @@ package struct CostReport {
                     prices.model AS price_model,
                     token_dollars(\(counts), prices.input, prices.cache_read, prices.cache_write, prices.output) AS dollars
                 FROM call LEFT JOIN prices ON prices.model = call.model
-                    AND prices.effective_from_unix_nano <= call.end_time_unix_nano
-                    AND call.end_time_unix_nano < prices.effective_until_unix_nano
+                    AND prices.effective_from_unix_nano <= call.latest_known_unix_nano
+                    AND call.latest_known_unix_nano < prices.effective_until_unix_nano
             )
             """
     }

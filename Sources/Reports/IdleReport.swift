@@ -64,7 +64,7 @@ struct IdleReport {
         """
         SELECT start_time_unix_nano AS start, end_time_unix_nano AS finish FROM spans
         WHERE (stage = 'llm' OR operation = 'embeddings') AND model IN (SELECT model FROM model_price WHERE kind = 'local')
-            AND \(condition)
+            AND duration_ns IS NOT NULL AND \(condition)
         """
     }
 

@@ -36,20 +36,20 @@ struct ModelUsage {
         var model: Int
     }
 
-    /// The model calls of a segment that end at `from` or later.
+    /// The model calls of a segment that end at `from` or later; one without an end is as old as its start.
     static func read(
         _ segment: PassedSegment, from: Int64, _ book: PriceBook
     ) throws(SQLiteError) -> [(model: Model, usage: ModelUsage)] {
         let service = try segment.texts("service_name")
         let workflow = try segment.texts("call_workflow")
         let model = try segment.texts("model")
-        let end = try segment.integers("end_time_unix_nano")
+        let times = try segment.integers("latest_known_unix_nano")
         let columns = try PassedTokens(segment)
         let prices = model.texts.map { book.prices(of: $0) }
         var places: [Kind: Int] = [:]
         var usages: [(kind: Kind, usage: ModelUsage)] = []
         segment.forEachRow { row in
-            guard let time = end[row], time >= from else { return }
+            guard let time = times[row], time >= from else { return }
             let kind = Kind(service: service.number(row), workflow: workflow.number(row), model: model.number(row))
             let place = places[kind] ?? usages.count
             if place == usages.count {

@@ -96,18 +96,18 @@ package struct ReportReader {
     }
 
     private func bounds(_ window: ReportWindow) -> SpanPass.Bounds {
-        SpanPass.Bounds(.end, from: window.fromUnixNano, until: window.untilUnixNano, condition: window.condition)
+        SpanPass.Bounds(.latestKnown, from: window.fromUnixNano, until: window.untilUnixNano, condition: window.condition)
     }
 
     // MARK: Windows in SQL
 
-    /// The condition for spans that end in the window. The start is bounded by the segments that reach into it, so that the others
+    /// The condition for spans that end in the window, or begin in it while they have no end. The start is bounded by the segments that reach into it, so that the others
     /// are not read.
     package func spansCondition(_ window: ReportWindow) throws(Failure) -> String {
         let earliest = try row(
-            "SELECT min(start_min) FROM segment WHERE end_max >= \(window.fromUnixNano)", { $0.isNull(0) ? nil : $0.integer(0) })
+            "SELECT min(start_min) FROM segment WHERE end_max >= \(window.fromUnixNano) OR end_min <= 0", { $0.isNull(0) ? nil : $0.integer(0) })
         var terms = [
-            "end_time_unix_nano >= \(window.fromUnixNano)", "end_time_unix_nano < \(window.untilUnixNano)",
+            "latest_known_unix_nano >= \(window.fromUnixNano)", "latest_known_unix_nano < \(window.untilUnixNano)",
             "start_time_unix_nano < \(window.untilUnixNano)",
         ]
         if let earliest, let earliest { terms.append("start_time_unix_nano >= \(earliest)") }

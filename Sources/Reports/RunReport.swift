@@ -4,7 +4,7 @@ import SpanStore
 import StoreSQL
 package import TelemetryModel
 
-/// Runs of workflows in a window and how long they took: a root span with a workflow, or one with `workflow.root`.
+/// Runs of workflows in a window and how long they took (docs/metrics.md 2.1).
 package struct RunReport {
     private let reader: ReportReader
 
@@ -23,8 +23,7 @@ package struct RunReport {
     }
 
     /// What makes a span a run.
-    static let condition =
-        "(parent_span_id IS NULL OR workflow_root = 1) AND workflow_name IS NOT NULL AND duration_ns IS NOT NULL"
+    static let condition = "is_run = 1"
 
     /// Runs that one window may have; more would not fit memory.
     static let runsMax = 20_000_000
@@ -44,14 +43,13 @@ package struct RunReport {
         var byWorkflow: [ExactText: Runs] = [:]
         try reader.pass(window) { segment throws(SQLiteError) in
             let workflow = try segment.texts("workflow_name")
-            let isChild = try segment.presence("parent_span_id")
-            let root = try segment.integers("workflow_root")
+            let isRun = try segment.isRun()
             let duration = try segment.integers("duration_ns")
             let status = try segment.integers("status_code")
             var byNumber = Array(repeating: Runs(), count: workflow.texts.count)
             segment.forEachRow { row in
                 let number = workflow.number(row)
-                guard number >= 0, !isChild[row] || root[row] == 1, let nanoseconds = duration[row],
+                guard isRun(row), number >= 0, let nanoseconds = duration[row],
                     all.durations.count < Self.runsMax
                 else { return }
                 all.durations.append(nanoseconds)

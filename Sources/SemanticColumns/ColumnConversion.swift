@@ -1,3 +1,5 @@
+import TelemetryModel
+
 /// Turns attribute values into a column's type. What does not fit gives `nil`.
 enum ColumnConversion {
     /// The longest text that an integer is read from.
@@ -15,12 +17,7 @@ enum ColumnConversion {
     }
 
     static func flag(_ text: some Collection<UInt8>) -> Int64? {
-        guard text.count <= digitsMax else { return nil }
-        switch trimmed(String(decoding: text, as: UTF8.self)).lowercased() {
-        case "true", "1", "hit", "yes": return 1
-        case "false", "0", "miss", "no": return 0
-        default: return nil
-        }
+        FlagText.value(text).map { $0 ? 1 : 0 }
     }
 
     /// Seconds to nanoseconds; `nil` for what is negative, not a number, or more than 292 years.

@@ -171,6 +171,16 @@ class Out:
         assert done.returncode in (0, 1, 3), done.stderr
         return json.loads(done.stdout)
 
+    def tool(self, name, **arguments):
+        """What a tool of the Model Context Protocol answers."""
+        meta = {"protocolVersion": "2026-07-28", "clientInfo": {"name": "doors", "version": "1"}, "clientCapabilities": {}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": name, "arguments": arguments, "_meta": {f"io.modelcontextprotocol/{key}": value for key, value in meta.items()}}}
+        answer = self.server.request("POST", "/mcp", json.dumps(body).encode(), {
+            "Content-Type": JSON, "Accept": f"{JSON}, text/event-stream", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": name})
+        assert answer.status == 200, answer
+        return json.loads(answer.body)["result"]["structuredContent"]
+
     def sql(self, query):
         return self.server.sql(query)
 
@@ -309,6 +319,29 @@ def timeouts(out):
     }
 
 
+def runs(out):
+    """Runs of workflows, and those that failed."""
+    def pair(rows, all_name="runs", failed_name="failed_runs"):
+        return {"all": _sum(rows, all_name), "failed": _sum(rows, failed_name)}
+    latency = [row for row in out.section(out.gate, "latency") if not row["workflow"].startswith("(")]
+    (judged,) = [row["value"] for row in out.section(out.gate, "gates") if row["gate"] == "runs"]
+    changed, failures = out.tool("what_changed", since="2020-01-01"), out.tool("list_failures", since="2020-01-01")
+    return {
+        "/metrics": {"all": out.metrics.total("agent_workflow_runs_total"), "failed": out.metrics.total("agent_workflow_runs_total", outcome="error")},
+        "spans": pair([out.row("SELECT count(*) AS runs, sum(status_code = 2) AS failed_runs FROM spans WHERE is_run = 1")]),
+        "view workflows": pair(out.sql("SELECT runs, failed_runs FROM workflows")),
+        "view contract": {"all": out.row("SELECT sum(runs) AS n FROM contract")["n"]},
+        "/api/workflows": pair(out.workflows),
+        "/api/contract": {"all": _sum(out.api("/api/contract"), "runs")},
+        "/api/overview": pair([out.overview["totals"]]),
+        "/api/overview, buckets": pair(out.overview["buckets"]),
+        "fusebox gate": {"all": number(judged)},
+        "fusebox gate --full": pair(latency, "n", "failed"),
+        "what_changed": pair([changed]),
+        "list_failures": {"failed": failures["failed_run_count"]},
+    }
+
+
 def opens(out):
     """Openings of breakers, by what told of them."""
     names = {"reported": "agent_breaker_opens_total", "derived": "agent_breaker_derived_opens_total"}
@@ -407,4 +440,4 @@ def contract(out):
 
 
 FIGURES = {one.__name__: one for one in (
-    dollars, tokens, tokens_by_type, calls, timeouts, opens, open_seconds, spent_by_session, spent_by_user, contract)}
+    dollars, tokens, tokens_by_type, calls, timeouts, runs, opens, open_seconds, spent_by_session, spent_by_user, contract)}

@@ -22,8 +22,9 @@ ROUNDED = {("open_seconds", "fusebox gate --full"): 3.0, ("open_seconds", "fuseb
 
 
 def price_list(models):
+    # From a day on: what has no end is priced at its start, and not at time 0.
     return "models:\n" + "".join(
-        f"  - {{model: {model!r}, " + ", ".join(f"{name}: {value}" for name, value in price.items()) + "}\n" for model, price in models.items())
+        f"  - {{model: {model!r}, effective_from: 2001-01-01, " + ", ".join(f"{name}: {value}" for name, value in price.items()) + "}\n" for model, price in models.items())
 
 
 class History:
@@ -34,6 +35,7 @@ class History:
         self.tokens = dict.fromkeys(["input", "cache_read", "cache_write", "output", "unspecified"], 0)
         self.dollars = 0.0
         self.calls = dict.fromkeys(doors.OUTCOMES, 0)
+        self.runs = {"all": 0, "failed": 0}
         self.clock = time.time_ns() - 1200 * SECOND
         self.spans = []
 
@@ -49,7 +51,7 @@ class History:
         written = self.random.choice([0, 0, input_tokens // 2])
         start, end = self.later(self.random.randrange(50, 2000))
         attributes = [("gen_ai.operation.name", "chat"), ("gen_ai.request.model", model)]
-        kind = self.random.choice(["typed", "typed", "typed", "bare", "failed"])
+        kind = self.random.choice(["typed", "typed", "typed", "bare", "failed", "open"])
         price = PRICES.get(model)
         if kind == "bare":
             attributes.append(("tokens", input_tokens))
@@ -71,7 +73,11 @@ class History:
                 if price:
                     self.dollars += count * price[name] / 1e6
             total = input_tokens + output
-        self.calls["error" if kind == "failed" else "ok"] += 1
+        # A call that has not ended is none, but what it took counts.
+        if kind == "open":
+            end = None
+        else:
+            self.calls["error" if kind == "failed" else "ok"] += 1
         extra = data(15, number(3, 2)) if kind == "failed" else b""
         if kind == "failed":
             attributes.append(("error.type", "RateLimitError"))
@@ -96,8 +102,36 @@ class History:
         extra = data(15, number(3, 2)) if outcome != "ok" else b""
         self.spans.append(wire.span(trace, self.random.randbytes(8), tool, start, end, parent, attributes, extra))
 
+    def root(self, trace, identity, workflow, start, end, parent=None, attributes=()):
+        """A run, which may fail; `None` for a time makes it none."""
+        has_failed = self.random.random() < 0.3
+        if start is not None and end is not None:
+            self.runs["all"] += 1
+            self.runs["failed"] += has_failed
+        self.spans.append(wire.span(
+            trace, identity, "run", start, end, parent, [("workflow_name", workflow), *attributes], data(15, number(3, 2)) if has_failed else b""))
+
+    def timeless(self):
+        """Spans without a start or an end: neither attempts nor runs. Without a start, and with one."""
+        start = self.clock
+        for times in [(None, start + SECOND), (start, None), (None, None)]:
+            root = self.random.randbytes(8)
+            trace = self.random.randbytes(16)
+            self.root(trace, root, "w-timeless", *times)
+            self.spans.append(wire.span(trace, self.random.randbytes(8), "search", *times, root, [
+                ("gen_ai.operation.name", "execute_tool"), ("tool_name", "search"), ("error.type", "timeout")], data(15, number(3, 2))))
+
+    def no_runs(self):
+        """A trace whose child alone names a workflow, and one whose root is not there; and a root that says that it is a run of no workflow."""
+        start, trace, root = self.clock, self.random.randbytes(16), self.random.randbytes(8)
+        self.spans.append(wire.span(trace, root, "outer", start, start + SECOND))
+        self.spans.append(wire.span(trace, self.random.randbytes(8), "step", start, start + SECOND, root, [("workflow_name", "w-child"), ("workflow.root", "no")]))
+        self.spans.append(wire.span(self.random.randbytes(16), self.random.randbytes(8), "orphan", start, start + SECOND, self.random.randbytes(8), [
+            ("workflow_name", "w-orphan")]))
+        self.spans.append(wire.span(self.random.randbytes(16), self.random.randbytes(8), "nameless", start, start + SECOND, None, [("workflow.root", True)]))
+
     def run(self):
-        """An agent's run: a root, and perhaps a wrapper that repeats its children's tokens."""
+        """An agent's run: a root, perhaps a run within it, and perhaps a wrapper that repeats its children's tokens."""
         trace, root, agent = self.random.randbytes(16), self.random.randbytes(8), self.random.randbytes(8)
         start = self.clock
         total = 0
@@ -108,7 +142,11 @@ class History:
                 self.tool_call(trace, agent)
         self.spans.append(wire.span(trace, agent, "invoke_agent", start, self.clock, root, [
             ("gen_ai.operation.name", "invoke_agent"), *([("tokens", total)] if total and self.random.random() < 0.5 else [])]))
-        self.spans.append(wire.span(trace, root, "run", start, self.clock, None, [("workflow_name", self.random.choice(["w-1", "w-2"])), ("session.id", self.random.choice(["s-1", "s-2"])), ("user.id", self.random.choice(["u-1", "u-2"]))]))
+        if self.random.random() < 0.3:
+            says = self.random.choice([True, 1, "true", "True", "1", "yes"])
+            self.root(trace, self.random.randbytes(8), "w-within", start, self.clock, root, [("workflow.root", says)])
+        self.root(trace, root, self.random.choice(["w-1", "w-2"]), start, self.clock, None, [
+            ("session.id", self.random.choice(["s-1", "s-2"])), ("user.id", self.random.choice(["u-1", "u-2"]))])
 
     def loops(self):
         """Another process on the host: runs and embeddings beside each other and beside the model calls of the first one, batches, memory."""
@@ -124,6 +162,7 @@ class History:
                 "memory": [("process.memory.usage", self.random.randrange(1 << 30)), ("system.memory.usage", self.random.randrange(1 << 31)),
                            ("system.memory.limit", 1 << 31)],
             }[kind]
+            self.runs["all"] += kind == "run"
             yield wire.span(self.random.randbytes(16), self.random.randbytes(8), kind, start, end, None if kind == "run" else parent, attributes)
 
     def bodies(self):
@@ -157,6 +196,8 @@ def out(request, binary, tmp_path_factory):
         if history:
             for _ in range(60):
                 history.run()
+            history.timeless()
+            history.no_runs()
             for body in history.bodies():
                 assert server.post(body).status == 200
         else:
@@ -202,7 +243,7 @@ def known(history, figure):
         return None
     return {
         "dollars": {"": history.dollars}, "tokens": {"": sum(history.tokens.values())}, "tokens_by_type": history.tokens,
-        "calls": history.calls, "timeouts": {"": history.calls["timeout"]},
+        "calls": history.calls, "timeouts": {"": history.calls["timeout"]}, "runs": history.runs,
     }.get(figure)
 
 

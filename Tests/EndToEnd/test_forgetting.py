@@ -8,11 +8,13 @@ import time
 
 import pytest
 
+import doors
 from server import poll
 from test_logs import record, request
 from wire import BASE_TIME, batch, span, span_id
 
 OK, FAILED, USAGE = 0, 1, 2
+DAY = 86_400 * 10**9
 
 
 def secret(user):
@@ -102,6 +104,29 @@ def test_a_user_is_forgotten_beside_a_running_server(fusebox, tmp_path):
     assert done["spans"] == 41 and fusebox.scalar("SELECT count(*) FROM spans") == 0
     assert occurrences(fusebox, secret("bob")) == 0
     assert fusebox.run("verify", "--data-dir", str(fusebox.folder)).returncode == OK
+
+
+def test_what_runs_is_kept_and_taken_behind_the_floor(fusebox):
+    """A span without an end began just now: it is not older than a month, and neither are those that come after the floor was raised."""
+    now, door = time.time_ns(), doors.Protobuf(fusebox)
+
+    def running(name):
+        return span(name=name, start=now - 5 * 10**9, end=None)
+
+    def startless(name):
+        return span(name=name, start=None, end=now)
+
+    assert not door.send(batch(span(name="old", start=now - 40 * DAY, end=now - 40 * DAY + 1), running("a"), startless("b"))).rejected
+    done = forget(fusebox, "--older-than", "30d", "--yes")
+    assert done["spans"] == 1
+    assert not door.send(batch(running("c"), startless("d"), span(name="e", start=None, end=None))).rejected
+    assert door.send(batch(span(name="late", start=now - 40 * DAY, end=None))).rejected == 1
+    assert [row["name"] for row in fusebox.sql("SELECT name FROM spans ORDER BY 1")] == ["a", "b", "c", "d", "e"]
+    # Prune takes whole segments: the one that holds what runs is none of them.
+    fusebox.stop()
+    fusebox.run("prune", "--data-dir", str(fusebox.folder), "--before", "1d", "--yes")
+    fusebox.start()
+    assert fusebox.scalar("SELECT count(*) FROM spans") == 5
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -201,7 +201,7 @@ import Testing
         }
         func spans(_ id: Int64, _ received: Int64) -> SegmentLedger.Entry {
             .init(
-                id: id, streamSet: id, firstOrdinal: id, ordinalCount: 1, spanCount: 1, storedBytes: 100, endMaximum: 0,
+                id: id, streamSet: id, firstOrdinal: id, ordinalCount: 1, spanCount: 1, storedBytes: 100, latestMaximum: 0,
                 receivedMaximum: received, filter: TraceFilter([]))
         }
         let logs = [log(1, 10), log(2, 30), log(3, 50)]

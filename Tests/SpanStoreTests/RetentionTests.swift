@@ -128,6 +128,31 @@ import Testing
         #expect(none == .init())
     }
 
+    /// Of each of three segments one span has no end; in the last, one has no start either.
+    @Test func pruningTakesASpanWithoutAnEndByItsStart() throws {
+        let fixture = try StoreFixture()
+        for (number, times) in [[(1_000, 2_000), (3_000, 0)], [(9_000, 0)], [(1_000, 2_000), (0, 0)]].enumerated() {
+            var spans: [SpanDescription] = []
+            for (place, time) in times.enumerated() {
+                var span = Batches.span(1, UInt64(number * 10 + place + 1), start: Int64(time.0))
+                span.endTimeUnixNano = Int64(time.1)
+                spans.append(span)
+            }
+            try fixture.ingest(Batches.of(spans))
+        }
+        for reopened in [false, true] {
+            if reopened { try fixture.reopen() }
+            let found = try SQLReader(folder: fixture.folder).history.segments(endingAtOrBefore: 5_000, unsettledSpans: 0)
+            #expect(found.segments == 1 && found.spans == 2)
+            #expect(try #require(fixture.store).ledger.entries.map { $0.latestMaximum <= 5_000 } == [true, false, false])
+        }
+        let retention = try SegmentRetention(#require(fixture.store).maintenance())
+        let removed = try retention.dropSegments(endedAtOrBefore: 5_000, nowUnixNano: fixture.now)
+        #expect(removed.spans == 2)
+        #expect(fixture.store?.ledger.retentionFloorUnixNano == 5_000)
+        #expect(try spans(fixture) == "3")
+    }
+
     @Test func anEndFarInTheFutureDoesNotRefuseEverythingAfterIt() throws {
         let fixture = try StoreFixture()
         var span = Batches.span(1, 1, start: fixture.now)

@@ -20,7 +20,8 @@ import Testing
 
     private static let texts = ["service_name", "tool_name", "session_id", "stage", "status_message", "outcome", "name"]
     private static let integers = [
-        "start_time_unix_nano", "end_time_unix_nano", "duration_ns", "tokens", "status_code", "cache_hit", "workflow_root",
+        "start_time_unix_nano", "end_time_unix_nano", "duration_ns", "tokens", "status_code", "cache_hit", "workflow_root", "is_run",
+        "latest_known_unix_nano",
     ]
 
     private func passed(_ fixture: StoreFixture, _ bounds: SpanPass.Bounds) throws -> [[String]] {
@@ -53,8 +54,8 @@ import Testing
             for (from, until) in [(Int64.min, Int64.max), (2_000_000, 5_000_000), (0, 1)] {
                 let bounds = [
                     (
-                        SpanPass.Bounds(.end, from: from, until: until, condition: condition),
-                        "+end_time_unix_nano >= \(from) AND +end_time_unix_nano < \(until) AND +start_time_unix_nano < \(until)"
+                        SpanPass.Bounds(.latestKnown, from: from, until: until, condition: condition),
+                        "+latest_known_unix_nano >= \(from) AND +latest_known_unix_nano < \(until) AND +start_time_unix_nano < \(until)"
                     ),
                     (
                         SpanPass.Bounds(.start, from: from, until: until, condition: condition),

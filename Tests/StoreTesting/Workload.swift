@@ -39,9 +39,17 @@ package struct Workload {
         if Int.random(in: 0..<3, using: &random) == 0 {
             attributes.append("tokens", .int(.random(in: 0..<9_000, using: &random)))
         }
+        if Int.random(in: 0..<3, using: &random) == 0 {
+            attributes.append("workflow.name", .string("workflow \(trace % 3)"))
+            let flags: [AttributeValue] = [true, false, 1, 0, 2, "true", "YES", "no", " 1 ", "maybe", .double(1)]
+            if Bool.random(using: &random) { attributes.append("workflow.root", flags[Int.random(in: 0..<flags.count, using: &random)]) }
+        }
         if Int.random(in: 0..<4, using: &random) == 0 { attributes.append("session.id", .string("session \(trace)")) }
         var span = Batches.span(trace, nextSpan, attributes, start: .random(in: 1_000_000..<9_000_000, using: &random))
         span.endTimeUnixNano = span.startTimeUnixNano + .random(in: -3...90_000, using: &random)
+        // Spans that run, spans that come without a start, and some that know no time at all.
+        if Int.random(in: 0..<12, using: &random) == 0 { span.endTimeUnixNano = 0 }
+        if Int.random(in: 0..<20, using: &random) == 0 { span.startTimeUnixNano = 0 }
         if nextSpan > 1 && Bool.random(using: &random) {
             span.parentSpanID = SpanID(.random(in: 1..<nextSpan + 20, using: &random))
         }

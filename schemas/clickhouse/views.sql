@@ -11,7 +11,7 @@ CREATE FUNCTION IF NOT EXISTS iso{on_cluster} AS (unix_nano) -> formatDateTime(f
 CREATE OR REPLACE VIEW {views}.spans{on_cluster} AS
 SELECT Timestamp, TraceId AS trace_id, SpanId AS span_id, nullIf(ParentSpanId, '') AS parent_span_id,
     toUnixTimestamp64Nano(Timestamp) AS start_time_unix_nano, toUnixTimestamp64Nano(Timestamp) + toInt64(Duration) AS end_time_unix_nano,
-    toInt64(Duration) AS duration_ns, ServiceName AS service_name, SpanName AS name,
+    if(start_time_unix_nano = 0, NULL, toInt64(Duration)) AS duration_ns, ServiceName AS service_name, SpanName AS name,
     transform(SpanKind, ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], [1, 2, 3, 4, 5], 0) AS kind,
     transform(StatusCode, ['Ok', 'Error'], [1, 2], 0) AS status_code, nullIf(StatusMessage, '') AS status_message,
     nullIf(ScopeName, '') AS scope_name, nullIf(ScopeVersion, '') AS scope_version,
@@ -19,6 +19,8 @@ SELECT Timestamp, TraceId AS trace_id, SpanId AS span_id, nullIf(ParentSpanId, '
     coalesce(nullIf(s.tool_name, ''), nullIf(s.stage, '')) AS call_name,
     toUInt8((s.tokens IS NOT NULL OR s.input_tokens IS NOT NULL OR s.output_tokens IS NOT NULL) AND s.operation NOT IN ({wrappers}))
         AS counts_tokens,
+    toUInt8(s.workflow_name != '' AND start_time_unix_nano != 0 AND (s.ParentSpanId = ''
+        OR lower(trimBoth(s.SpanAttributes['workflow.root'])) IN ('true', '1', 'yes', 'hit'))) AS is_run,
     toUnixTimestamp64Nano(FuseboxReceived) AS received_time_unix_nano, nullIf(TraceState, '') AS trace_state,
     SpanAttributes AS attributes, ResourceAttributes AS resource_attributes,
     `Events.Timestamp`, `Events.Name`, `Events.Attributes`, `Links.TraceId`, `Links.SpanId`, `Links.Attributes`,
@@ -75,11 +77,23 @@ WHERE user_id IS NOT NULL
 GROUP BY user_id;
 
 CREATE OR REPLACE VIEW {views}.workflows{on_cluster} AS
-SELECT service_name, workflow_name, count() AS runs, countIf(root_status_code = 2) AS failed_runs, sum(span_count) AS span_count,
-    sum(timeout_count) AS timeouts, sum(tokens) AS tokens, quantileTDigest(0.5)(duration_ns) / 1e6 AS p50_ms,
-    quantileTDigest(0.95)(duration_ns) / 1e6 AS p95_ms, max(end_time_unix_nano) AS last_time_unix_nano
-FROM {views}.traces
-WHERE workflow_name IS NOT NULL
+SELECT service_name, workflow_name, sum(part.runs) AS runs, sum(part.failed_runs) AS failed_runs, sum(part.span_count) AS span_count,
+    sum(part.timeouts) AS timeouts, sum(part.tokens) AS tokens, max(part.p50_ms) AS p50_ms, max(part.p95_ms) AS p95_ms,
+    max(part.last_time_unix_nano) AS last_time_unix_nano
+FROM (
+    SELECT service_name, workflow_name, count() AS runs, countIf(status_code = 2) AS failed_runs, toUInt64(0) AS span_count,
+        toUInt64(0) AS timeouts, toInt64(0) AS tokens, quantileTDigest(0.5)(duration_ns) / 1e6 AS p50_ms,
+        quantileTDigest(0.95)(duration_ns) / 1e6 AS p95_ms, max(end_time_unix_nano) AS last_time_unix_nano
+    FROM {views}.spans
+    WHERE is_run = 1
+    GROUP BY service_name, workflow_name
+    UNION ALL
+    SELECT service_name, workflow_name, toUInt64(0), toUInt64(0), sum(span_count), sum(timeout_count), sum(tokens), NULL, NULL,
+        max(end_time_unix_nano)
+    FROM {views}.traces
+    WHERE workflow_name IS NOT NULL
+    GROUP BY service_name, workflow_name
+) AS part
 GROUP BY service_name, workflow_name;
 
 CREATE OR REPLACE VIEW {views}.timeouts{on_cluster} AS

@@ -9,7 +9,7 @@ sighting AS MATERIALIZED (
             declared(resource_attributes, 'host') AS host_name,
             start_time_unix_nano AS started, end_time_unix_nano AS ended,
             end_time_unix_nano > start_time_unix_nano AND start_time_unix_nano > 0 AS takes_time,
-            workflow_name <> '' AND (parent_span_id IS NULL OR workflow_root = 1) AS is_run,
+            is_run,
             operation IS 'embeddings' AS is_embedding,
             stage = 'llm' AND operation IS NOT 'embeddings' AS is_model_call,
             retrieval_batch, embed_batch,
@@ -21,7 +21,7 @@ sighting AS MATERIALIZED (
             declared(resource_attributes, 'executor') AS executor
         FROM spans
         WHERE ({within})
-            AND (workflow_name IS NOT NULL AND (parent_span_id IS NULL OR workflow_root = 1) OR operation = 'embeddings' OR stage = 'llm'
+            AND (is_run OR operation = 'embeddings' OR stage = 'llm'
                 OR retrieval_batch IS NOT NULL OR embed_batch IS NOT NULL OR process_memory IS NOT NULL OR host_memory IS NOT NULL
                 OR host_memory_total IS NOT NULL)
     )

@@ -4,7 +4,7 @@
 -- Model calls with their tokens, each counted once: what wraps a call or tells of it a second time is left out (docs/metrics.md 2.12).
 CREATE TEMP VIEW token_spans AS
 SELECT trace_id, span_id, parent_span_id, service_name, call_workflow AS workflow_name, model, provider, session_id, user_id,
-    end_time_unix_nano, tokens, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    end_time_unix_nano, latest_known_unix_nano, tokens, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
     CASE WHEN input_tokens IS NOT NULL THEN cache_write_tokens END AS cache_write_tokens
 FROM spans
 WHERE counts_tokens = 1;
@@ -72,14 +72,25 @@ FROM spans
 WHERE outcome IS NOT NULL
 GROUP BY service_name, call_name, stage;
 
--- One row a workflow of a service, from its traces.
+-- One row a workflow of a service: its runs (docs/metrics.md 2.1), and what its traces hold. One that has traces and no runs has 0.
 CREATE TEMP VIEW workflows AS
-SELECT service_name, workflow_name, count(*) AS runs, sum(root_status_code = 2) AS failed_runs,
-    sum(span_count) AS span_count, sum(timeout_count) AS timeouts, saturated_sum(tokens) AS tokens,
-    percentile(duration_ns, 50) / 1e6 AS p50_ms, percentile(duration_ns, 95) / 1e6 AS p95_ms,
-    max(end_time_unix_nano) AS last_time_unix_nano
-FROM traces
-WHERE workflow_name IS NOT NULL
+SELECT service_name, workflow_name, sum(runs) AS runs, sum(failed_runs) AS failed_runs, sum(span_count) AS span_count,
+    sum(timeouts) AS timeouts, saturated_sum(tokens) AS tokens, max(p50_ms) AS p50_ms, max(p95_ms) AS p95_ms,
+    max(last_time_unix_nano) AS last_time_unix_nano
+FROM (
+    SELECT service_name, workflow_name, count(*) AS runs, sum(status_code = 2) AS failed_runs, 0 AS span_count, 0 AS timeouts,
+        0 AS tokens, percentile(duration_ns, 50) / 1e6 AS p50_ms, percentile(duration_ns, 95) / 1e6 AS p95_ms,
+        max(end_time_unix_nano) AS last_time_unix_nano
+    FROM spans
+    WHERE is_run = 1
+    GROUP BY service_name, workflow_name
+    UNION ALL
+    SELECT service_name, workflow_name, 0, 0, sum(span_count), sum(timeout_count), saturated_sum(tokens), NULL, NULL,
+        max(end_time_unix_nano)
+    FROM traces
+    WHERE workflow_name IS NOT NULL
+    GROUP BY service_name, workflow_name
+)
 GROUP BY service_name, workflow_name;
 
 -- Edges of breakers in the order in which they were applied.
@@ -173,8 +184,8 @@ WITH priced AS (
         token_dollars(tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens, prices.input, prices.cache_read,
             prices.cache_write, prices.output) AS dollars
     FROM token_spans LEFT JOIN prices ON prices.model = token_spans.model
-        AND prices.effective_from_unix_nano <= token_spans.end_time_unix_nano
-        AND token_spans.end_time_unix_nano < prices.effective_until_unix_nano
+        AND prices.effective_from_unix_nano <= token_spans.latest_known_unix_nano
+        AND token_spans.latest_known_unix_nano < prices.effective_until_unix_nano
 )
 SELECT service_name, workflow_name, model, count(*) AS calls, saturated_sum(tokens) AS tokens,
     saturated_sum(token_count('input', tokens, input_tokens, output_tokens, cached_tokens, cache_write_tokens)) AS input_tokens,

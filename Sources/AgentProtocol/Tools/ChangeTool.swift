@@ -56,7 +56,7 @@ enum ChangeTool {
     /// What spans alone say.
     private static let ofSpans: [(String, JSONValue)] = [
         ("since", AnswerSchema.value("string", "ISO 8601.")), ("before", AnswerSchema.window),
-        ("runs", AnswerSchema.value("integer", "Root spans that began since then.")),
+        ("runs", AnswerSchema.value("integer", "Runs of workflows that began since then.")),
         ("runs_before", AnswerSchema.value("integer", "In as long a time before.")),
         ("failed_runs", AnswerSchema.value("integer", "With the status error.")),
         ("failed_runs_before", AnswerSchema.value("integer", "With the status error.")),
@@ -106,7 +106,7 @@ enum ChangeTool {
         SELECT coalesce(sum(start_time_unix_nano >= ?2), 0), coalesce(sum(start_time_unix_nano < ?2), 0),
             coalesce(sum(start_time_unix_nano >= ?2 AND status_code = 2), 0),
             coalesce(sum(start_time_unix_nano < ?2 AND status_code = 2), 0)
-        FROM spans WHERE \(asked) AND parent_span_id IS NULL
+        FROM spans WHERE \(asked) AND is_run = 1
         """
 
     private static let tools = """

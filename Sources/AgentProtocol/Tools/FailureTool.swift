@@ -15,8 +15,8 @@ enum FailureTool {
         ("other_examples", .text, "More as trace_id/span_id, with spaces between."),
     ])
     private static let runShape = RowShape([
-        ("trace_id", .text, "For get_trace."), ("start", .time, "When it began."), ("name", .text, "Of the root span."),
-        ("service", .text, "Of the root span."), ("duration_ms", .milliseconds, "Of the root span."),
+        ("trace_id", .text, "For get_trace."), ("start", .time, "When it began."), ("name", .text, "Of the run's span."),
+        ("service", .text, "Of the run's span."), ("duration_ms", .milliseconds, "Of the run's span."),
         ("message", .text, "Its status message."),
     ])
 
@@ -32,7 +32,7 @@ enum FailureTool {
         output: AnswerSchema.object([
             ("window", AnswerSchema.window), ("groups", AnswerSchema.list(shape, "Most frequent first.")),
             ("more_groups", AnswerSchema.value("boolean", "There are more: narrow by service, tool or outcome.")),
-            ("failed_run_count", AnswerSchema.value("integer", "Root spans with the status error.")),
+            ("failed_run_count", AnswerSchema.value("integer", "Runs of workflows with the status error.")),
             ("failed_runs", AnswerSchema.list(runShape, "The latest.")),
         ]),
         run: run)
@@ -84,7 +84,7 @@ enum FailureTool {
     private static let failedRuns = """
         SELECT trace_id, start_time_unix_nano, name, service_name, duration_ns, status_message, count(*) OVER ()
         FROM spans
-        WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 AND parent_span_id IS NULL AND status_code = 2
+        WHERE start_time_unix_nano >= ?1 AND start_time_unix_nano <= ?2 AND is_run = 1 AND status_code = 2
             AND (?3 IS NULL OR service_name = ?3)
         ORDER BY start_time_unix_nano DESC LIMIT ?4
         """

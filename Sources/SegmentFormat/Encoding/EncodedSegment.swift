@@ -25,6 +25,13 @@ package struct SegmentStatistics: Equatable, Sendable {
     /// Of no span.
     package init() {}
 
+    /// A time that no span of the segment is known to be past: where all have ends, the latest of them; else starts count as well, and
+    /// where some have no start either, receipts.
+    var latestMaximum: Int64 {
+        if endMinimum > 0 { return endMaximum }
+        return max(endMaximum, startMaximum, startMinimum > 0 ? .min : receivedMaximum)
+    }
+
     @inline(__always)
     package mutating func include(start: Int64, end: Int64, received: Int64) {
         startMinimum = min(startMinimum, start)

@@ -15,7 +15,8 @@ package final class SegmentLedger: Sendable {
         var ordinalCount: Int64
         var spanCount: Int
         var storedBytes: Int
-        var endMaximum: Int64
+        /// As `SegmentStatistics.latestMaximum`.
+        var latestMaximum: Int64
         var receivedMaximum: Int64
         var filter: TraceFilter
 
@@ -141,7 +142,7 @@ extension SegmentLedger.Entry {
             id: id, streamSet: id, firstOrdinal: firstOrdinal, ordinalCount: Int64(segment.spanCount),
             spanCount: segment.spanCount,
             storedBytes: segment.storedBytes,
-            endMaximum: segment.statistics.endMaximum, receivedMaximum: segment.statistics.receivedMaximum,
+            latestMaximum: segment.statistics.latestMaximum, receivedMaximum: segment.statistics.receivedMaximum,
             filter: segment.traceFilter)
     }
 }

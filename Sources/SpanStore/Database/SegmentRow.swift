@@ -34,3 +34,18 @@ enum SegmentRow {
         try statement.run()
     }
 }
+
+extension SegmentStatistics {
+    /// The columns of `segment` that hold it.
+    static let columns = "start_min, start_max, end_min, end_max, received_min, received_max"
+
+    /// What a row says, whose `columns` begin at a place.
+    init(_ row: Statement, from place: Int32) {
+        startMinimum = row.integer(place)
+        startMaximum = row.integer(place + 1)
+        endMinimum = row.integer(place + 2)
+        endMaximum = row.integer(place + 3)
+        receivedMinimum = row.integer(place + 4)
+        receivedMaximum = row.integer(place + 5)
+    }
+}

@@ -149,15 +149,15 @@ package struct SpanHistory {
     ) throws(StoreError) -> (segments: Int64, spans: Int64) {
         try translated { () throws(SQLiteError) in
             let ordinals = try StoredOrdinals.count(of: "segment", connection)
-            let statement = try connection.prepare("SELECT end_max, span_count, \(ordinals) FROM segment ORDER BY id DESC")
+            let statement = try connection.prepare("SELECT span_count, \(ordinals), \(SegmentStatistics.columns) FROM segment ORDER BY id DESC")
             var later: Int64 = 0
             var found: (segments: Int64, spans: Int64) = (0, 0)
             while try statement.step() {
-                if later >= unsettledSpans && statement.integer(0) <= bound {
+                if later >= unsettledSpans && SegmentStatistics(statement, from: 2).latestMaximum <= bound {
                     found.segments += 1
-                    found.spans += statement.integer(1)
+                    found.spans += statement.integer(0)
                 }
-                later += statement.integer(2)
+                later += statement.integer(1)
             }
             return found
         }

@@ -71,18 +71,19 @@ package final class SpanStore {
     private func loadLedger() throws {
         let statement = try connection.prepare(
             """
-            SELECT id, span_count, stored_bytes, end_max, received_max, trace_filter, directory, first_ordinal, ordinal_count
+            SELECT id, span_count, stored_bytes, trace_filter, directory, first_ordinal, ordinal_count, \(SegmentStatistics.columns)
             FROM segment ORDER BY id
             """)
         while try statement.step() {
             let id = statement.integer(0)
+            let statistics = SegmentStatistics(statement, from: 7)
             ledger.append(
                 SegmentLedger.Entry(
-                    id: id, streamSet: try SegmentDirectory.streamSet(ofFrame: statement.blob(6)) ?? id,
-                    firstOrdinal: statement.integer(7), ordinalCount: statement.integer(statement.isNull(8) ? 1 : 8),
+                    id: id, streamSet: try SegmentDirectory.streamSet(ofFrame: statement.blob(4)) ?? id,
+                    firstOrdinal: statement.integer(5), ordinalCount: statement.integer(statement.isNull(6) ? 1 : 6),
                     spanCount: Int(statement.integer(1)), storedBytes: Int(statement.integer(2)),
-                    endMaximum: statement.integer(3), receivedMaximum: statement.integer(4),
-                    filter: TraceFilter(bytes: statement.blob(5))))
+                    latestMaximum: statistics.latestMaximum, receivedMaximum: statistics.receivedMaximum,
+                    filter: TraceFilter(bytes: statement.blob(3))))
         }
         // Numbers of unfinished merges and of deleted segments are not used again either.
         let streams = try connection.integer("SELECT max(id) FROM segment_stream") ?? 0

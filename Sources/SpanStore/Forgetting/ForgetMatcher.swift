@@ -30,6 +30,7 @@ package struct ForgetMatcher {
         guard wanted.contains(true), let trace = try segment.transientColumn(.fixed, FixedColumn.traceIndex) else { return nil }
         let start = bound == nil ? nil : try segment.transientColumn(.fixed, FixedColumn.start)
         let duration = bound == nil ? nil : try segment.transientColumn(.fixed, FixedColumn.duration)
+        let received = bound == nil ? nil : try segment.transientColumn(.fixed, FixedColumn.received)
         var rows = [Bool](repeating: false, count: segment.spanCount)
         var hasAny = false
         for row in rows.indices {
@@ -37,8 +38,11 @@ package struct ForgetMatcher {
                 throw SegmentError.damaged("a span that refers past a table")
             }
             guard wanted[Int(index)] else { continue }
-            let end = (start?.integer(row) ?? 0) &+ (duration?.integer(row) ?? 0)
-            guard isWithin(end) else { continue }
+            let began = start?.integer(row) ?? 0
+            // A span without an end still runs: it is as old as its start.
+            let latest = SpanTimes.latestKnown(
+                start: began, end: began &+ (duration?.integer(row) ?? 0), received: received?.integer(row) ?? 0)
+            guard isWithin(latest) else { continue }
             rows[row] = true
             hasAny = true
         }

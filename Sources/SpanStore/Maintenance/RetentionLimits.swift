@@ -43,9 +43,9 @@ enum RetentionPlan {
         choose(entries.filter { $0.receivedMaximum <= cut }, floor: cut)
     }
 
-    /// Segments all of whose spans ended at or before `cut`.
+    /// Segments all of whose spans ended at or before `cut`; one without an end began then.
     static func ended(_ entries: [SegmentLedger.Entry], cut: Int64) -> Choice {
-        choose(entries.filter { $0.endMaximum <= cut }, floor: cut)
+        choose(entries.filter { $0.latestMaximum <= cut }, floor: cut)
     }
 
     /// The oldest segments, until so many bytes are free.
@@ -64,7 +64,7 @@ enum RetentionPlan {
         var choice = Choice(ids: entries.map(\.id), floorUnixNano: floor)
         for entry in entries {
             let latestBelieved = entry.receivedMaximum.addingReportingOverflow(skewNanoseconds)
-            let end = min(entry.endMaximum, latestBelieved.overflow ? .max : latestBelieved.partialValue)
+            let end = min(entry.latestMaximum, latestBelieved.overflow ? .max : latestBelieved.partialValue)
             choice.floorUnixNano = max(choice.floorUnixNano, end)
         }
         return choice

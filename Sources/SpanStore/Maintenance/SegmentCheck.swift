@@ -6,13 +6,11 @@ import TelemetryModel
 /// says of it what can be computed from them.
 struct SegmentCheck {
     /// The columns that `init` reads, in order.
-    static let columns = """
-        id, span_count, start_min, start_max, end_min, end_max, received_min, received_max, stored_bytes, trace_filter, directory
-        """
+    static let columns = "id, span_count, \(SegmentStatistics.columns), stored_bytes, trace_filter, directory"
 
     let id: Int64
     let spanCount: Int64
-    private var statistics = SegmentStatistics()
+    private let statistics: SegmentStatistics
     let storedBytes: Int64
     private let filter: [UInt8]
     private let directory: [UInt8]
@@ -22,12 +20,7 @@ struct SegmentCheck {
     init(_ row: Statement) {
         id = row.integer(0)
         spanCount = row.integer(1)
-        statistics.startMinimum = row.integer(2)
-        statistics.startMaximum = row.integer(3)
-        statistics.endMinimum = row.integer(4)
-        statistics.endMaximum = row.integer(5)
-        statistics.receivedMinimum = row.integer(6)
-        statistics.receivedMaximum = row.integer(7)
+        statistics = SegmentStatistics(row, from: 2)
         storedBytes = row.integer(8)
         filter = row.blob(9)
         directory = row.blob(10)

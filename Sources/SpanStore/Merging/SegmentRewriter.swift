@@ -98,7 +98,7 @@ final class SegmentRewriter {
         let entry = SegmentLedger.Entry(
             id: last.id, streamSet: set, firstOrdinal: first.firstOrdinal, ordinalCount: ordinalCount,
             spanCount: encoded.spanCount,
-            storedBytes: storedBytes, endMaximum: encoded.statistics.endMaximum,
+            storedBytes: storedBytes, latestMaximum: encoded.statistics.latestMaximum,
             receivedMaximum: encoded.statistics.receivedMaximum,
             filter: encoded.traceFilter)
         try maintenance.commit(

@@ -72,7 +72,8 @@ struct DoubtfulRows {
             tells = try segment.integers("tells_parent")
             may = try segment.integers("may_be_told")
             log = try segment.integers("told_by_log")
-            outcome = try segment.texts("outcome")
+            // As spans themselves have it, and those without a time too: docs/metrics.md 2.12 asks what a span tells of.
+            outcome = try segment.texts("own_outcome")
             stage = try segment.texts("stage")
             operation = try segment.texts("operation")
             tool = try segment.texts("tool_name")
@@ -127,7 +128,7 @@ struct DoubtfulRows {
         let (kind, status) = (try segment.integers("kind"), try segment.integers("status_code"))
         let (model, response) = (Numbered(try segment.texts("model")), Numbered(try segment.texts("response_id")))
         let (method, name) = (Numbered(signs.method), Numbered(try segment.texts("call_name")))
-        let (reason, phase) = (try segment.texts("timeout_reason"), try segment.texts("timeout_phase"))
+        let (reason, phase) = (try segment.texts("own_timeout_reason"), try segment.texts("own_timeout_phase"))
         let error = try segment.texts("error_type")
         let scopes = try segment.scopeNumbers(Self.number)
         let session = withSessions ? Numbered(try segment.texts("session_id")) : nil

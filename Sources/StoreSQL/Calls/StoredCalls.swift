@@ -30,7 +30,7 @@ final class StoredCalls {
         /// Those of these traces and of this time.
         var entries: [SegmentCatalog.Entry] {
             catalog.entries.filter { entry in
-                let isOfTime = time.map { entry.endMaximum >= $0.lowerBound && entry.startMinimum <= $0.upperBound } ?? true
+                let isOfTime = time.map { entry.latestKnown.upperBound >= $0.lowerBound && entry.startMinimum <= $0.upperBound } ?? true
                 return isOfTime && traces.map(entry.filter.mayContain(oneOf:)) ?? true
             }
         }

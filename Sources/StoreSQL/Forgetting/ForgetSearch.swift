@@ -89,7 +89,13 @@ struct ForgetSearch {
         do throws(SQLiteError) {
             guard try reader.connection.integer("SELECT 1 FROM main.evaluation LIMIT 1") != nil else { return [] }
             var ids: Set<Int64> = []
-            let joined = try reader.connection.prepare("SELECT evaluation_id, trace_id, end_time_unix_nano FROM span_evals")
+            // As old as its span, by the rule of `SpanTimes`; beside a span without any time as old as it is itself.
+            let joined = try reader.connection.prepare(
+                """
+                SELECT evaluation_id, trace_id, coalesce(nullif(end_time_unix_nano, 0), nullif(start_time_unix_nano, 0),
+                    (SELECT updated_unix_nano FROM main.evaluation WHERE id = evaluation_id))
+                FROM span_evals
+                """)
             while try joined.step() {
                 let trace = TraceID(hexadecimal: (joined.text(1) ?? "")[...])
                 if matcher.isOf(trace), matcher.isWithin(joined.integer(2)) { ids.insert(joined.integer(0)) }

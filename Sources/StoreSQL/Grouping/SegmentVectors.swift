@@ -130,10 +130,10 @@ final class SegmentVectors {
 
     private func column(_ index: Int) throws -> Vector {
         switch segment.source(index) {
-        case .startTime, .endTime, .duration, .integer: return gathered(try PassedSegment(segment, rows: nil).readIntegers(index, isCast: false))
+        case .startTime, .endTime, .duration, .latestKnownTime, .integer: return gathered(try PassedSegment(segment, rows: nil).readIntegers(index, isCast: false))
         case .countsTokens:
-            guard let bits = try segment.tokenRows() else { return Vector(.constant(.integer(0))) }
-            return Vector(.integers(rowList.map { bits.contains(Int($0)) ? 1 : 0 }))
+            return ones(try segment.tokenRows())
+        case .isRun: return ones(try segment.runRows())
         case .spanID: return identifiers(PassedIntegers(try segment.reader.column(.fixed, FixedColumn.spanID)))
         case .parentSpanID: return identifiers(PassedIntegers(try segment.reader.column(.fixed, FixedColumn.parentSpanID)))
         case .attribute(let key): return try attribute(key, index)
@@ -144,6 +144,12 @@ final class SegmentVectors {
             }
             return Vector(.scalars(try rowList.map { Self.scalar(try segment.value(Int($0), column: index)) }))
         }
+    }
+
+    /// 1 in the rows of a set, 0 in the others.
+    private func ones(_ bits: RowBits?) -> Vector {
+        guard let bits else { return Vector(.constant(.integer(0))) }
+        return Vector(.integers(rowList.map { bits.contains(Int($0)) ? 1 : 0 }))
     }
 
     /// A vector of which only is asked where it is NULL: for a column whose values are a field of the span that need not be read.

@@ -56,6 +56,12 @@ public final class PassedSegment {
         }
     }
 
+    /// For each row whether it is a run, as the column `is_run` says it.
+    package func isRun() throws(SQLiteError) -> (Int) -> Bool {
+        let bits = try Self.attempt { try segment.runRows() }
+        return { bits?.contains($0) ?? false }
+    }
+
     /// For each row whether its tokens count, as the column `counts_tokens` says it.
     package func countsTokens() throws(SQLiteError) -> (Int) -> Bool {
         let bits = try Self.attempt { try segment.tokenRows() }
@@ -160,7 +166,15 @@ public final class PassedSegment {
             case .integers, .fixed: return PassedIntegers(column)
             default: break
             }
-        case .endTime, .duration: break
+        case .endTime, .duration: return try times(isEnd: index == SpansColumn.endTimeIndex)
+        case .latestKnownTime:
+            if segment.allAreTimed { return try times(isEnd: true) }
+            return try PassedIntegers(rowByRow: spanCount) { try segment.latestKnown($0) }
+        case .isRun:
+            let runs = try segment.runRows()
+            return PassedIntegers((0..<spanCount).map { runs?.contains($0) == true ? 1 : 0 })
+        case .flag(let key):
+            if try !mayHaveOne(of: [key]) { return PassedIntegers() }
         case .storedOrAttribute(let name, let keys):
             let directory = segment.reader.directory
             let attributes = keys.reduce(0) { $0 + (directory.column(.attribute, $1)?.valueCount ?? 0) }
@@ -172,7 +186,6 @@ public final class PassedSegment {
             if try !mayHaveOne(of: keys) { return PassedIntegers() }
         default: throw SegmentError.damaged("a column that is not read as integers")
         }
-        if index == SpansColumn.endTimeIndex || index == SpansColumn.durationIndex { return try times(index) }
         return try PassedIntegers(rowByRow: spanCount) { row in
             switch try segment.value(row, column: index) {
             case .integer(let integer): integer
@@ -200,20 +213,19 @@ public final class PassedSegment {
         }
     }
 
-    /// Ends are starts plus durations; a span without an end, which is 0, has no duration.
-    private func times(_ index: Int) throws -> PassedIntegers {
+    /// Ends are starts plus durations; a span without a start or an end, which is 0, has no duration.
+    private func times(isEnd: Bool) throws -> PassedIntegers {
         let starts = PassedIntegers(try segment.reader.column(.fixed, FixedColumn.start))
         let durations = PassedIntegers(try segment.reader.column(.fixed, FixedColumn.duration))
-        let isEnd = index == SpansColumn.endTimeIndex
         if starts.presence == nil, durations.presence == nil, starts.values.count == durations.values.count {
             let ends = zip(starts.values, durations.values).map { $0 &+ $1 }
             if isEnd { return PassedIntegers(ends) }
-            if !ends.contains(0) { return PassedIntegers(durations.values.map { max(0, $0) }) }
+            if !ends.contains(0), !starts.values.contains(0) { return PassedIntegers(durations.values.map { max(0, $0) }) }
         }
         return PassedIntegers(rowByRow: spanCount) { row in
             guard let start = starts[row], let duration = durations[row] else { return nil }
             let end = start &+ duration
-            return isEnd ? end : end == 0 ? nil : max(0, duration)
+            return isEnd ? end : SpanTimes.isTimed(start: start, end: end) ? max(0, duration) : nil
         }
     }
 

@@ -10,9 +10,10 @@ import TelemetryModel
 package struct SpanPass {
     /// Which spans a pass is about.
     package struct Bounds: Equatable, Sendable {
-        package enum Time: Sendable { case start, end }
+        package enum Time: Sendable { case start, latestKnown }
 
-        /// The time that must lie in [from, until); `Int64.max` is no end. Spans that end in it must also begin before its end.
+        /// The time that must lie in [from, until); `Int64.max` is no end. Spans whose latest known time (`SpanTimes`) lies in it must also
+        /// begin before its end.
         package var time: Time
         package var fromUnixNano: Int64
         package var untilUnixNano: Int64
@@ -133,35 +134,39 @@ extension SpanPass.Bounds {
     /// The bounds as conditions on columns.
     fileprivate var terms: [SegmentRows.Filter] {
         let start = SpansColumn.startTimeIndex
-        let column = time == .end ? SpansColumn.endTimeIndex : start
+        let column = time == .latestKnown ? SpansColumn.latestKnownIndex : start
         var terms = [
             SegmentRows.Filter(column: column, comparison: .greaterOrEqual, argument: .integer(fromUnixNano)),
             SegmentRows.Filter(column: column, comparison: .lessOrEqual, argument: .integer(lastUnixNano)),
         ]
-        if time == .end { terms.append(.init(column: start, comparison: .lessOrEqual, argument: .integer(lastUnixNano))) }
+        if time == .latestKnown { terms.append(.init(column: start, comparison: .lessOrEqual, argument: .integer(lastUnixNano))) }
         return terms
     }
 
     fileprivate var sql: String {
         switch time {
         case .start: "start_time_unix_nano >= \(fromUnixNano) AND start_time_unix_nano <= \(lastUnixNano)"
-        case .end:
-            "end_time_unix_nano >= \(fromUnixNano) AND end_time_unix_nano <= \(lastUnixNano) "
+        case .latestKnown:
+            "latest_known_unix_nano >= \(fromUnixNano) AND latest_known_unix_nano <= \(lastUnixNano) "
                 + "AND start_time_unix_nano <= \(lastUnixNano)"
         }
     }
 }
 
 extension SegmentCatalog.Entry {
+    private func range(_ time: SpanPass.Bounds.Time) -> (minimum: Int64, maximum: Int64) {
+        time == .start ? (startMinimum, startMaximum) : (latestKnown.lowerBound, latestKnown.upperBound)
+    }
+
     /// Whether a span of the segment may lie within the bounds.
     func mayHold(_ bounds: SpanPass.Bounds) -> Bool {
-        let (minimum, maximum) = bounds.time == .end ? (endMinimum, endMaximum) : (startMinimum, startMaximum)
+        let (minimum, maximum) = range(bounds.time)
         return maximum >= bounds.fromUnixNano && minimum <= bounds.lastUnixNano && startMinimum <= bounds.lastUnixNano
     }
 
     /// Whether all of them do.
     fileprivate func isWithin(_ bounds: SpanPass.Bounds) -> Bool {
-        let (minimum, maximum) = bounds.time == .end ? (endMinimum, endMaximum) : (startMinimum, startMaximum)
+        let (minimum, maximum) = range(bounds.time)
         return minimum >= bounds.fromUnixNano && maximum <= bounds.lastUnixNano && startMaximum <= bounds.lastUnixNano
     }
 }

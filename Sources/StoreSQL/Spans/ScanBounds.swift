@@ -8,6 +8,7 @@ struct ScanBounds {
     private(set) var traces: Set<TraceID>?
     private var start = Int64.min...Int64.max
     private var end = Int64.min...Int64.max
+    private var latestKnown = Int64.min...Int64.max
     /// No span fulfils the terms.
     private var areImpossible = false
 
@@ -29,6 +30,7 @@ struct ScanBounds {
             return traces?.isEmpty == false
         case .startTime: return Self.narrow(&start, term, argument)
         case .endTime: return Self.narrow(&end, term, argument)
+        case .latestKnownTime: return Self.narrow(&latestKnown, term, argument)
         default: return true
         }
     }
@@ -47,6 +49,7 @@ struct ScanBounds {
     /// The times of spans that may match; `nil` for all.
     var time: ClosedRange<Int64>? {
         let all = Int64.min...Int64.max
+        let end = self.end.overlaps(latestKnown) ? self.end.clamped(to: latestKnown) : self.end
         if start == all { return end == all ? nil : end }
         // A span that began before a time may end long after it.
         return end == all || !start.overlaps(end) ? start : start.clamped(to: end)
@@ -55,7 +58,7 @@ struct ScanBounds {
     /// Whether a segment may hold spans that fulfil the terms.
     func mayHold(_ entry: SegmentCatalog.Entry) -> Bool {
         guard !areImpossible, entry.startMaximum >= start.lowerBound, entry.startMinimum <= start.upperBound,
-            entry.endMaximum >= end.lowerBound, entry.endMinimum <= end.upperBound
+            entry.endMaximum >= end.lowerBound, entry.endMinimum <= end.upperBound, entry.latestKnown.overlaps(latestKnown)
         else { return false }
         guard let traces else { return true }
         return traces.contains { entry.filter.mayContain(hash: TraceFilter.hash($0)) }

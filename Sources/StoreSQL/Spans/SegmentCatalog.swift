@@ -16,6 +16,11 @@ final class SegmentCatalog {
         var endMaximum: Int64
         var filter: TraceFilter
 
+        /// Within which the latest known times of its spans lie (`SpanTimes`): their ends, where all have one.
+        var latestKnown: ClosedRange<Int64> {
+            endMinimum > 0 && endMinimum <= endMaximum ? endMinimum...endMaximum : .min ... .max
+        }
+
         /// What tells a segment from those before it: a merged one has the id of one that it was made of, but never its size.
         struct Identity: Hashable, Sendable {
             var id: Int64

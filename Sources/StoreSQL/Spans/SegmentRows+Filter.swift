@@ -43,11 +43,13 @@ extension SegmentRows {
             return try tableRows(FixedColumn.scope, filter, rows) { try scopes().map { Array($0.name.utf8) } }
         case .attributes: return try attributesRows(filter, rows)
         case .scopeVersion, .callName, .callWorkflow, .resourceAttributes, .scopeAttributes, .events, .links, .firstAttribute,
-            .storedOrAttribute:
+            .storedOrAttribute, .flag:
             return rows
         case .attribute(let key): return try attributeRows(key, filter, rows)
         case .attributeType(let key): return try attributeTypeRows(key, filter, rows)
-        case .countsTokens: return try tokenRows(filter, rows)
+        case .countsTokens: return try onesRows(tokenRows, filter, rows)
+        case .isRun: return try onesRows(runRows, filter, rows)
+        case .latestKnownTime: return try latestKnownRows(filter, rows)
         case .ending(let name): return try endingRows(name, filter, rows)
         }
     }
@@ -72,7 +74,8 @@ extension SegmentRows {
         return condition.decided(by: entry, spanCount: reader.spanCount) == false
     }
 
-    private func tokenRows(_ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
+    /// Rows by a column that is 1 in some rows, or in none, and 0 in the others.
+    private func onesRows(_ bits: () throws -> RowBits?, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {
         guard let condition = ColumnCondition.integers(filter.comparison, filter.argument) else { return rows }
         let takes = { (value: Int64) -> Bool in
             switch condition {
@@ -82,10 +85,10 @@ extension SegmentRows {
             case .nothing, .isNull, .texts, .prefix: false
             }
         }
-        let (takesCalls, takesOthers) = (takes(1), takes(0))
-        if takesCalls && takesOthers { return rows }
-        guard let bits = try tokenRows() else { return takesOthers ? rows : [] }
-        return (rows ?? allRows).filter { bits.contains(Int($0)) ? takesCalls : takesOthers }
+        let (takesOnes, takesOthers) = (takes(1), takes(0))
+        if takesOnes && takesOthers { return rows }
+        guard let bits = try bits() else { return takesOthers ? rows : [] }
+        return (rows ?? allRows).filter { bits.contains(Int($0)) ? takesOnes : takesOthers }
     }
 
     private func endingRows(_ name: String, _ filter: Filter, _ rows: [Int32]?) throws -> [Int32]? {

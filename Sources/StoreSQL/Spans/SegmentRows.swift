@@ -32,7 +32,10 @@ final class SegmentRows {
     /// Says what counts of calls; without it endings are as they are stored.
     private let storedCalls: StoredCalls?
     /// What that says of this segment.
-    private lazy var foundCalls = Result { try storedCalls?.segment(reader.id) }
+    private(set) lazy var foundCalls = Result { try storedCalls?.segment(reader.id) }
+    private lazy var shownEndings = Result { try findShownEndings() }
+    /// Rows that are runs; `nil` for none.
+    private(set) lazy var foundRuns = Result { try findRuns() }
 
     /// - Parameter attributes: calls that are columns behind those of `SpansColumn.all`.
     init(_ reader: SegmentReader, attributes: [AttributeColumn], calls: StoredCalls? = nil, scope: ProjectScope? = nil) {
@@ -56,8 +59,8 @@ final class SegmentRows {
     }
 
     /// Columns that almost every row asks for, looked up once; the look-up by name costs more than the value.
-    private lazy var startColumn = Result { try reader.column(.fixed, FixedColumn.start) }
-    private lazy var durationColumn = Result { try reader.column(.fixed, FixedColumn.duration) }
+    private(set) lazy var startColumn = Result { try reader.column(.fixed, FixedColumn.start) }
+    private(set) lazy var durationColumn = Result { try reader.column(.fixed, FixedColumn.duration) }
     private lazy var resourceColumn = Result { try reader.column(.fixed, FixedColumn.resource) }
     private lazy var overflowColumn = Result { try reader.column(.fixed, FixedColumn.overflow) }
 
@@ -71,7 +74,7 @@ final class SegmentRows {
         case .integer(let space, let name): try prepare(index, .integers, space, name)
         case .startTime: try prepare(index, .integers, .fixed, FixedColumn.start)
         case .duration:
-            guard allHaveEnds else { return shown.set(index, .other) }
+            guard allAreTimed else { return shown.set(index, .other) }
             try prepare(index, .durations, .fixed, FixedColumn.duration)
         case .text(let space, let name): try prepare(index, .texts, space, name)
         case .ending(let name):
@@ -81,12 +84,13 @@ final class SegmentRows {
         case .spanID: try prepare(index, .identifiers, .fixed, FixedColumn.spanID)
         case .parentSpanID: try prepare(index, .identifiers, .fixed, FixedColumn.parentSpanID)
         case .endTime: try prepareEnds(index)
+        case .latestKnownTime where allAreTimed: try prepareEnds(index)
         case .traceID, .serviceName, .callName, .callWorkflow:
             guard !isSparse, let numbered = try numbered(index, allRows) else { return shown.set(index, .other) }
             shown.set(index, numbers: numbered.numbers, of: numbered.texts)
-        case .countsTokens:
+        case .countsTokens, .isRun:
             guard !isSparse else { return shown.set(index, .other) }
-            let bits = try tokenRows()
+            let bits = if case .isRun = source(index) { try runRows() } else { try tokenRows() }
             shown.set(index, integers: (0..<reader.spanCount).map { row in bits?.contains(row) == true ? 1 : 0 })
         case nil: shown.set(index, .null)
         default: shown.set(index, .other)
@@ -106,13 +110,13 @@ final class SegmentRows {
         shown.set(index, integers: zip(starts, durations).map { $0 &+ $1 })
     }
 
-    /// Whether the directory says that no span of the segment is without an end, which is 0.
-    private var allHaveEnds: Bool {
+    /// Whether the directory says that no span of the segment is without a start or an end, which is 0 then.
+    var allAreTimed: Bool {
         guard let start = reader.directory.column(.fixed, FixedColumn.start),
             let duration = reader.directory.column(.fixed, FixedColumn.duration)
         else { return false }
         let (end, overflow) = start.minimum.addingReportingOverflow(duration.minimum)
-        return !overflow && end > 0
+        return !overflow && start.minimum > 0 && end > 0
     }
 
     /// Gives a span's value in a column to `result`.
@@ -147,9 +151,7 @@ final class SegmentRows {
 
     /// Rows that are shown with another ending than the stored one; `nil` for none.
     func changedEndings() throws -> [Int32: SegmentCalls.Ending]? {
-        guard reader.directory.column(.derived, "outcome") != nil, let endings = try foundCalls.get()?.endings, !endings.isEmpty
-        else { return nil }
-        return endings
+        try shownEndings.get()
     }
 
     // MARK: Values
@@ -168,9 +170,10 @@ final class SegmentRows {
             return .integer(start &+ duration)
         case .duration:
             guard let start = try startColumn.get()?.integer(row), let duration = try durationColumn.get()?.integer(row),
-                start &+ duration != 0
+                SpanTimes.isTimed(start: start, end: start &+ duration)
             else { return .null }
             return .integer(max(0, duration))
+        case .latestKnownTime: return .integer(try latestKnown(row))
         case .serviceName: return .string(try serviceNames()[Int(try resource(row))])
         case .scopeName: return text(try scope(row).name)
         case .scopeVersion: return text(try scope(row).version)
@@ -190,6 +193,8 @@ final class SegmentRows {
             return number < 0 ? .null : .text(names.texts[Int(number)][...])
         case .countsTokens:
             return .integer(try tokenRows()?.contains(row) == true ? 1 : 0)
+        case .isRun: return .integer(try runRows()?.contains(row) == true ? 1 : 0)
+        case .flag(let key): return try flag(key, row).map { .integer($0 ? 1 : 0) } ?? .null
         case .attributes: return .text(try attributes(row))
         case .resourceAttributes: return .text(try resourceAttributes()[Int(try resource(row))][...])
         case .scopeAttributes: return .text(try scopeAttributes()[try scopeNumber(row)][...])
@@ -223,7 +228,7 @@ final class SegmentRows {
     }
 
     /// The same; `nil` when the span has none.
-    private func stored(_ key: String, _ row: Int, _ column: DecodedColumn?) throws -> (value: DecodedValue, bytes: [UInt8])? {
+    func stored(_ key: String, _ row: Int, _ column: DecodedColumn?) throws -> (value: DecodedValue, bytes: [UInt8])? {
         if let column {
             let value = column.value(row)
             if case .absent = value {} else { return (value, column.bytes) }

@@ -5,6 +5,10 @@ enum SpansColumn {
     enum Source {
         case traceID, spanID, parentSpanID
         case startTime, endTime, duration
+        /// The end, else the start, else the receipt (`SpanTimes`).
+        case latestKnownTime
+        /// 1 where the span is a run, 0 elsewhere (`SegmentRows.isRun`): every list and report counts runs by it.
+        case isRun
         case serviceName, scopeName, scopeVersion
         case integer(ColumnSpace, String)
         case text(ColumnSpace, String)
@@ -25,6 +29,8 @@ enum SpansColumn {
         case firstAttribute([String])
         /// A stored integer; of a span that was stored before there was one, the first of these attributes.
         case storedOrAttribute(String, [String])
+        /// A span attribute that says yes or no, as 1 or 0; NULL where it says neither.
+        case flag(String)
     }
 
     static let all: [(name: String, type: String, source: Source)] = [
@@ -76,7 +82,7 @@ enum SpansColumn {
         ("links", "TEXT", .links),
         // Hidden: `SELECT *` leaves them out.
         ("content_hash", "INTEGER HIDDEN", .integer(.fixed, FixedColumn.contentHash)),
-        ("workflow_root", "INTEGER HIDDEN", .firstAttribute(["workflow.root"])),
+        ("workflow_root", "INTEGER HIDDEN", .flag(workflowRoot)),
         (
             "cache_write_tokens", "INTEGER HIDDEN",
             // The names that were known before the column was stored; those of now stand in schemas/columns.
@@ -110,13 +116,18 @@ enum SpansColumn {
         // The trace id once more: GROUP BY it gives groups in no order, however many there are (docs/adr/0052).
         ("unordered_trace_id", "TEXT HIDDEN", .traceID),
         ("scope_attributes", "TEXT HIDDEN", .scopeAttributes),
+        ("is_run", "INTEGER HIDDEN", .isRun),
+        ("latest_known_unix_nano", "INTEGER HIDDEN", .latestKnownTime),
     ]
+
+    /// The attribute of a span that is a run though it has a parent.
+    static let workflowRoot = "workflow.root"
 
     static let startTimeIndex = index(of: "start_time_unix_nano")
     static let endTimeIndex = index(of: "end_time_unix_nano")
 
     static let unorderedTraceIndex = index(of: "unordered_trace_id")
-    static let durationIndex = index(of: "duration_ns")
+    static let latestKnownIndex = index(of: "latest_known_unix_nano")
     static let spanIDIndex = index(of: "span_id")
     static let attributesIndex = index(of: "attributes")
 

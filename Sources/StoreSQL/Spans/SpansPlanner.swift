@@ -44,10 +44,10 @@ enum SpansPlanner {
     static func takesConditions(_ source: SpansColumn.Source) -> Bool {
         switch source {
         case .traceID, .spanID, .parentSpanID, .serviceName, .scopeName, .text, .ending, .startTime, .endTime, .duration, .integer,
-            .countsTokens, .attribute, .attributeType:
+            .countsTokens, .isRun, .latestKnownTime, .attribute, .attributeType:
             true
         case .scopeVersion, .callName, .callWorkflow, .attributes, .resourceAttributes, .scopeAttributes, .events, .links,
-            .firstAttribute, .storedOrAttribute:
+            .firstAttribute, .storedOrAttribute, .flag:
             false
         }
     }
@@ -60,7 +60,7 @@ enum SpansPlanner {
         guard takesConditions(source) else { return nil }
         let isText: Bool
         switch source {
-        case .startTime, .endTime, .duration, .integer, .countsTokens: isText = false
+        case .startTime, .endTime, .duration, .latestKnownTime, .integer, .countsTokens, .isRun: isText = false
         default: isText = true
         }
         switch Int32(constraint.op) {
