@@ -1,5 +1,6 @@
 import SQLite
 import StoreTesting
+import StoreSQL
 import TelemetryModel
 import TelemetryTesting
 import Testing

@@ -27,7 +27,7 @@ package struct SegmentStatistics: Equatable, Sendable {
 
     /// A time that no span of the segment is known to be past: where all have ends, the latest of them; else starts count as well, and
     /// where some have no start either, receipts.
-    var latestMaximum: Int64 {
+    package var latestMaximum: Int64 {
         if endMinimum > 0 { return endMaximum }
         return max(endMaximum, startMaximum, startMinimum > 0 ? .min : receivedMaximum)
     }

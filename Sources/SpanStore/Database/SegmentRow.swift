@@ -41,6 +41,7 @@ extension SegmentStatistics {
 
     /// What a row says, whose `columns` begin at a place.
     init(_ row: Statement, from place: Int32) {
+        self.init()
         startMinimum = row.integer(place)
         startMaximum = row.integer(place + 1)
         endMinimum = row.integer(place + 2)

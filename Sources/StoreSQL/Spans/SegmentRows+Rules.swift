@@ -1,3 +1,4 @@
+import SegmentFormat
 import TelemetryModel
 
 /// What rows are by the rules of docs/metrics.md, where it is not stored: so it holds of spans that earlier versions stored as well.

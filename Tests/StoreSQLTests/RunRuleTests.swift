@@ -1,8 +1,11 @@
 import SQLite
+import SegmentFormat
+import StoreTesting
 import TelemetryModel
+import TelemetryTesting
 import Testing
 
-@testable import SpanStore
+@testable import StoreSQL
 
 /// What a run is, and that a span without a start or an end is none, is told by columns of `spans` (docs/metrics.md 2.1, 2.8).
 @Suite struct RunRuleTests {
