@@ -84,12 +84,14 @@ extension SpanDerivations {
                 cacheWrite: span.cacheWriteTokens),
             hasNoWorkflow: (span.workflow ?? "").isEmpty, service: presence.instances[Int(instance)].service,
             received: span.receivedTimeUnixNano)
-        if span.inputTokens == nil && span.outputTokens == nil {
+        let hasTypes = span.inputTokens != nil || span.outputTokens != nil || tokens.counts.cacheRead > 0
+        if !hasTypes || tokens.counts.unspecified > 0 {
             if models.cells[cell].unspecified < 0 {
                 models.cells[cell].unspecified = tokenCounter(cell, "unspecified", created)
             }
             tokens.unspecified = models.cells[cell].unspecified
-        } else {
+        }
+        if hasTypes {
             if models.cells[cell].input < 0 {
                 models.cells[cell].input = tokenCounter(cell, "input", created)
                 models.cells[cell].cacheRead = tokenCounter(cell, "cache_read", created)

@@ -98,7 +98,7 @@ final class GRPCCall: ChannelInboundHandler {
             guard let signal = Self.signal(at: path) else {
                 throw Refusal(
                     status: .notFound, code: .unimplemented,
-                    message: TempoStreaming.refusal(path: path) ?? "there is no method \(path); OTLP's are Export")
+                    message: Self.refusal(of: path))
             }
             let coding = try Self.coding(headers["grpc-encoding"].first)
             var fields = HTTPFields()
@@ -110,6 +110,11 @@ final class GRPCCall: ChannelInboundHandler {
         } catch {
             refuse(error)
         }
+    }
+
+    private static func refusal(of path: String) -> String {
+        if path.hasPrefix("/opentelemetry.proto.collector.profiles.") { return Signal.profilesRefusal }
+        return TempoStreaming.refusal(path: path) ?? "there is no method \(path); OTLP's are Export"
     }
 
     private static func signal(at path: String) -> Signal? {

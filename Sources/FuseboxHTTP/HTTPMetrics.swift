@@ -44,7 +44,7 @@ package final class HTTPMetrics: Sendable {
         droppedRecords = registry.register(
             LabeledCounterMetric(
                 "fusebox_records_dropped_total",
-                help: "Profiles, and metrics that are not shown, which were accepted and not stored.",
+                help: "Profiles, which are refused in partial_success, and metrics that are not shown, which are accepted and not stored.",
                 labels: ["signal"], labelSetsMax: 4))
         expositionDuration = registry.register(
             LabeledHistogramMetric(

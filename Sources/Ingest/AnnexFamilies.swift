@@ -69,14 +69,20 @@ enum AnnexFamilies {
             GROUP BY eval_id ORDER BY seen DESC, eval_id LIMIT \(evalIDsMax))
         """
 
+    /// The eval that was judged last comes first: by its own time, or where it has none by when it came or changed; of several at one
+    /// time the one that was stored last.
+    private static let newest = "coalesce(created_unix_nano, updated_unix_nano) DESC, id DESC"
+
     private static func scores(_ connection: Connection) throws(SQLiteError) -> MetricFamily {
         evalScores.with(
             try rows(
                 connection,
                 """
                 \(recentEvals)
-                SELECT eval_id, name, score, max(updated_unix_nano) FROM evaluation
-                WHERE eval_id IN (SELECT eval_id FROM seen) AND score IS NOT NULL GROUP BY eval_id, name
+                SELECT eval_id, name, score FROM (
+                    SELECT eval_id, name, score, row_number() OVER (PARTITION BY eval_id, name ORDER BY \(newest)) AS place FROM evaluation
+                    WHERE eval_id IN (SELECT eval_id FROM seen) AND score IS NOT NULL)
+                WHERE place = 1
                 """
             ) { row in
                 MetricFamily.Sample(
@@ -90,8 +96,10 @@ enum AnnexFamilies {
                 connection,
                 """
                 \(recentEvals)
-                SELECT eval_id, coalesce(dataset, ''), coalesce(git_revision, ''), max(updated_unix_nano) FROM evaluation
-                WHERE eval_id IN (SELECT eval_id FROM seen) AND (dataset IS NOT NULL OR git_revision IS NOT NULL) GROUP BY eval_id
+                SELECT eval_id, coalesce(dataset, ''), coalesce(git_revision, '') FROM (
+                    SELECT eval_id, dataset, git_revision, row_number() OVER (PARTITION BY eval_id ORDER BY \(newest)) AS place
+                    FROM evaluation WHERE eval_id IN (SELECT eval_id FROM seen) AND (dataset IS NOT NULL OR git_revision IS NOT NULL))
+                WHERE place = 1
                 """
             ) { row in
                 MetricFamily.Sample(

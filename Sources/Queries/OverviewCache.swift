@@ -30,13 +30,38 @@ package final class OverviewCache: Sendable {
         steps.first { nanoseconds / $0 < Int64(points) } ?? steps[steps.count - 1]
     }
 
-    /// The buckets of a span of time, by number; those without spans are left out.
+    /// The buckets of a span of time, by number; those without spans are left out. What lies before or behind the window is in none of
+    /// them: a bucket that the window cuts holds the part within, so the sum is the same whatever the width. Whole buckets alone are kept.
     package func read(
         _ window: TimeWindow, step: Int64, service: String?, _ reader: QueryReader
     ) throws -> [Int64: OverviewBucket] {
-        if service != nil || reader.reader.scope != nil { return try Self.read(window, step: step, service: service, reader) }
-        let (first, last) = Self.numbers(window, step)
-        let reading = OverviewReading(stepNanoseconds: step, service: nil)
+        guard window.from < window.to else { return [:] }
+        let reading = OverviewReading(stepNanoseconds: step, service: service)
+        if service != nil || reader.reader.scope != nil { return try reading.read(window, reader) }
+        let (first, last) = (Self.number(of: window.from, step), Self.number(of: window.last, step))
+        // At the ends of an integer a bucket's own ends stop there, and are those of the window.
+        let isFirstCut = first.multipliedSaturated(by: step) < window.from
+        let isLastCut = Self.end(of: last, step) > window.to
+        if first == last, isFirstCut || isLastCut { return try reading.read(window, reader) }
+        var found = isFirstCut ? try reading.read(TimeWindow(from: window.from, to: Self.end(of: first, step)), reader) : [:]
+        let (firstWhole, lastWhole) = (isFirstCut ? first + 1 : first, isLastCut ? last - 1 : last)
+        if firstWhole <= lastWhole { found.merge(try readWhole(firstWhole...lastWhole, step, reading, reader)) { $1 } }
+        if isLastCut { found.merge(try reading.read(TimeWindow(from: last.multipliedSaturated(by: step), to: window.to), reader)) { $1 } }
+        return found
+    }
+
+    /// The number of the bucket that a time is in, also before 1970.
+    static func number(of time: Int64, _ step: Int64) -> Int64 {
+        let (quotient, remainder) = time.quotientAndRemainder(dividingBy: step)
+        return remainder < 0 ? quotient - 1 : quotient
+    }
+
+    private static func end(of number: Int64, _ step: Int64) -> Int64 { number.addingSaturated(1).multipliedSaturated(by: step) }
+
+    /// Buckets that the window holds whole: those that are known, and the others as they are read and kept.
+    private func readWhole(
+        _ numbers: ClosedRange<Int64>, _ step: Int64, _ reading: OverviewReading, _ reader: QueryReader
+    ) throws -> [Int64: OverviewBucket] {
         let generation = try forgetChanged(reader)
         let known = state.withLock { $0.buckets[step] ?? [:] }
         var found: [Int64: OverviewBucket] = [:]
@@ -44,11 +69,12 @@ package final class OverviewCache: Sendable {
         func fill() throws {
             guard let range = missing else { return }
             missing = nil
-            let fresh = try reading.read(range.lowerBound, range.upperBound, reader)
+            let window = TimeWindow(from: range.lowerBound.multipliedSaturated(by: step), to: Self.end(of: range.upperBound, step))
+            let fresh = try reading.read(window, reader)
             keep(fresh, range, step, generation)
             found.merge(fresh) { $1 }
         }
-        for number in first...last {
+        for number in numbers {
             if let bucket = known[number] {
                 try fill()
                 found[number] = bucket
@@ -64,14 +90,8 @@ package final class OverviewCache: Sendable {
     package static func read(
         _ window: TimeWindow, step: Int64, service: String?, _ reader: QueryReader
     ) throws -> [Int64: OverviewBucket] {
-        let (first, last) = numbers(window, step)
-        return try OverviewReading(stepNanoseconds: step, service: service).read(first, last, reader)
-    }
-
-    /// The first and the last bucket that a window touches.
-    private static func numbers(_ window: TimeWindow, _ step: Int64) -> (first: Int64, last: Int64) {
-        let first = window.from / step
-        return (first, max(first, window.last / step))
+        guard window.from < window.to else { return [:] }
+        return try OverviewReading(stepNanoseconds: step, service: service).read(window, reader)
     }
 
     /// Forgets the buckets that segments committed or deleted since the last call touch.

@@ -9,19 +9,14 @@ struct OverviewReading {
     let stepNanoseconds: Int64
     let service: String?
 
-    /// The buckets from `first` up to `last`, which is in; buckets without spans are left out.
-    func read(_ first: Int64, _ last: Int64, _ reader: QueryReader) throws -> [Int64: OverviewBucket] {
+    /// The buckets of the spans that began in the window; buckets without spans are left out.
+    func read(_ window: TimeWindow, _ reader: QueryReader) throws -> [Int64: OverviewBucket] {
         var buckets: [Int64: OverviewBucket] = [:]
-        let from = first.multipliedSaturated(by: stepNanoseconds)
-        let to = last.addingSaturated(1).multipliedSaturated(by: stepNanoseconds)
-        try reader.pass(SpanPass.Bounds(.start, from: from, until: to, condition: condition)) { segment throws(SQLiteError) in
-            try count(segment, in: &buckets)
-        }
+        let bounds = SpanPass.Bounds(.start, from: window.from, until: window.to, condition: condition)
+        try reader.pass(bounds) { segment throws(SQLiteError) in try count(segment, in: &buckets) }
         guard !buckets.isEmpty else { return buckets }
         let book = try reader.prices()
-        try reader.passTokenCalls(SpanPass.Bounds(.start, from: from, until: to, condition: condition)) {
-            segment throws(SQLiteError) in try addTokens(segment, book, to: &buckets)
-        }
+        try reader.passTokenCalls(bounds) { segment throws(SQLiteError) in try addTokens(segment, book, to: &buckets) }
         return buckets
     }
 
@@ -39,7 +34,7 @@ struct OverviewReading {
         var counted: [OverviewBucket] = []
         segment.forEachRow { row in
             guard let time = start[row] else { return }
-            let place = places.place(time / stepNanoseconds)
+            let place = places.place(OverviewCache.number(of: time, stepNanoseconds))
             if place == counted.count { counted.append(OverviewBucket()) }
             let isFailed = status[row] == 2
             let ending = outcome.number(row)
@@ -68,7 +63,7 @@ struct OverviewReading {
         var counted: [OverviewBucket] = []
         segment.forEachRow { row in
             guard let time = start[row], let count = tokens[row] else { return }
-            let place = places.place(time / stepNanoseconds)
+            let place = places.place(OverviewCache.number(of: time, stepNanoseconds))
             if place == counted.count { counted.append(OverviewBucket()) }
             counted[place].tokens = TokenCounts.sum(counted[place].tokens, count)
             let number = model.number(row)

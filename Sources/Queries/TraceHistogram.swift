@@ -4,8 +4,6 @@ package import TelemetryModel
 /// How many traces match, over time: what stands above their list, and counts those that the list goes through.
 package struct TraceHistogram: Sendable {
     package static let pointsMax = 200
-    /// Traces of one statement that looks for earlier spans of theirs.
-    private static let batch = 200
 
     package var criteria = SpanCriteria()
     package var window = TimeWindow()
@@ -76,9 +74,9 @@ package struct TraceHistogram: Sendable {
     /// Where nothing is asked of spans: the first one matches.
     private func all(_ reader: QueryReader) throws -> [Match] {
         var found: [Match] = []
-        try TraceOutlines(window: window, withRoots: true).each(reader) { id, outline in
-            guard outline.startUnixNano >= window.from, outline.startUnixNano <= window.last, isMeant(outline) else { return }
-            found.append(Match(id: id, startUnixNano: outline.startUnixNano, hasFailed: outline.rootStatusCode == 2))
+        try TraceOutlines(window: window, withRoots: true, since: window.from).each(reader) { id, outline in
+            guard outline.began(in: window), isMeant(outline) else { return }
+            found.append(Match(id: id, startUnixNano: outline.firstSinceUnixNano, hasFailed: outline.rootStatusCode == 2))
         }
         return found
     }
@@ -95,34 +93,12 @@ package struct TraceHistogram: Sendable {
             found.append(Match(id: id, startUnixNano: row.integer(1), hasFailed: row.integer(2) != 0))
             return true
         }
-        guard !found.isEmpty, window.from > .min || limits.askOutlines else { return found }
+        guard !found.isEmpty, limits.askOutlines else { return found }
         let asked = Set(found.map(\.id))
         var meant: Set<TraceID> = []
-        var early: [TraceID] = []
         try TraceOutlines(window: window, withRoots: limits.rootStatus != nil).each(reader) { id, outline in
-            guard asked.contains(id), isMeant(outline) else { return }
-            meant.insert(id)
-            if outline.startUnixNano < window.from { early.append(id) }
+            if asked.contains(id), isMeant(outline) { meant.insert(id) }
         }
-        meant.subtract(try matchedBefore(early, condition, reader))
         return found.filter { meant.contains($0.id) }
-    }
-
-    /// Those of the traces that matched before the window: the list finds them there.
-    private func matchedBefore(_ traces: [TraceID], _ condition: SQLCondition, _ reader: QueryReader) throws -> Set<TraceID> {
-        var found: Set<TraceID> = []
-        for first in stride(from: 0, to: traces.count, by: Self.batch) {
-            let ids = traces[first..<min(first + Self.batch, traces.count)]
-            let marks = Array(repeating: "?", count: ids.count).joined(separator: ",")
-            let sql = """
-                SELECT DISTINCT trace_id FROM spans
-                WHERE trace_id IN (\(marks)) AND start_time_unix_nano < ? AND \(condition.sql) AND \(TraceSummary.isShown)
-                """
-            try reader.each(sql, ids.map { .text($0.hexadecimal) } + [.integer(window.from)] + condition.values) { row in
-                if let id = row.text(0).flatMap(TraceID.init(hexadecimal:)) { found.insert(id) }
-                return true
-            }
-        }
-        return found
     }
 }

@@ -12,6 +12,8 @@ struct TraceOutlines {
     struct Outline: Sendable {
         var spanCount = 0
         var startUnixNano = Int64.max
+        /// The first start at `since` or behind it; the largest number without one.
+        var firstSinceUnixNano = Int64.max
         /// The latest end; 0 when no span has ended.
         var endUnixNano: Int64 = 0
         var latestStartUnixNano = Int64.min
@@ -22,6 +24,8 @@ struct TraceOutlines {
 
         /// As lists show it.
         var durationNanoseconds: Int64 { max(0, endUnixNano.subtractingSaturated(startUnixNano)) }
+        /// Whether a span of it began in a window that begins at `since`.
+        func began(in window: TimeWindow) -> Bool { latestStartUnixNano >= window.from && firstSinceUnixNano <= window.last }
         /// At least as long as whatever is called its duration: one that has not ended lasts up to its latest start.
         var extentNanoseconds: Int64 { max(endUnixNano, latestStartUnixNano).subtractingSaturated(startUnixNano) }
         /// Whether it may still run, where roots were asked for: `TraceSummary.isRunning` decides.
@@ -29,9 +33,10 @@ struct TraceOutlines {
 
         /// Adds a span.
         @inline(__always)
-        fileprivate mutating func add(start: Int64, end: Int64) {
+        fileprivate mutating func add(start: Int64, end: Int64, since: Int64) {
             spanCount += 1
             startUnixNano = min(startUnixNano, start)
+            if start >= since { firstSinceUnixNano = min(firstSinceUnixNano, start) }
             endUnixNano = max(endUnixNano, end)
             latestStartUnixNano = max(latestStartUnixNano, start)
             if end == 0 { mayBeOpen = true }
@@ -40,6 +45,7 @@ struct TraceOutlines {
         fileprivate mutating func add(_ other: Outline) {
             spanCount += other.spanCount
             startUnixNano = min(startUnixNano, other.startUnixNano)
+            firstSinceUnixNano = min(firstSinceUnixNano, other.firstSinceUnixNano)
             endUnixNano = max(endUnixNano, other.endUnixNano)
             latestStartUnixNano = max(latestStartUnixNano, other.latestStartUnixNano)
             if let status = other.rootStatusCode { rootStatusCode = max(rootStatusCode ?? .min, status) }
@@ -51,6 +57,8 @@ struct TraceOutlines {
     let window: TimeWindow
     /// Whether roots and what may be open are asked for.
     let withRoots: Bool
+    /// Where the time begins that is asked about, of which `window` may be a part.
+    var since = Int64.min
 
     /// Calls `body` with each trace, in no order.
     func each(_ reader: QueryReader, _ body: (TraceID, Outline) -> Void) throws {
@@ -74,10 +82,10 @@ struct TraceOutlines {
         let (starts, ends) = (try segment.integers("start_time_unix_nano"), try segment.integers("end_time_unix_nano"))
         let isHidden = try Self.hiddenRows(of: segment)
         var outlines = [Outline](repeating: Outline(), count: part.traces.count)
-        let numbers = part.numbers
+        let (numbers, since) = (part.numbers, since)
         segment.forEachRow { row in
             if let isHidden, isHidden(row) { return }
-            outlines[numbers[row]].add(start: starts[row] ?? 0, end: ends[row] ?? 0)
+            outlines[numbers[row]].add(start: starts[row] ?? 0, end: ends[row] ?? 0, since: since)
         }
         guard withRoots else { return outlines }
         let isChild = try segment.presence("parent_span_id")

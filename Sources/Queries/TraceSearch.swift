@@ -23,6 +23,9 @@ package struct TraceCursor: Equatable, Sendable {
 
 /// Finds traces by their spans, newest first by the first span that matches.
 ///
+/// A trace is in a span of time when a span of it began there and matches; where nothing is asked of spans every one does. So a list with
+/// more conditions shows a part of the list with fewer, and what ran into the time is found.
+///
 /// It goes back through time window by window, so that a list costs what it shows and not what is stored: spans that match in a
 /// window name candidate traces, and each candidate is then read whole, which makes its figures exact.
 package struct TraceSearch: Sendable {
@@ -36,7 +39,7 @@ package struct TraceSearch: Sendable {
     private static let leftWindowGrowth = 8
 
     package var criteria = SpanCriteria()
-    /// Start times, nanoseconds since 1970; the upper bound is outside.
+    /// Start times of the spans that match, nanoseconds since 1970; the upper bound is outside.
     package var from = Int64.min
     package var to = Int64.max
     package var limits = TraceLimits()
@@ -132,9 +135,11 @@ package struct TraceSearch: Sendable {
     /// Traces with spans in a window that may be meant, by one pass over columns instead of each trace read whole.
     private func outlined(_ lower: Int64, _ last: Int64, _ reader: QueryReader) throws -> [(start: Int64, id: TraceID)] {
         var found: [(start: Int64, id: TraceID)] = []
-        let outlines = TraceOutlines(window: TimeWindow(from: lower, to: last.addingSaturated(1)), withRoots: limits.rootStatus != nil)
+        let meant = TimeWindow(from: from, to: last.addingSaturated(1))
+        let outlines = TraceOutlines(
+            window: TimeWindow(from: lower, to: last.addingSaturated(1)), withRoots: limits.rootStatus != nil, since: from)
         try outlines.each(reader) { id, outline in
-            if outline.startUnixNano <= last, mayBeMeant(outline) { found.append((outline.startUnixNano, id)) }
+            if outline.began(in: meant), mayBeMeant(outline) { found.append((outline.firstSinceUnixNano, id)) }
         }
         return found
     }
@@ -174,6 +179,12 @@ package struct TraceSearch: Sendable {
         return candidates
     }
 
+    /// What a span must be to put its trace into the list, at its start; `nil` when every span does.
+    private var match: SQLCondition? {
+        let began = from == .min ? nil : SQLCondition("start_time_unix_nano >= ?", [.integer(from)])
+        return SQLCondition.all([began, criteria.condition].compactMap(\.self))
+    }
+
     /// Candidates that were read whole.
     private struct KnownTraces {
         var read: [String: TraceSummary] = [:]
@@ -197,7 +208,7 @@ package struct TraceSearch: Sendable {
             let ids = candidates[index..<min(index + Self.batch, candidates.count)]
             index += ids.count
             let unknown = ids.filter { known.read[$0] == nil }
-            known.read.merge(try TraceSummary.read(unknown, matching: criteria.condition, reader)) { $1 }
+            known.read.merge(try TraceSummary.read(unknown, matching: match, reader)) { $1 }
             if let acceptance, !unknown.isEmpty { known.accepted.formUnion(try acceptance(unknown, reader)) }
             for id in ids {
                 guard let trace = known.read[id] else { continue }

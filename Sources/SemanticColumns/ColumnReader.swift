@@ -148,6 +148,21 @@ package struct ColumnReader: Sendable {
         for (column, value) in resourceRows[Int(span.resource)] where !row.has(UInt8(truncatingIfNeeded: column)) {
             row.set(UInt8(truncatingIfNeeded: column), value)
         }
+        completeTokens()
+    }
+
+    /// Makes `tokens` the sum of the types that the span's counts tell, so that both are one figure wherever either is asked for.
+    @inline(__always)
+    private mutating func completeTokens() {
+        func count(_ column: Column) -> Int64? {
+            let value = row[column]
+            return value.kind == .integer ? value.integer : nil
+        }
+        let (told, input, output) = (count(.tokens), count(.input_tokens), count(.output_tokens))
+        guard told != nil || input != nil || output != nil else { return }
+        let types = TokenCounts(
+            total: told, input: input, output: output, cacheRead: count(.cached_tokens), cacheWrite: count(.cache_write_tokens))
+        if types.total != told { row.set(UInt8(truncatingIfNeeded: Column.tokens.rawValue), .integer(types.total)) }
     }
 
     @inline(__always)

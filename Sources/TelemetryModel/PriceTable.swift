@@ -43,30 +43,36 @@ package struct TokenCounts: Equatable, Sendable {
     package var cacheRead: Int64 = 0
     package var cacheWrite: Int64 = 0
     package var output: Int64 = 0
-    /// Of spans that give only a total; priced as output.
+    /// What a given total has beyond the types that are given beside it, which is all of it where none is; priced as output.
     package var unspecified: Int64 = 0
 
     package init() {}
 
-    /// The types of a call's tokens as its span tells them; negative counts are as 0.
+    /// The types of a call's tokens as its span tells them, by the one rule of docs/metrics.md 2.16; negative counts are as 0.
+    ///
+    /// Told once more with `total` as its total, a call has the same types.
     ///
     /// - Parameters:
-    ///   - total: counts only when neither `input` nor `output` is given.
-    ///   - input: with what was read from and written to a cache.
+    ///   - total: what it has beyond the other counts is unspecified.
+    ///   - input: mostly with what was read from and written to a cache. It is without where it has no room for that, or where the total
+    ///     is the sum of them all.
     ///   - cacheWrite: a part of the input, and nothing without one.
     package init(total: Int64?, input: Int64?, output: Int64?, cacheRead: Int64?, cacheWrite: Int64?) {
-        guard input != nil || output != nil else {
-            unspecified = max(0, total ?? 0)
-            return
-        }
+        guard total != nil || input != nil || output != nil else { return }
+        let given = max(0, input ?? 0)
         self.cacheRead = max(0, cacheRead ?? 0)
         self.cacheWrite = input == nil ? 0 : max(0, cacheWrite ?? 0)
         self.output = max(0, output ?? 0)
-        // Differences of what is not negative do not overflow; two of them may, and 0 is the least then too.
-        let (rest, overflow) = (max(0, input ?? 0) - self.cacheRead).subtractingReportingOverflow(self.cacheWrite)
-        self.input = overflow ? 0 : max(0, rest)
+        let cache = Self.sum(self.cacheRead, self.cacheWrite)
+        let whole = Self.sum(Self.sum(given, cache), self.output)
+        // A sum that stopped at the end of `Int64` is none that a total could tell.
+        let isWithoutCache = cache > given || total == whole && whole < .max
+        // Differences of what is not negative do not overflow.
+        self.input = isWithoutCache ? given : given - cache
+        unspecified = max(0, max(0, total ?? 0) - self.total)
     }
 
+    /// All of them: what every door calls a call's tokens.
     package var total: Int64 { Self.sum(Self.sum(Self.sum(input, cacheRead), Self.sum(cacheWrite, output)), unspecified) }
 
     /// Counts are what clients send: a sum stops at the end of `Int64`.

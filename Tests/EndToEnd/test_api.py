@@ -1,6 +1,7 @@
 """The API: what it answers agrees with SQL, and its bounds hold."""
 
 import json
+import time
 import urllib.parse
 
 import pytest
@@ -119,6 +120,59 @@ def test_buckets_follow_what_comes_in(agents):
     agents.post(wire.batch(wire.span(attributes=[("workflow_name", "new"), ("tokens", 5)])))
     after = ask(agents, "/api/overview")["totals"]
     assert after["spans"] == before["spans"] + 1 and after["runs"] == before["runs"] + 1 and after["tokens"] == before["tokens"] + 5
+
+
+def test_an_overview_holds_what_began_in_its_window_however_wide_its_buckets_are(launch):
+    fusebox = launch()
+    day = 86_400 * 10**9
+    begin = (time.time_ns() // day - 3) * day
+    spans = [wire.span(start=begin + second * 10**9, end=begin + (second + 1) * 10**9, attributes=[("tool_name", "web"), ("workflow_name", "w"), ("tokens", 7)])
+             for second in range(0, 300, 20)]
+    assert fusebox.post(wire.batch(*spans)).status == 200
+    # The windows' ends lie within buckets, on their borders, and in one bucket.
+    for first, last in [(50, 150), (45, 171), (60, 120), (59, 61), (0, 300), (1, 100_000)]:
+        window = {"from": begin + first * 10**9, "to": begin + last * 10**9}
+        wanted = len([second for second in range(0, 300, 20) if first <= second < last])
+        for points in (10, 120, 500):
+            for _ in range(2):
+                answer = ask(fusebox, "/api/overview", points=points, **window)
+                found = [answer["totals"], {name: sum(bucket[name] for bucket in answer["buckets"]) for name in ("spans", "calls", "runs", "tokens")}]
+                for figures in found:
+                    assert [figures["spans"], figures["calls"], figures["runs"], figures["tokens"]] == [wanted] * 3 + [7 * wanted], (first, last, points)
+        assert sum(one["ok"] for one in ask(fusebox, "/api/tools", **window)) == wanted
+
+
+def test_a_filter_only_narrows_what_a_window_shows(launch):
+    fusebox = launch()
+    now = time.time_ns() // 10**9 * 10**9
+    root, other = wire.trace_id(), wire.trace_id()
+    at = lambda second: now - 600 * 10**9 + second * 10**9
+    # A trace that runs into the windows, and one that begins in them.
+    for trace, spans in [(root, [("run", 0, 200), ("web", 100, 101), ("web", 160, 161)]), (other, [("run", 120, 130)])]:
+        ids = [wire.span_id() for _ in spans]
+        assert fusebox.post(wire.batch(*[
+            wire.span(trace, identity, name, at(start), at(end), None if place == 0 else ids[0], [("tool_name", name)])
+            for place, (identity, (name, start, end)) in enumerate(zip(ids, spans))])).status == 200
+    for first, last, everything, web in [
+            (50, 150, {root, other}, {root}), (150, 170, {root}, {root}), (0, 50, {root}, set()), (110, 150, {other}, set()), (170, 300, set(), set()),
+            (0, 300, {root, other}, {root})]:
+        window = {"from": at(first), "to": at(last)}
+        for conditions, wanted in [({}, everything), ({"tool": "web"}, web), ({"min_ms": 1}, everything), ({"min_ms": 100_000}, everything & {root})]:
+            answer = ask(fusebox, "/api/traces", **window, **conditions)
+            assert {one["trace_id"] for one in answer["traces"]} == {trace.hex() for trace in wanted}, (first, last, conditions)
+            assert sum(one["traces"] for one in ask(fusebox, "/api/histogram", **window, **conditions)["buckets"]) == len(wanted), (first, last, conditions)
+        jaeger = ask(fusebox, "/jaeger/api/traces", service="wire", start=at(first) // 1000, end=at(last) // 1000)["data"]
+        assert {one["traceID"] for one in jaeger} == {trace.hex() for trace in everything}
+        spans = fusebox.sql("SELECT DISTINCT trace_id FROM spans WHERE start_time_unix_nano >= :a AND start_time_unix_nano < :b", a=at(first), b=at(last))
+        assert {one["trace_id"] for one in spans} == {trace.hex() for trace in everything}
+    pages, cursor = [], {}
+    while True:
+        page = ask(fusebox, "/api/traces", **{"from": at(50), "to": at(300)}, limit=1, **cursor)
+        pages += [one["trace_id"] for one in page["traces"]]
+        if not page["next_cursor"]:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert pages == [other.hex(), root.hex()]
 
 
 def test_gates_and_stalls_are_what_the_commands_print(agents):

@@ -51,7 +51,7 @@ class History:
         written = self.random.choice([0, 0, input_tokens // 2])
         start, end = self.later(self.random.randrange(50, 2000))
         attributes = [("gen_ai.operation.name", "chat"), ("gen_ai.request.model", model)]
-        kind = self.random.choice(["typed", "typed", "typed", "bare", "failed", "open"])
+        kind = self.random.choice(["typed", "typed", "typed", "bare", "failed", "beside", "more", "partly", "open"])
         price = PRICES.get(model)
         if kind == "bare":
             attributes.append(("tokens", input_tokens))
@@ -59,6 +59,15 @@ class History:
             if price:
                 self.dollars += input_tokens * price["output"] / 1e6
             total = input_tokens
+        elif kind == "partly":
+            # Nothing of the input is told but what a cache gave.
+            attributes += [("gen_ai.usage.output_tokens", output), ("gen_ai.usage.cache_read.input_tokens", read)]
+            total = self.counted({"cache_read": read, "output": output}, price)
+        elif kind == "beside":
+            # A cache that gave more than the input: the input is without it.
+            read = input_tokens + self.random.randrange(1, 9000)
+            attributes += [("gen_ai.usage.input_tokens", input_tokens), ("gen_ai.usage.output_tokens", output), ("gen_ai.usage.cache_read.input_tokens", read)]
+            total = self.counted({"input": input_tokens, "cache_read": read, "output": output}, price)
         else:
             attributes += [("gen_ai.usage.input_tokens", input_tokens), ("gen_ai.usage.output_tokens", output)]
             if read:
@@ -67,12 +76,15 @@ class History:
                 attributes.append(("gen_ai.usage.cache_creation.input_tokens", written))
             if self.random.random() < 0.3:
                 attributes.append(("gen_ai.usage.reasoning.output_tokens", output // 2))
-            counts = {"input": input_tokens - read - written, "cache_read": read, "cache_write": written, "output": output}
-            for name, count in counts.items():
-                self.tokens[name] += count
-                if price:
-                    self.dollars += count * price[name] / 1e6
-            total = input_tokens + output
+            # A total beyond its parts.
+            more = self.random.randrange(1, 500) if kind == "more" else 0
+            if more:
+                attributes.append(("gen_ai.usage.total_tokens", input_tokens + output + more))
+            # Unless the total is the sum of them all, the cache's tokens are among the input.
+            inside = 0 if more and more == read + written else read + written
+            total = self.counted({
+                "input": input_tokens - inside, "cache_read": read, "cache_write": written, "output": output,
+                "unspecified": more if inside else more - read - written}, price)
         # A call that has not ended is none, but what it took counts.
         if kind == "open":
             end = None
@@ -84,6 +96,14 @@ class History:
         identity = self.random.randbytes(8)
         self.spans.append(wire.span(trace, identity, "chat", start, end, parent, attributes, extra))
         return total
+
+    def counted(self, counts, price):
+        """Takes a call's tokens into what is to be told; their sum."""
+        for name, count in counts.items():
+            self.tokens[name] += count
+            if price:
+                self.dollars += count * price.get(name, price["output"]) / 1e6
+        return sum(counts.values())
 
     def tool_call(self, trace, parent):
         tool = self.random.choice(["search", "fetch", "sql"])

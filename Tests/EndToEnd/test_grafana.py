@@ -295,11 +295,21 @@ def test_jaeger_search_finds_what_sql_finds(agents):
             f"SELECT DISTINCT trace_id AS t FROM spans WHERE service_name = 'agent-handmade' AND {condition} "
             "AND start_time_unix_nano >= :start AND start_time_unix_nano < :end", start=start // 1000 * 1000, end=end // 1000 * 1000)}
         assert {trace["traceID"] for trace in found} == expected
-    slow = ask_json(agents, "/jaeger/api/traces", service="agent-handmade", minDuration="1.2s", limit=0)["data"]
-    assert slow
-    for trace in slow:
-        first = min(span["startTime"] for span in trace["spans"])
-        assert max(span["startTime"] + span["duration"] for span in trace["spans"]) - first >= 1_200_000 - 1
+    # The span that matches lasts so long, not its trace.
+    name = agents.scalar("SELECT name FROM spans WHERE service_name = 'agent-handmade' AND parent_span_id IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
+    for operation in ("all", name):
+        for bounds, condition in [({"minDuration": "1.2s"}, "duration_ns >= 1200000000"), ({"maxDuration": "20ms"}, "duration_ns <= 20000000"),
+                                  ({"minDuration": "10ms", "maxDuration": "20ms"}, "duration_ns BETWEEN 10000000 AND 20000000")]:
+            found = ask_json(agents, "/jaeger/api/traces", service="agent-handmade", operation=operation, limit=1500, **bounds)["data"]
+            expected = {row["t"] for row in agents.sql(
+                f"SELECT DISTINCT trace_id AS t FROM spans WHERE service_name = 'agent-handmade' AND {condition} AND (:name = 'all' OR name = :name)", name=operation)}
+            assert {trace["traceID"] for trace in found} == expected, (operation, bounds)
+            third = agents.get("/jaeger/api/v3/traces?" + urllib.parse.urlencode({
+                "query.serviceName": "agent-handmade", "query.searchDepth": 1500, **({} if operation == "all" else {"query.operationName": operation}),
+                **{"query.duration" + key.removesuffix("Duration").capitalize(): value for key, value in bounds.items()}}))
+            spans = [] if third.status == 404 else [
+                span for resource in json.loads(third.body)["result"]["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
+            assert {span["traceId"] for span in spans} == expected, (operation, bounds)
     assert ask_json(agents, "/jaeger/api/traces", service="nobody")["data"] == []
 
 
@@ -342,7 +352,7 @@ def test_jaeger_third_version_searches(agents, spelling):
     query = {name(key): value for key, value in asked.items()}
     expected = {row["t"]: row["n"] for row in agents.sql(
         "SELECT trace_id AS t, count(*) AS n FROM spans WHERE trace_id IN (SELECT trace_id FROM spans WHERE service_name = 'agent-handmade' "
-        "AND status_code = 2 AND attr(attributes, 'tool_name') = 'crm_lookup' AND start_time_unix_nano BETWEEN :start AND :end) GROUP BY 1", start=start, end=end)}
+        "AND status_code = 2 AND attr(attributes, 'tool_name') = 'crm_lookup' AND duration_ns >= 1000000 AND start_time_unix_nano BETWEEN :start AND :end) GROUP BY 1", start=start, end=end)}
     assert expected
     found = ask_json(agents, "/jaeger/api/v3/traces", **query)
     strictly(found, TRACES)

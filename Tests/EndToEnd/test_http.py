@@ -145,6 +145,21 @@ def test_signals_without_a_store(shared, path):
     assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"", PROTOBUF)
 
 
+def test_profiles_are_refused_with_words_and_counted(shared):
+    count = lambda: shared.metrics().value("fusebox_records_dropped_total", signal="profiles")
+    before = count()
+    # ResourceProfiles, ScopeProfiles, two profiles.
+    answer = shared.post(data(1, data(2, data(2, b"") + data(2, b""))), "/v1development/profiles")
+    partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert (answer.status, partial.rejected_spans, count() - before) == (200, 2, 2)
+    assert "profiles are not stored here" in partial.error_message
+    body = {"resourceProfiles": [{"scopeProfiles": [{"profiles": [{"profileId": "AAAAAAAAAAAAAAAAAAAAAQ=="}, {}]}, {"profiles": [{}]}, {}]}, {}]}
+    answer = shared.request("POST", "/v1development/profiles", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    partial = json.loads(answer.body)["partialSuccess"]
+    assert (answer.status, partial["rejectedProfiles"], count() - before) == (200, "3", 5)
+    assert "profiles are not stored here" in partial["errorMessage"]
+
+
 # Protobuf
 
 

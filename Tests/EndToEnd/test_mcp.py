@@ -215,6 +215,22 @@ def test_breakers_were_open_as_long_as_the_page_says(store):
     rows = Agent(store).call("list_breakers", since=LONG_AGO, limit=100)["breakers"]
     listed = {(row["service"], row["tool"], row["scope"], row["machine"]): (row["opens"], row["open_ms"]) for row in rows if row["opens"]}
     assert listed == {key: (count, pytest.approx(nanoseconds / 1e6, abs=0.001)) for key, (count, nanoseconds) in told.items()}
+    # An opening counts where it began, and is open for as much of it as lies in the window.
+    one = next(one for one in page["openings"] if int(one["end_time_unix_nano"]) - int(one["start_time_unix_nano"]) > 2)
+    start, end = int(one["start_time_unix_nano"]), int(one["end_time_unix_nano"])
+    for since, until in [(start, end), (start + 1, end), (start - 1, start), (start - 1, start + 1)]:
+        window = {"from": since, "to": until}
+        totals = json.loads(store.get("/api/overview?" + "&".join(f"{name}={value}" for name, value in window.items())).body)["totals"]
+        rows = Agent(store).call("list_breakers", since=exact(since), until=exact(until), limit=100)["breakers"]
+        for machine in ("reported", "derived"):
+            own = [row for row in rows if row["machine"] == machine]
+            assert sum(row["opens"] for row in own) == totals[f"{machine}_opens"], (machine, window)
+            assert sum(row["open_ms"] for row in own) == pytest.approx(totals[f"{machine}_cooldown_ns"] / 1e6, abs=0.001)
+
+
+def exact(nanoseconds):
+    import datetime
+    return datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{nanoseconds % 10**9:09d}Z"
 
 
 def test_pages_give_every_trace_once(store):

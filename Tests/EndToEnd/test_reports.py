@@ -56,6 +56,35 @@ def test_evals_of_a_real_agent_join_its_spans(fusebox):
     assert metrics.value("agent_eval_score", eval_id="ev-22-0039", metric="faithfulness") == 0.3924
 
 
+def test_the_same_eval_once_more_is_no_newer_than_it_was(fusebox, tmp_path):
+    def take(*rows):
+        path = tmp_path / "evals.jsonl"
+        path.write_text("".join(json.dumps({"eval_id": "e", "name": "q", **row}) + "\n" for row in rows))
+        expect(command(fusebox, "eval", "import", str(path)))
+
+    def told():
+        metrics = fusebox.settled()
+        (run,) = [labels["git_revision"] for labels, _ in metrics.rows("agent_eval_run_info")]
+        return metrics.value("agent_eval_score", eval_id="e", metric="q"), run
+
+    first, second = {"run_id": "a", "score": 0.1, "git_revision": "r-a"}, {"run_id": "b", "score": 0.9, "git_revision": "r-b"}
+    stored = "SELECT eval_id, run_id, score, updated_unix_nano FROM evals ORDER BY run_id"
+    take(first)
+    take(second)
+    before = fusebox.sql(stored)
+    assert told() == (0.9, "r-b")
+    take(first)
+    assert fusebox.sql(stored) == before and told() == (0.9, "r-b")
+    # What it says is new: so is the eval.
+    take({**first, "score": 0.2})
+    assert told() == (0.2, "r-a")
+    # Of several at once, the last; and what says that it was judged before all of them is not the newest.
+    take({"run_id": "c", "score": 0.3, "git_revision": "r-c"}, {"run_id": "d", "score": 0.4, "git_revision": "r-d"})
+    assert told() == (0.4, "r-d")
+    take({"run_id": "old", "score": 0.7, "git_revision": "r-old", "timestamp": "2020-01-01T00:00:00Z"})
+    assert told() == (0.4, "r-d")
+
+
 def test_bad_lines_are_named_and_strict_imports_nothing(fusebox, tmp_path):
     path = tmp_path / "evals.jsonl"
     path.write_text('{"eval_id":"a","name":"f","score":1}\n\n{"eval_id":"b"\n{"name":"f","score":1}\n')

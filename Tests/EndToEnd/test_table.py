@@ -169,6 +169,9 @@ def _(at):
 
 @row([10], "other methods", ["grpc"])
 def _(at):
+    with pytest.raises(grpc.RpcError) as raised:
+        at.door.call(b"", path="/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export")
+    assert (raised.value.code(), "profiles are not stored here" in raised.value.details()) == (grpc.StatusCode.UNIMPLEMENTED, True)
     for path in "/opentelemetry.proto.collector.trace.v1.TraceService/Import", "/grpc.health.v1.Health/Check", "/x":
         with pytest.raises(grpc.RpcError) as raised:
             at.door.call(b"", path=path)

@@ -10,7 +10,7 @@ enum BreakerTool {
         ("stage", .text, "The kind of call."), ("state", .text, "closed, open, half_open or unknown, now."),
         ("opens_ever", .integer, "Openings since the store began."),
         ("cooldown_ever_ms", .milliseconds, "Time spent open since the store began."),
-        ("opens", .integer, "Openings that touch the window."),
+        ("opens", .integer, "Openings that began in the window."),
         ("open_ms", .milliseconds, "Time that it was open within the window."),
         ("open_since", .time, "When the present opening began."), ("example_trace_id", .text, "What opened it last in the window."),
     ])
@@ -48,7 +48,7 @@ enum BreakerTool {
         for opening in openings {
             let key = Key(service: opening.serviceName, tool: opening.toolName, scope: opening.scope, machine: opening.machine)
             var own = opened[key] ?? Opened()
-            own.count += 1
+            if opening.isCounted(from: asked.from, to: asked.to) { own.count += 1 }
             own.nanoseconds = own.nanoseconds.addingSaturated(opening.openNanoseconds(from: asked.from, to: asked.to, at: call.now))
             own.trace = opening.traceID.hexadecimal
             opened[key] = own

@@ -47,14 +47,20 @@ struct OverviewText {
             let bucket = buckets[number] ?? OverviewBucket()
             total.merge(bucket)
             let start = number.multipliedSaturated(by: step)
-            write(bucket, from: start, to: start.addingSaturated(step), into: &json)
+            // Of a bucket that the window cuts, the part within: so buckets add up to the totals.
+            let part = TimeWindow(from: max(start, window.from), to: min(start.addingSaturated(step), window.to))
+            write(bucket, named: start, part, into: &json)
         }
         json.raw("],\"totals\":")
-        write(total, from: window.from, to: window.to, into: &json)
+        write(total, named: window.from, window, into: &json)
         json.raw("}")
     }
 
-    private func write(_ bucket: OverviewBucket, from: Int64, to: Int64, into json: inout JSONWriter) {
+    /// Writes what a stretch of time held.
+    ///
+    /// - Parameter start: the time that it goes by, which for a bucket is where the bucket begins though the window may begin later.
+    private func write(_ bucket: OverviewBucket, named start: Int64, _ part: TimeWindow, into json: inout JSONWriter) {
+        let (from, to) = (part.from, part.to)
         var machines: [String: Breakers] = ["reported": Breakers(), "derived": Breakers()]
         for opening in openings ?? [] where opening.fromUnixNano < to && opening.endUnixNano(at: nowUnixNano) >= from {
             machines[opening.machine]?.add(opening, from: from, to: to, now: nowUnixNano)
@@ -62,7 +68,7 @@ struct OverviewText {
         var isFirst = true
         json.raw("{")
         json.key("time_unix_nano", isFirst: &isFirst)
-        json.string("\(from)")
+        json.string("\(start)")
         let counts: [(String, Int64)] = [
             ("spans", bucket.spans), ("errors", bucket.errors), ("calls", bucket.calls), ("timeouts", bucket.timeouts),
             ("rejected", bucket.rejected), ("runs", Int64(bucket.runDurations.count)), ("failed_runs", bucket.failedRuns),

@@ -7,6 +7,9 @@ package import TelemetryModel
 package enum Signal: String, Sendable, CaseIterable {
     case traces, metrics, logs, profiles
 
+    /// What a sender of profiles is told, by HTTP and by gRPC.
+    package static let profilesRefusal = "profiles are not stored here: send spans, metrics and log records, and switch the exporter of profiles off"
+
     /// The request message of the signal; of profiles no field is read.
     var request: MessageName {
         switch self {
@@ -75,6 +78,7 @@ package struct ExportPipeline: Sendable {
 
     /// Reads an inflated body: work in proportion to its bytes.
     func read(_ body: [UInt8], _ encoding: OTLPMessage.Encoding, _ signal: Signal) throws -> ExportContent {
+        let plain = body
         let body = try protobuf(body, encoding, signal)
         switch signal {
         case .traces:
@@ -85,9 +89,16 @@ package struct ExportPipeline: Sendable {
             if batch.records.isEmpty && batch.rejections.total == 0 { return .done(ExportOutcome()) }
             return .logs(batch, calls: IngestWriter.calls(in: batch))
         case .metrics where clientMetrics != nil: return .done(try show(body))
-        case .metrics, .profiles:
+        case .metrics:
             metrics.droppedRecords.increment(signal.rawValue, by: Int64(try RecordCounter.records(in: body)))
             return .done(ExportOutcome())
+        case .profiles:
+            // No field of theirs is known to the transcoder, so those in JSON are counted as they came.
+            let count = encoding == .json ? RecordCounter.profiles(inJSON: plain) : try RecordCounter.records(in: body)
+            metrics.droppedRecords.increment(signal.rawValue, by: Int64(count))
+            var outcome = ExportOutcome()
+            if count > 0 { (outcome.rejected, outcome.message) = (count, Signal.profilesRefusal) }
+            return .done(outcome)
         }
     }
 
@@ -155,8 +166,8 @@ extension ExportOutcome {
     package func message(_ signal: Signal, as encoding: OTLPMessage.Encoding) -> [UInt8] {
         let rejected = Int64(rejected)
         return switch signal {
-        case .traces, .profiles:
-            OTLPMessage.exportTraceServiceResponse(rejectedSpans: rejected, errorMessage: message, as: encoding)
+        case .traces: OTLPMessage.exportTraceServiceResponse(rejectedSpans: rejected, errorMessage: message, as: encoding)
+        case .profiles: OTLPMessage.exportProfilesServiceResponse(rejectedProfiles: rejected, errorMessage: message, as: encoding)
         case .metrics: OTLPMessage.exportMetricsServiceResponse(rejectedDataPoints: rejected, errorMessage: message, as: encoding)
         case .logs: OTLPMessage.exportLogsServiceResponse(rejectedLogRecords: rejected, errorMessage: message, as: encoding)
         }

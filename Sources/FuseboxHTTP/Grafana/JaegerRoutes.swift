@@ -98,8 +98,7 @@ struct JaegerRoutes: Sendable {
         search.to = try microseconds("end") ?? .max
         let limit = try query.integer("limit", 0...1_000_000, fallback: 100)
         search.limit = limit == 0 ? 100 : min(limit, Self.tracesMax)
-        search.limits.durationMinimum = try GoDuration.nanoseconds(query["minDuration"])
-        search.limits.durationMaximum = try GoDuration.nanoseconds(query["maxDuration"])
+        try Self.addDurations(query["minDuration"], query["maxDuration"], to: &search.criteria)
         try Self.addTags(query["tags"], to: &search.criteria)
         let asked = search
         return try await context.json(of: .window(from: search.from, to: search.to)) { reader, json in
@@ -112,6 +111,16 @@ struct JaegerRoutes: Sendable {
                 try reader.checkAnswer(json)
             }
             json.raw("],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}")
+        }
+    }
+
+    /// Adds the least and the most that the matching span itself lasts, as Jaeger judges it; not the trace.
+    static func addDurations(_ minimum: String?, _ maximum: String?, to criteria: inout SpanCriteria) throws(QueryError) {
+        if let minimum = try GoDuration.nanoseconds(minimum) {
+            criteria.extra.append(SQLCondition("duration_ns >= ?", [.integer(minimum)]))
+        }
+        if let maximum = try GoDuration.nanoseconds(maximum) {
+            criteria.extra.append(SQLCondition("duration_ns <= ?", [.integer(maximum)]))
         }
     }
 

@@ -45,8 +45,8 @@ struct JaegerThirdRoutes: Sendable {
         search.criteria.name = parameter("operationName", "operation_name", query)
         search.from = try time(parameter("startTimeMin", "start_time_min", query), "startTimeMin") ?? .min
         search.to = try time(parameter("startTimeMax", "start_time_max", query), "startTimeMax") ?? .max
-        search.limits.durationMinimum = try GoDuration.nanoseconds(parameter("durationMin", "duration_min", query))
-        search.limits.durationMaximum = try GoDuration.nanoseconds(parameter("durationMax", "duration_max", query))
+        try JaegerRoutes.addDurations(
+            parameter("durationMin", "duration_min", query), parameter("durationMax", "duration_max", query), to: &search.criteria)
         try JaegerRoutes.addTags(query["query.attributes"], to: &search.criteria)
         let depth = parameter("searchDepth", "search_depth", query) ?? parameter("numTraces", "num_traces", query) ?? "100"
         guard let limit = Int(depth), limit >= 0 else {

@@ -21,6 +21,24 @@ package enum RecordCounter {
         }
     }
 
+    /// Profiles in an export request that is JSON; the names of its members may also be written with underscores.
+    package static func profiles(inJSON body: [UInt8]) -> Int {
+        func list(_ name: String, _ other: String, _ object: Range<Int>) -> Range<Int>? {
+            guard case .container(let range)? = JSONText.member(name, in: body[object]) ?? JSONText.member(other, in: body[object]) else { return nil }
+            return range
+        }
+        func elements(_ name: String, _ other: String, _ object: Range<Int>) -> [Range<Int>] {
+            list(name, other, object).map { JSONText.elements(in: body[$0]) } ?? []
+        }
+        var count = 0
+        for resource in elements("resourceProfiles", "resource_profiles", body.indices) {
+            for scope in elements("scopeProfiles", "scope_profiles", resource) {
+                count += list("profiles", "profiles", scope).flatMap { JSONText.elementCount(in: body[$0]) } ?? 0
+            }
+        }
+        return count
+    }
+
     /// The next message in that field; `nil` at the end.
     private static func nested(_ reader: inout WireReader, field: Int) throws(WireError) -> WireRange? {
         while let tag = try reader.nextTag() {

@@ -49,6 +49,17 @@ package enum OTLPMessage {
         }
     }
 
+    /// The answer to a profiles request, as for traces.
+    package static func exportProfilesServiceResponse(
+        rejectedProfiles: Int64, errorMessage: String, as encoding: Encoding = .protobuf
+    ) -> [UInt8] {
+        switch encoding {
+        // The same fields with the same numbers.
+        case .protobuf: ExportResponsePacker.traces(rejected: rejectedProfiles, message: errorMessage)
+        case .json: JSONMessage.partialSuccess("rejectedProfiles", rejectedProfiles, errorMessage)
+        }
+    }
+
     /// `google.rpc.Status`, the body of every 4xx and 5xx answer.
     package static func status(code: RPCCode, message: String, as encoding: Encoding = .protobuf) -> [UInt8] {
         switch encoding {

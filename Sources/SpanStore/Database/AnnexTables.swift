@@ -45,6 +45,12 @@ final class AnnexTables {
         for order in rows.forgetOrders { try ForgetTables.insert(order, nowUnixNano: nowUnixNano, connection) }
     }
 
+    /// Whether an eval says something else than the stored one: the same once more is no newer than it was.
+    private static let evalDiffers = [
+        "score", "label", "explanation", "annotator_kind", "example_id", "trace_id", "span_id", "session_id", "response_id", "error",
+        "dataset", "git_revision", "metadata", "source", "created_unix_nano",
+    ].map { "evaluation.\($0) IS NOT excluded.\($0)" }.joined(separator: " OR ")
+
     private func write(_ row: EvalRow, _ now: Int64) throws(SQLiteError) {
         let statement = try statement(
             """
@@ -58,6 +64,7 @@ final class AnnexTables {
                 error = excluded.error, dataset = excluded.dataset, git_revision = excluded.git_revision,
                 metadata = excluded.metadata, source = excluded.source, created_unix_nano = excluded.created_unix_nano,
                 updated_unix_nano = excluded.updated_unix_nano
+            WHERE \(Self.evalDiffers)
             """)
         try statement.bind(1, row.key)
         try statement.bind(2, optional: row.evalID)
