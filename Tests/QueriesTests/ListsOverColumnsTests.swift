@@ -3,6 +3,7 @@ import Foundation
 import Ingest
 import SQLite
 import SpanStore
+import StoreSQL
 import TelemetryModel
 import TelemetryTesting
 import Testing
