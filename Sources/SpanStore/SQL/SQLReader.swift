@@ -125,7 +125,8 @@ package final class SQLReader: @unchecked Sendable {
             try declareAttributes()
         }
         // Where the other form is no statement, such as one about a table of the same name, the text as it was has the word.
-        guard let other = try? connection.prepare(rewritten.text) else { return (statement, rest) }
+        guard let other = try? connection.prepare(rewritten.text), other.columnCount == statement.columnCount else { return (statement, rest) }
+        other.takeColumnNames(of: statement)
         return (other, rest)
     }
 
