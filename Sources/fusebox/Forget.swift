@@ -54,7 +54,7 @@ struct Forget: ParsableCommand {
         let folder = StoreFolder(path: try common.configuration().dataFolder)
         let selection = try selection(nowUnixNano: Clock.unixNano())
         do throws(StoreError) {
-            guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+            try folder.checkDatabaseExists()
             guard yes, !dryRun else {
                 let counts = try SQLReader(folder: folder).forgettable(selection, .standard)
                 return write(ForgetProgress(phase: .searching, counts: counts), remaining: nil)

@@ -35,7 +35,7 @@ struct Prune: AsyncParsableCommand {
         let time = TimeText.iso8601(unixNano: bound)
         guard bound <= now else { throw CommandFailure(.usage, "\(time) is in the future") }
         do throws(StoreError) {
-            guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+            try folder.checkDatabaseExists()
             let reader = try SQLReader(folder: folder)
             // What the breakers have not settled stays: a start reads it again.
             let unsettled = try DerivationRestorer(

@@ -93,7 +93,7 @@ extension ReportReader {
     /// A reader of the data folder, or of the spans of a window that an engine has.
     static func open(_ configuration: Configuration, _ engine: EngineOptions, _ window: ReportWindow) throws -> ReportReader {
         guard let fleet = try engine.fleet(configuration) else {
-            try configuration.loadPrices()
+            try configuration.loadPricesForReport()
             return try open(configuration)
         }
         do {

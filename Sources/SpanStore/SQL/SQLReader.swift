@@ -24,10 +24,7 @@ package final class SQLReader: @unchecked Sendable {
     ///
     /// - Parameter calls: shared by all readers of the folder in a process that has several.
     package init(folder: StoreFolder, calls: CallsOfSegments = CallsOfSegments()) throws(StoreError) {
-        guard folder.databaseExists else {
-            throw .folder(
-                "there is no data file in \(folder.path); start `fusebox serve`, or name its folder with --data-dir")
-        }
+        try folder.checkDatabaseExists()
         do {
             connection = try Connection.reading(folder.databasePath)
             try StoreSettings.checkOwnership(connection)
