@@ -35,7 +35,8 @@ struct Forget: ParsableCommand {
 
     @Option(
         help:
-            "Only what ended at or before this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.")
+            "Only what ended at or before this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.",
+        transform: TimeArgument.init)
     var olderThan: TimeArgument?
 
     @Flag(help: "Count what would be erased, and erase nothing; the same as without --yes.")

@@ -21,7 +21,7 @@ struct Prune: AsyncParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    @Option(help: "2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.")
+    @Option(help: "2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.", transform: TimeArgument.init)
     var before: TimeArgument
 
     @Flag(help: "Delete. Nothing brings the spans back.")

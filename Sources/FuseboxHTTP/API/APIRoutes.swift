@@ -122,11 +122,14 @@ struct APIRoutes: Sendable {
 
     // MARK: Parameters
 
-    func timeWindow(_ query: QueryString) throws(QueryError) -> TimeWindow {
+    /// From `from` up to `to`, that one left out; an end that is not given is open.
+    ///
+    /// - Parameter side: goes before the names, as in `a.from`.
+    func timeWindow(_ query: QueryString, of side: String = "") throws(QueryError) -> TimeWindow {
         let now = context.clock()
         let window = TimeWindow(
-            from: try query.time("from", nowUnixNano: now) ?? .min, to: try query.time("to", nowUnixNano: now) ?? .max)
-        guard window.from < window.to else { throw .invalid("from must be before to") }
+            from: try query.time("\(side)from", nowUnixNano: now) ?? .min, to: try query.time("\(side)to", nowUnixNano: now) ?? .max)
+        guard window.from < window.to else { throw .invalid("\(side)from must be before \(side)to") }
         return window
     }
 
