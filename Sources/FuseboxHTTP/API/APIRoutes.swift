@@ -1,3 +1,4 @@
+import Derivations
 import HTTPTypes
 import Ingest
 import NIOCore
@@ -143,8 +144,8 @@ struct APIRoutes: Sendable {
         criteria.session = query["session"]
         criteria.user = query["user"]
         criteria.evalID = query["eval"]
-        criteria.stage = query["stage"]
-        criteria.outcome = query["outcome"]
+        criteria.stage = try KnownWord.checked(query["stage"], "stage", of: Stage.self)?.rawValue
+        criteria.outcome = try KnownWord.checked(query["outcome"], "outcome", of: Outcome.self)?.rawValue
         criteria.breakerState = query["breaker"]
         criteria.text = query["q"]
         criteria.status = try status(query, "status")
@@ -172,11 +173,7 @@ struct APIRoutes: Sendable {
     }
 
     static func status(_ query: QueryString, _ name: String) throws(QueryError) -> SpanCriteria.Status? {
-        guard let text = query[name] else { return nil }
-        guard let status = SpanCriteria.Status(rawValue: text) else {
-            throw .invalid("\(name) is '\(text)', but must be error or ok")
-        }
-        return status
+        try KnownWord.checked(query[name], name, of: SpanCriteria.Status.self)
     }
 
     private func window(
