@@ -42,7 +42,7 @@ enum EvalEventFields {
             case .int: Double(value.int)
             case .double: value.double
             case .bool: value.bool ? 1 : 0
-            case .string: Double(text(value.slice))
+            case .string: Double(decimal: text(value.slice))
             case .empty, .array, .keyValueList, .bytes: nil
             }
         guard let number, number.isFinite else { return nil }

@@ -35,7 +35,7 @@ enum EvalTime {
         case .double, .digits: return value.number.flatMap { $0.isFinite ? scaled($0, exact: nil) : nil }
         case .string(let text):
             if let integer = Int64(text) { return scaled(Double(integer), exact: integer) }
-            if let double = Double(text), double.isFinite { return scaled(double, exact: nil) }
+            if let double = Double(decimal: text), double.isFinite { return scaled(double, exact: nil) }
             return TimeText.unixNano(iso8601: text)
         case .null, .bool, .array, .object: return nil
         }

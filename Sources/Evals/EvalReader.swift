@@ -184,7 +184,7 @@ package struct EvalReader: Sendable {
                 row.score = flag ? 1 : 0
                 if row.label == nil { row.label = flag ? "true" : "false" }
             case .string(let text):
-                if let number = Double(text), number.isFinite {
+                if let number = Double(decimal: text), number.isFinite {
                     row.score = number
                 } else if ["nan", "inf", "-inf"].contains(text.lowercased()) {
                     continue

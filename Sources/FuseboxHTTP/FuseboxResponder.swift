@@ -34,8 +34,9 @@ package struct FuseboxResponder: Sendable {
         }
     }
 
-    /// The same for a path with a query, as it is written.
+    /// The same for a path with a query, as it is written, or a whole URL, which a server must take as well (RFC 9112 3.2.2).
     static func signal(ofURI uri: String) -> Signal? {
+        guard uri.utf8.first == UInt8(ascii: "/") else { return signal(at: RequestTarget(uri).path) }
         guard let question = uri.utf8.firstIndex(of: UInt8(ascii: "?")) else { return signal(at: uri) }
         return signal(at: String(uri[..<question]))
     }

@@ -138,10 +138,12 @@ package struct CompareReport {
             key: "latency", title: "Latency of runs, failed ones included",
             columns: ["what", "a_ms", "b_ms", "b_minus_a_ms", "low_ms", "high_ms", "margin_ms", "finding"])
         for comparison in comparisons {
+            let hasBoth = comparison.first.value != nil && comparison.second.value != nil
+            // Where a side has no runs there is no difference, rather than none.
+            let between = [comparison.difference, comparison.lower, comparison.upper].map { hasBoth ? ReportValue.milliseconds($0) : .none }
             section.rows.append([
                 .text("p\(Int(comparison.fraction * 100))"), .optional(milliseconds: comparison.first.value),
-                .optional(milliseconds: comparison.second.value), .milliseconds(comparison.difference),
-                .milliseconds(comparison.lower), .milliseconds(comparison.upper), .milliseconds(comparison.margin),
+                .optional(milliseconds: comparison.second.value), between[0], between[1], between[2], .milliseconds(comparison.margin),
                 .text(comparison.finding.rawValue + (comparison.reason.isEmpty ? "" : ", \(comparison.reason)")),
             ])
         }

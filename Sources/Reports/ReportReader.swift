@@ -64,14 +64,19 @@ package struct ReportReader {
     /// Checks a user's condition before it goes into queries: it must be one expression over the columns of `spans`.
     package func check(_ window: ReportWindow) throws(Failure) {
         guard let condition = window.condition else { return }
-        guard !condition.contains(";"), condition.filter({ $0 == "(" }).count == condition.filter({ $0 == ")" }).count,
-            !condition.contains("--")
-        else { throw .condition("--where takes one SQL condition, without ; or --: \(condition)") }
+        if let problem = UserCondition.problem(condition) {
+            throw .condition(Self.message(of: problem, in: condition))
+        }
         do throws(SQLiteError) {
             _ = try connection.prepare("SELECT 1 FROM spans WHERE (\(condition)) LIMIT 0")
         } catch {
             throw .condition("--where is not a condition over the columns of spans: \(error.message)")
         }
+    }
+
+    /// What is wrong with a user's condition.
+    package static func message(of problem: String, in condition: String) -> String {
+        "--where takes one SQL condition over the columns of spans, but of '\(condition)' \(problem)"
     }
 
     // MARK: Columns

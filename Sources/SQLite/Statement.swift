@@ -5,6 +5,8 @@ package final class Statement {
     package let handle: OpaquePointer
     private let connection: Connection
     private let sql: String
+    /// The names that its columns are shown under; `nil` for those that SQLite gives.
+    private var columnNames: [String]?
 
     init(_ handle: OpaquePointer, connection: Connection, sql: String) {
         self.handle = handle
@@ -88,7 +90,13 @@ package final class Statement {
     package var columnCount: Int32 { sqlite3_column_count(handle) }
 
     package func columnName(_ index: Int32) -> String {
-        sqlite3_column_name(handle, index).map { String(cString: $0) } ?? ""
+        if let columnNames, columnNames.indices.contains(Int(index)) { return columnNames[Int(index)] }
+        return sqlite3_column_name(handle, index).map { String(cString: $0) } ?? ""
+    }
+
+    /// Names its columns as another statement does: that which a user wrote, and which this one stands for.
+    package func takeColumnNames(of other: Statement) {
+        columnNames = (0..<other.columnCount).map { other.columnName($0) }
     }
 
     /// The type that the column was declared with; empty for an expression.

@@ -13,7 +13,7 @@ enum ColumnConversion {
         guard text.count <= digitsMax else { return nil }
         let string = trimmed(String(decoding: text, as: UTF8.self))
         if let value = Int64(string) { return value }
-        return Double(string).flatMap(integer)
+        return Double(decimal: string).flatMap(integer)
     }
 
     static func flag(_ text: some Collection<UInt8>) -> Int64? {

@@ -129,7 +129,7 @@ package enum LogCalls {
             switch value(key) {
             case .int(let number): Double(number)
             case .double(let number): number
-            case .string(let text): Double(text)
+            case .string(let text): Double(decimal: text)
             default: nil
             }
         }

@@ -113,7 +113,7 @@ public struct LoopDeclaration: Hashable, Sendable {
     private static func number(_ names: [String], _ attribute: (String) -> Value?) -> Int64? {
         for name in names {
             guard let text = attribute(name)?.shown, text.utf8.count <= digitsMax,
-                let value = Int64(text) ?? Double(text).flatMap({ Int64(exactly: $0) }), value >= 0
+                let value = Int64(text) ?? Double(decimal: text).flatMap({ Int64(exactly: $0) }), value >= 0
             else { continue }
             return value
         }

@@ -1,11 +1,11 @@
 extension TimeText {
     /// Nanoseconds since 1970 of a date, or a date and time, as ISO 8601 has them: `2026-01-31`, `2026-01-31T12:34:56.789Z`,
-    /// `2026-01-31 12:34+02:00`. Without a zone it is UTC. `nil` for anything else.
+    /// `2026-01-31 12:34+02:00`. Without a zone it is UTC. `nil` for anything else, such as a day that its month does not have.
     package static func unixNano(iso8601 text: String) -> Int64? {
         let bytes = Array(text.utf8)
         guard bytes.count >= 10, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
             let year = number(bytes[0..<4]), let month = number(bytes[5..<7]), let day = number(bytes[8..<10]),
-            (1...12).contains(month), (1...31).contains(day), (1678...2261).contains(year)
+            (1...12).contains(month), (1...daysOfMonth(year, month)).contains(day), (1678...2261).contains(year)
         else { return nil }
         var seconds = days(year: year, month: month, day: day) * 86400
         var nanoseconds: Int64 = 0
@@ -44,15 +44,31 @@ extension TimeText {
         return digits.isEmpty ? nil : seconds
     }
 
-    /// Seconds east of Greenwich.
+    private static func daysOfMonth(_ year: Int64, _ month: Int64) -> Int64 {
+        switch month {
+        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+        case 4, 6, 9, 11: 30
+        default: 31
+        }
+    }
+
+    /// No place on earth is further from Greenwich.
+    private static let zoneMinutesMax: Int64 = 14 * 60
+
+    /// Seconds east of Greenwich, of `Z`, `+hh:mm`, `+hhmm` or `+hh`.
     private static func zone(_ rest: ArraySlice<UInt8>) -> Int64? {
         guard let sign = rest.first else { return 0 }
         if sign == UInt8(ascii: "Z") || sign == UInt8(ascii: "z") { return rest.count == 1 ? 0 : nil }
         guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") else { return nil }
-        let digits = rest.dropFirst().filter { $0 != UInt8(ascii: ":") }
-        guard digits.count == 4 || digits.count == 2, let hours = number(digits.prefix(2)) else { return nil }
-        let minutes = digits.count == 4 ? number(digits[2..<4]) : 0
-        guard let minutes else { return nil }
+        let digits = rest.dropFirst()
+        var behind = digits.dropFirst(2)
+        if behind.first == UInt8(ascii: ":") {
+            behind = behind.dropFirst()
+            guard !behind.isEmpty else { return nil }
+        }
+        guard digits.count >= 2, let hours = number(digits.prefix(2)), behind.isEmpty || behind.count == 2,
+            let minutes = behind.isEmpty ? 0 : number(behind), minutes < 60, hours * 60 + minutes <= zoneMinutesMax
+        else { return nil }
         return (hours * 3600 + minutes * 60) * (sign == UInt8(ascii: "-") ? -1 : 1)
     }
 

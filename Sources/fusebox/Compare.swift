@@ -2,6 +2,7 @@ import ArgumentParser
 import FuseboxConfiguration
 import Reports
 import SQLite
+import TelemetryModel
 
 /// `fusebox compare`: two windows, services, environments or hosts.
 struct Compare: ParsableCommand {
@@ -71,12 +72,20 @@ struct Compare: ParsableCommand {
             let sides = term.split(separator: "=", maxSplits: 1).map(String.init)
             guard sides.count == 2 else { continue }
             switch sides[0] {
-            case "since": window.fromUnixNano = try ReportTime.parse(sides[1], nowUnixNano: now, flag: "since")
-            case "until": window.untilUnixNano = try ReportTime.parse(sides[1], nowUnixNano: now, flag: "until")
+            case "since": window.fromUnixNano = max(0, try time(sides, nowUnixNano: now))
+            case "until": window.untilUnixNano = try time(sides, nowUnixNano: now)
             default: break
             }
         }
         return window
+    }
+
+    private func time(_ term: [String], nowUnixNano now: Int64) throws -> Int64 {
+        do {
+            return try MomentText(term[1]).unixNano(nowUnixNano: now)
+        } catch {
+            throw CommandFailure(.usage, "\(term[0]) is '\(Terminal.escaped(term[1]))': \(error.message)")
+        }
     }
 
     private func side(_ text: String, _ window: ReportWindow, _ reader: ReportReader, nowUnixNano now: Int64) throws -> CompareReport.Side {
@@ -100,7 +109,7 @@ struct Compare: ParsableCommand {
             }
         }
         guard window.fromUnixNano < window.untilUnixNano else {
-            throw CommandFailure(.usage, "the side '\(text)' ends before it begins")
+            throw CommandFailure(.usage, "of the side '\(Terminal.escaped(text))', since must be before until")
         }
         window.condition = terms.isEmpty ? nil : terms.joined(separator: " AND ")
         return CompareReport.Side(name: text, window: window)

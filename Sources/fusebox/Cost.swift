@@ -1,10 +1,6 @@
 import ArgumentParser
-import Foundation
 import FuseboxConfiguration
-import Ingest
 import Reports
-import SpanStore
-import TelemetryModel
 
 /// `fusebox cost`: what a window cost.
 struct Cost: ParsableCommand {
@@ -20,8 +16,7 @@ struct Cost: ParsableCommand {
     @OptionGroup var engine: EngineOptions
     @OptionGroup var options: ReportOptions
 
-    @Option(help: "Bytes that went over a link in the window, as link=bytes; may be given more than once.")
-    var egress: [String] = []
+    @OptionGroup var egress: EgressOptions
 
     @Option(help: "\(ReportFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
     var format: ReportFormat = .table
@@ -30,33 +25,17 @@ struct Cost: ParsableCommand {
         let configuration = try common.configuration()
         let window = try options.window(nowUnixNano: Clock.unixNano())
         let reader = try ReportReader.open(configuration, engine, window)
+        var settings = CostReport.Settings()
+        settings.slowToolNanoseconds = configuration.gates.slowToolNanoseconds
+        settings.egressBytes = try egress.bytes(reader)
         let document: ReportDocument
         do throws(ReportReader.Failure) {
-            document = try CostReport(reader, settings: Self.settings(configuration, egress)).make(window).document
+            document = try CostReport(reader, settings: settings).make(window).document
         } catch {
             throw error.failure
         }
         document.write(format, explains: options.explain)
         try document.exit()
-    }
-
-    static func settings(_ configuration: Configuration, _ egress: [String]) -> CostReport.Settings {
-        var settings = CostReport.Settings()
-        settings.slowToolNanoseconds = configuration.gates.slowToolNanoseconds
-        settings.egressBytes = Dictionary(egress.compactMap(link), uniquingKeysWith: { $1 })
-        return settings
-    }
-
-    mutating func validate() throws {
-        for text in egress where Self.link(text) == nil {
-            throw ValidationError("--egress takes link=bytes, not '\(text)'")
-        }
-    }
-
-    private static func link(_ text: String) -> (String, Int64)? {
-        let sides = text.split(separator: "=", maxSplits: 1)
-        guard sides.count == 2, let bytes = Int64(sides[1]), bytes >= 0 else { return nil }
-        return (String(sides[0]), bytes)
     }
 }
 

@@ -30,11 +30,11 @@ extension Eval {
 
         @Option(
             help:
-                "Only evals that were made at or after this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds, or an age such as 7d."
-        )
+                "Only evals that were made at or after this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds, or an age such as 7d.",
+            transform: TimeArgument.init)
         var since: TimeArgument?
 
-        @Option(help: "Only evals that were made at or before this.")
+        @Option(help: "Only evals that were made at or before this.", transform: TimeArgument.init)
         var until: TimeArgument?
 
         @Argument(help: "The file to write; without it, or for -, standard output.")

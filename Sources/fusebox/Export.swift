@@ -39,10 +39,11 @@ struct Export: AsyncParsableCommand {
     var format: Format = .otlpJSON
 
     @Option(
-        help: "Only spans that started at or after this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds, or an age such as 7d.")
+        help: "Only spans that started at or after this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds, or an age such as 7d.",
+        transform: TimeArgument.init)
     var since: TimeArgument?
 
-    @Option(help: "Only spans that started at or before this.")
+    @Option(help: "Only spans that started at or before this.", transform: TimeArgument.init)
     var until: TimeArgument?
 
     @Argument(help: "The file to write, of parquet the folder; without it, or for -, otlp-json goes to standard output.")

@@ -36,7 +36,8 @@ struct Forget: ParsableCommand {
 
     @Option(
         help:
-            "Only what ended at or before this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.")
+            "Only what ended at or before this: 2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.",
+        transform: TimeArgument.init)
     var olderThan: TimeArgument?
 
     @Flag(help: "Count what would be erased, and erase nothing; the same as without --yes.")
@@ -55,7 +56,7 @@ struct Forget: ParsableCommand {
         let folder = StoreFolder(path: try common.configuration().dataFolder)
         let selection = try selection(nowUnixNano: Clock.unixNano())
         do throws(StoreError) {
-            guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+            try folder.checkDatabaseExists()
             guard yes, !dryRun else {
                 let counts = try SQLReader(folder: folder).forgettable(selection, .standard)
                 return write(ForgetProgress(phase: .searching, counts: counts), remaining: nil)

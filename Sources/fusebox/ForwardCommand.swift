@@ -118,7 +118,9 @@ struct ForwardCommand: ParsableCommand {
         @OptionGroup var common: CommonOptions
         @Argument(help: "A name from forward.targets.") var target: String
 
-        @Option(help: "Only what was received at or after this, about: 2026-11-21, 2026-11-21T10:00:00Z, or an age such as 7d.")
+        @Option(
+            help: "Only what was received at or after this, about: 2026-11-21, 2026-11-21T10:00:00Z, or an age such as 7d.",
+            transform: TimeArgument.init)
         var since: TimeArgument?
 
         @Option(help: "traces or logs; without it, both.")

@@ -44,8 +44,7 @@ struct Gate: ParsableCommand {
     @Option(help: "Minimum part of a host's memory that stays free, 0 to 1 (MEMORY_HEADROOM_MIN).")
     var memoryHeadroomMin: String?
 
-    @Option(help: "Bytes that went over a link in the window, as link=bytes.")
-    var egress: [String] = []
+    @OptionGroup var egress: EgressOptions
 
     @Flag(help: "Spans that the server lost end the command with 4.")
     var strict = false
@@ -60,10 +59,10 @@ struct Gate: ParsableCommand {
         let configuration = try common.configuration(flags: flags)
         var settings = GateReport.Settings()
         settings.limits = configuration.gateLimits
-        settings.egressBytes = Cost.settings(configuration, egress).egressBytes
         settings.isStrict = strict
         let window = try options.window(nowUnixNano: Clock.unixNano())
         let reader = try ReportReader.open(configuration, engine, window)
+        settings.egressBytes = try egress.bytes(reader)
         let gates: [GateReport.Gate]
         let document: ReportDocument
         do throws(ReportReader.Failure) {

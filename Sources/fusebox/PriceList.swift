@@ -107,7 +107,7 @@ enum ForeignPrices {
     }
 
     /// A price in tiers begins with its base.
-    private static func rate(_ value: JSONValue?) -> Double? { value?.number ?? value?["base"]?.number ?? value?.text.flatMap(Double.init) }
+    private static func rate(_ value: JSONValue?) -> Double? { value?.number ?? value?["base"]?.number ?? value?.text.flatMap { Double(decimal: $0) } }
 
     /// Names that a rule of names says as they are.
     private static func equals(_ rule: JSONValue?, depth: Int) -> [String] {

@@ -117,6 +117,16 @@ extension Configuration {
         return (try? CostReport(ReportReader(reader)).prices()) ?? PriceTable()
     }
 
+    /// Hands the prices to the data file for a report; fails where there is none.
+    func loadPricesForReport() throws {
+        do {
+            try StoreFolder(path: dataFolder).checkDatabaseExists()
+        } catch {
+            throw error.failure
+        }
+        try loadPrices()
+    }
+
     /// Hands the prices to the data file when it holds others.
     func loadPrices() throws {
         let table = try priceTable().sorted

@@ -22,7 +22,7 @@ struct Prune: AsyncParsableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    @Option(help: "2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.")
+    @Option(help: "2026-11-21, 2026-11-21T10:00:00Z, nanoseconds since 1970, or an age such as 30d.", transform: TimeArgument.init)
     var before: TimeArgument
 
     @Flag(help: "Delete. Nothing brings the spans back.")
@@ -36,7 +36,7 @@ struct Prune: AsyncParsableCommand {
         let time = TimeText.iso8601(unixNano: bound)
         guard bound <= now else { throw CommandFailure(.usage, "\(time) is in the future") }
         do throws(StoreError) {
-            guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+            try folder.checkDatabaseExists()
             let reader = try SQLReader(folder: folder)
             // What the breakers have not settled stays: a start reads it again.
             let unsettled = try DerivationRestorer(

@@ -15,11 +15,13 @@ enum ReportFormat: String, CaseIterable, ExpressibleByArgument {
 
 /// Flags that reports share: the window, the form.
 struct ReportOptions: ParsableArguments {
-    @Option(help: "Start of the window: how long ago (90s, 15m, 4h, 7d), or a time (2026-11-21T08:00:00Z).")
-    var since = "24h"
+    @Option(
+        help: "Start of the window: how long ago (90s, 15m, 4h, 7d), a time (2026-11-21T08:00:00Z), or nanoseconds since 1970 (default: 24h).",
+        transform: TimeArgument.init)
+    var since: TimeArgument?
 
-    @Option(help: "End of the window, in the same forms; without it, now.")
-    var until: String?
+    @Option(help: "End of the window, in the same forms; without it, now.", transform: TimeArgument.init)
+    var until: TimeArgument?
 
     @Option(help: "Count only spans that meet this SQL condition, such as \"service_name = 'agent'\".")
     var `where`: String?
@@ -28,30 +30,16 @@ struct ReportOptions: ParsableArguments {
     var explain = false
 
     func window(nowUnixNano now: Int64) throws -> ReportWindow {
-        let from = try ReportTime.parse(since, nowUnixNano: now, flag: "--since")
+        // A side of a comparison joins it with conditions of its own.
+        if let condition = self.where, let problem = UserCondition.problem(condition) {
+            throw CommandFailure(.usage, ReportReader.message(of: problem, in: condition))
+        }
+        let day: Int64 = 86_400_000_000_000
+        let from = max(0, since?.unixNano(nowUnixNano: now) ?? now.subtractingSaturated(day))
         // Nobody watched the future.
-        let until = min(now, try until.map { try ReportTime.parse($0, nowUnixNano: now, flag: "--until") } ?? now)
-        guard from < until else { throw CommandFailure(.usage, "--since must be before --until") }
+        let until = min(now, until?.unixNano(nowUnixNano: now) ?? now)
+        guard from < until else { throw CommandFailure(.usage, "--since must be before --until, and in the past") }
         return ReportWindow(fromUnixNano: from, untilUnixNano: until, condition: self.where)
-    }
-}
-
-/// Times on the command line.
-enum ReportTime {
-    /// A time, or how long ago.
-    static func parse(_ text: String, nowUnixNano now: Int64, flag: String) throws -> Int64 {
-        if text == "now" { return now }
-        if let nanoseconds = duration(text) { return max(0, now - nanoseconds) }
-        if let time = TimeText.unixNano(iso8601: text) { return time }
-        throw CommandFailure(.usage, "\(flag) is '\(text)'; give how long ago (90s, 15m, 4h, 7d) or a time (2026-11-21T08:00:00Z)")
-    }
-
-    /// `90s`, `15m`, `4h`, `7d`, `2w` in nanoseconds.
-    static func duration(_ text: String) -> Int64? {
-        let seconds: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800]
-        guard let unit = text.last.flatMap({ seconds[$0] }), let count = Double(text.dropLast()), count > 0, count * unit < 9e9
-        else { return nil }
-        return Int64(count * unit * 1e9)
     }
 }
 
@@ -94,7 +82,7 @@ extension ReportReader {
     /// A reader of the data folder, or of the spans of a window that an engine has.
     static func open(_ configuration: Configuration, _ engine: EngineOptions, _ window: ReportWindow) throws -> ReportReader {
         guard let fleet = try engine.fleet(configuration) else {
-            try configuration.loadPrices()
+            try configuration.loadPricesForReport()
             return try open(configuration)
         }
         do {

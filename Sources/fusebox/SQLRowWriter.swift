@@ -19,6 +19,8 @@ struct SQLRowWriter {
     private let format: SQLFormat
     private let escapes: Bool
     private let columns: [String]
+    /// Names of members in JSON.
+    private let members: [String]
     private var measured: [[String]] = []
     private var isRightAligned: [Bool]
     /// By column; `nil` until they are known, and for columns that are left out.
@@ -32,6 +34,7 @@ struct SQLRowWriter {
         self.fit = format == .table ? fit : nil
         self.escapes = escapes
         self.columns = columns
+        members = Self.members(columns)
         isRightAligned = Array(repeating: true, count: columns.count)
         if format == .csv { emit(columns.map(Self.csvField).joined(separator: ",") + "\r\n") }
         if format == .json { emit("[") }
@@ -86,12 +89,28 @@ struct SQLRowWriter {
         }
     }
 
+    /// An object has each name once: of columns with one name, those behind the first get `:1`, `:2`, as SQLite names them in a subquery.
+    private static func members(_ columns: [String]) -> [String] {
+        let given = Set(columns)
+        var taken: Set<String> = []
+        return columns.map { column in
+            var name = column
+            var number = 0
+            while taken.contains(name) || number > 0 && given.contains(name) {
+                number += 1
+                name = "\(column):\(number)"
+            }
+            taken.insert(name)
+            return name
+        }
+    }
+
     private func object(_ row: [SQLValue]) -> String {
         var json = JSONWriter()
         json.raw("{")
         for (index, value) in row.enumerated() {
             if index > 0 { json.raw(",") }
-            json.string(columns[index])
+            json.string(members[index])
             json.raw(":")
             switch value {
             case .null: json.raw("null")

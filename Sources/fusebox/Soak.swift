@@ -222,7 +222,7 @@ struct Soak: ParsableCommand {
         guard let note = try SoakNote(configuration).read() else {
             throw CommandFailure(.usage, "no soak is running; begin one with `fusebox soak start`")
         }
-        try configuration.loadPrices()
+        try configuration.loadPricesForReport()
         let reader = try ReportReader.open(configuration)
         var settings = GateReport.Settings()
         settings.limits = configuration.gateLimits

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Derivations
 import Fleet
 import FuseboxConfiguration
 import Queries
@@ -20,7 +21,7 @@ struct SpanFilterOptions: ParsableArguments {
     var model: String?
 
     @Option(help: "ok, error, timeout or rejected.")
-    var outcome: String?
+    var outcome: Outcome?
 
     @Option(help: "error or ok.")
     var status: SpanCriteria.Status?
@@ -63,7 +64,7 @@ struct SpanFilterOptions: ParsableArguments {
         criteria.workflow = workflow
         criteria.tool = tool
         criteria.model = model
-        criteria.outcome = outcome
+        criteria.outcome = outcome?.rawValue
         criteria.status = status
         criteria.session = session
         criteria.user = user
@@ -73,6 +74,7 @@ struct SpanFilterOptions: ParsableArguments {
 }
 
 extension SpanCriteria.Status: ExpressibleByArgument {}
+extension Outcome: ExpressibleByArgument {}
 
 /// What a command asks: the data file, or an engine.
 struct StoreQuestions {

@@ -41,7 +41,7 @@ struct Sweep: ParsableCommand {
         var flags: [String: String] = [:]
         flags["gates.p95_latency_ms_max"] = p95LatencyMsMax
         let configuration = try common.configuration(flags: flags)
-        try configuration.loadPrices()
+        try configuration.loadPricesForReport()
         let reader = try ReportReader.open(configuration)
         var settings = SweepReport.Settings()
         settings.keys = by.flatMap { $0.split(separator: ",").map(String.init) }

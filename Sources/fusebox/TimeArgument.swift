@@ -1,54 +1,29 @@
 import ArgumentParser
-import Foundation
+import Queries
 import TelemetryModel
 
-/// A moment on the command line: `2026-11-21`, `2026-11-21T10:00:00Z`, nanoseconds since 1970, or an age such as `30d`.
-struct TimeArgument: ExpressibleByArgument, Equatable {
-    private enum Moment: Equatable {
-        case unixNano(Int64)
-        case age(nanoseconds: Int64)
-    }
+/// A moment on the command line, in any form of `MomentText`.
+struct TimeArgument: Equatable, CustomStringConvertible {
+    private let text: MomentText
 
-    private static let second: Int64 = 1_000_000_000
-    /// Ages past a thousand years are mistakes.
-    private static let ageSecondsMax: Int64 = 1000 * 366 * 86400
-    /// Smaller numbers, within 17 minutes of 1970, are ages whose unit was forgotten.
-    private static let unixNanoMin: Int64 = 1_000_000_000_000
-
-    private var moment: Moment
-
-    init?(argument: String) {
-        if let age = Self.age(argument) {
-            moment = .age(nanoseconds: age)
-        } else if let nanoseconds = Int64(argument), nanoseconds == 0 || nanoseconds >= Self.unixNanoMin {
-            moment = .unixNano(nanoseconds)
-        } else if let date = Self.date(argument) {
-            let seconds = date.timeIntervalSince1970
-            guard seconds > -9e9, seconds < 9e9 else { return nil }
-            moment = .unixNano(Int64((seconds * 1000).rounded()) * 1_000_000)
-        } else {
-            return nil
+    /// For `@Option(transform:)`, which shows the words of what is thrown.
+    init(_ argument: String) throws {
+        do {
+            text = try MomentText(argument)
+        } catch {
+            throw ValidationError(error.message)
         }
     }
+
+    var description: String { text.description }
 
     /// Nanoseconds since 1970.
-    func unixNano(nowUnixNano: Int64) -> Int64 {
-        switch moment {
-        case .unixNano(let time): time
-        case .age(let nanoseconds): nowUnixNano.subtractingSaturated(nanoseconds)
-        }
-    }
+    func unixNano(nowUnixNano: Int64) -> Int64 { text.unixNano(nowUnixNano: nowUnixNano) }
 
-    private static func age(_ text: String) -> Int64? {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400]
-        guard let last = text.last, let unit = units[last], let count = Int64(text.dropLast()), count >= 0 else { return nil }
-        let (seconds, overflow) = count.multipliedReportingOverflow(by: unit)
-        return overflow || seconds > ageSecondsMax ? nil : seconds.multipliedSaturated(by: second)
-    }
-
-    private static func date(_ text: String) -> Date? {
-        if let date = try? Date(text, strategy: .iso8601) { return date }
-        if let date = try? Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)) { return date }
-        return try? Date(text, strategy: .iso8601.year().month().day())
+    /// From `since` up to `until`, that one left out; an end that is not given is open.
+    static func window(since: TimeArgument?, until: TimeArgument?, nowUnixNano now: Int64) throws -> TimeWindow {
+        let window = TimeWindow(from: since?.unixNano(nowUnixNano: now) ?? .min, to: until?.unixNano(nowUnixNano: now) ?? .max)
+        guard window.from < window.to else { throw CommandFailure(.usage, "--since must be before --until") }
+        return window
     }
 }

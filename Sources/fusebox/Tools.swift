@@ -10,10 +10,10 @@ struct Tools: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
     @OptionGroup var engine: EngineOptions
 
-    @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.")
+    @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.", transform: TimeArgument.init)
     var since: TimeArgument?
 
-    @Option(help: "Only what began before: an age or a time.")
+    @Option(help: "Only what began before: an age or a time.", transform: TimeArgument.init)
     var until: TimeArgument?
 
     @Option(help: "Only tools of this service.")
@@ -24,7 +24,7 @@ struct Tools: AsyncParsableCommand {
 
     mutating func run() async throws {
         let now = Clock.unixNano()
-        let window = TimeWindow(from: since?.unixNano(nowUnixNano: now) ?? .min, to: until?.unixNano(nowUnixNano: now) ?? .max)
+        let window = try TimeArgument.window(since: since, until: until, nowUnixNano: now)
         let found = try StoreQuestions(common, engine).ask(of: .window(window)) { try ToolBoard.rows(window, service: service, $0) }
         var rows = SQLRowWriter(
             format: format, escapes: Terminal.isTerminal(.standardOutput),

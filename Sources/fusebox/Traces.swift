@@ -17,10 +17,10 @@ struct Traces: AsyncParsableCommand {
     @OptionGroup var engine: EngineOptions
     @OptionGroup var filter: SpanFilterOptions
 
-    @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.")
+    @Option(help: "Only what began since: an age such as 15m, or a time such as 2026-11-21T10:00:00Z.", transform: TimeArgument.init)
     var since: TimeArgument?
 
-    @Option(help: "Only what began before: an age or a time.")
+    @Option(help: "Only what began before: an age or a time.", transform: TimeArgument.init)
     var until: TimeArgument?
 
     @Option(help: "Minimum duration of the trace, in milliseconds.")
@@ -52,8 +52,9 @@ struct Traces: AsyncParsableCommand {
         search.limit = limit
         search.scanSpansMax = .max
         let now = Clock.unixNano()
-        if let since { search.from = since.unixNano(nowUnixNano: now) }
-        if let until { search.to = until.unixNano(nowUnixNano: now) }
+        let window = try TimeArgument.window(since: since, until: until, nowUnixNano: now)
+        if since != nil { search.from = window.from }
+        if until != nil { search.to = window.to }
         search.limits.durationMinimum = minMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
         search.limits.durationMaximum = maxMs.flatMap(TraceSearch.nanoseconds(milliseconds:))
         let answer = try StoreQuestions(common, engine).ask(of: search.need) { try search.run($0) }

@@ -53,6 +53,8 @@ struct WaterfallText {
     private let lines: [Line]
     private let spanCount: Int64
     private let start: Int64
+    private let duration: Int64
+    /// What the bars are a part of.
     private let length: Int64
     private let width: Int
     private let hasColours: Bool
@@ -73,7 +75,8 @@ struct WaterfallText {
         self.hasColours = hasColours
         start = spans.map(\.start).min() ?? 0
         let end = spans.map(\.end).max() ?? 0
-        length = max(1, end.subtractingSaturated(start))
+        duration = max(0, end.subtractingSaturated(start))
+        length = max(1, duration)
         lines = Self.tree(spans)
     }
 
@@ -132,7 +135,7 @@ struct WaterfallText {
         let errors = lines.count { $0.span.isError }
         let timeouts = lines.count { $0.span.outcome == "timeout" }
         let services = Set(lines.map(\.span.service)).sorted().prefix(3).map(Terminal.escaped).joined(separator: ", ")
-        var parts = [traceID, TimeText.iso8601(unixNano: start), DurationText.short(length), spansText]
+        var parts = [traceID, TimeText.iso8601(unixNano: start), DurationText.short(duration), spansText]
         if timeouts > 0 { parts.append("\(timeouts) timeout\(timeouts == 1 ? "" : "s")") }
         if errors > 0 { parts.append("\(errors) error\(errors == 1 ? "" : "s")") }
         parts.append(services)

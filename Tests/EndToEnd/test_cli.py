@@ -71,6 +71,21 @@ FORMATS = {
 }
 
 
+def test_a_trace_that_took_no_time_says_so(fusebox):
+    trace = trace_id()
+    assert fusebox.post(batch(span(trace, start=1_795_000_000_000_000_000, end=1_795_000_000_000_000_000))).status == 200
+    done = fusebox.run("trace", "--data-dir", str(fusebox.folder), trace.hex())
+    assert "  0 ns  " in done.stdout.decode().splitlines()[0], done
+
+
+def test_members_of_one_name_are_told_apart(filled):
+    query = "SELECT 1 AS a, 2 AS a, 3 AS \"a:1\", 4 AS a"
+    for form in ("json", "jsonl"):
+        row = sql(filled, "--format", form, query).stdout.decode()
+        assert '{"a":1,"a:2":2,"a:1":3,"a:3":4}' in row
+    assert sql(filled, "--format", "csv", query).stdout == b"a,a,a:1,a\r\n1,2,3,4\r\n"
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_formats(filled, name):
     done = sql(filled, "--format", name, VALUES)

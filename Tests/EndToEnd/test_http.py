@@ -139,6 +139,15 @@ def test_query_in_path(shared):
     assert len(stored(shared, trace)) == 1
 
 
+def test_a_whole_url_in_place_of_a_path(shared):
+    """As proxies send it; a server must take it (RFC 9112 3.2.2)."""
+    for suffix in ("", "?tenant=blue"):
+        trace, body = good()
+        check_taken(shared.post(body, f"http://localhost:{shared.port}/v1/traces{suffix}"))
+        assert len(stored(shared, trace)) == 1
+    assert shared.get(f"http://localhost:{shared.port}/-/ready").status == 200
+
+
 @pytest.mark.parametrize("path", ["/v1/metrics", "/v1/logs", "/v1development/profiles"])
 def test_signals_without_a_store(shared, path):
     answer = shared.post(b"", path)

@@ -163,6 +163,93 @@ def test_gates_end_with_their_exit_codes_and_say_why(fusebox):
     expect(command(fusebox, "gate", "--where", "no such column"), USAGE)
 
 
+def test_a_condition_stays_within_its_brackets(fusebox):
+    assert fusebox.post(runs(3)).status == 200
+    window = ["--since", "2026-01-01"]
+    for condition, words in [
+        ("1) or (1", "a bracket is closed that was not opened"), ("1 -- x", "a part is a comment"), ("1; select 2", "begins another statement"),
+        ("(1", "a bracket is not closed"),
+    ]:
+        for arguments in (["gate", *window], ["cost", *window], ["sweep", *window], ["compare", "gates", "gates", *window]):
+            done = command(fusebox, *arguments, "--where", condition)
+            expect(done, USAGE)
+            assert words in done.stderr.decode(), (arguments, done.stderr)
+    report = json.loads(expect(command(fusebox, "gate", *window, "--where", "name <> ');--('", "--format", "json")))
+    assert report["sections"]["gates"]["rows"][0]["value"] == 3
+
+
+def test_egress_is_a_number_of_bytes_of_a_link_with_a_price(launch, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "prices.yaml").write_text("egress:\n  - {link: eth0, dollars_per_unit: 0.09, free_units: 0, unit_bytes: 1000000000}\n")
+    server = launch({"EGRESS_USD_MAX": "0.1"}, folder=folder)
+    assert server.post(runs(60)).status == 200
+    window = ["--since", "2026-01-01"]
+    for name in ("gate", "cost"):
+        for value, words in [
+            ("eth0=5GB", "link=bytes"), ("x", "link=bytes"), ("eth0=-1", "link=bytes"), ("eth0=1e9", "link=bytes"),
+            ("nope=5000000000", "which has no price; give it one under egress in prices.yaml (links with one: eth0)"),
+        ]:
+            done = command(server, name, *window, "--egress", value)
+            expect(done, USAGE)
+            assert words in done.stderr.decode(), (name, value, done.stderr)
+        twice = command(server, name, *window, "--egress", "eth0=1", "--egress", "eth0=2")
+        expect(twice, USAGE)
+        assert "twice" in twice.stderr.decode()
+    failed = command(server, "gate", *window, "--egress", "eth0=5000000000", "--format", "json")
+    rows = json.loads(expect(failed, FAILED))["sections"]["gates"]["rows"]
+    assert [round(row["value"], 9) for row in rows if row["gate"] == "egress_usd"] == [0.45]
+
+
+@pytest.mark.parametrize("arguments", [
+    ["gate"], ["cost"], ["sweep"], ["compare", "a", "b"], ["stalls"], ["tools"], ["traces"], ["sql", "SELECT 1"], ["eval", "list"], ["prune", "--before", "1d"],
+    ["forget", "--user", "x"], ["export"], ["verify"], ["soak", "status"], ["fuses"],
+], ids=lambda arguments: arguments[0])
+def test_a_mistyped_folder_is_named_and_not_made(fusebox, tmp_path, arguments):
+    typo = tmp_path / "typo"
+    done = fusebox.run(*arguments, "--data-dir", str(typo))
+    assert not typo.exists(), list(typo.iterdir())
+    if arguments != ["soak", "status"]:
+        assert done.returncode != OK and f"there is no data file in {typo}" in done.stderr.decode(), done
+    typo.mkdir()
+    fusebox.run(*arguments, "--data-dir", str(typo))
+    assert list(typo.iterdir()) == []
+
+
+TIMES = {
+    "0.5h": OK, "15m": OK, "-15m": OK, "7d": OK, "2026-01-01": OK, "2026-01-01T10:00:00+02:00": OK, "1767225600000000000": OK, "0": OK,
+    "1767225600000": "looks like milliseconds", "1767225600": "looks like seconds", "5": "needs a unit", "2026-02-31": "no date or time",
+    "2026-01-01T24:00:00Z": "no date or time", "2026-01-01T10:00:00+25:00": "no date or time", "yesterday": "an age such as",
+}
+
+
+@pytest.mark.parametrize("text", TIMES)
+def test_every_command_reads_times_alike(fusebox, text):
+    assert fusebox.post(runs(1)).status == 200
+    for name, *arguments in [
+        ("gate", "--since"), ("cost", "--since"), ("stalls", "--since"), ("sweep", "--since"), ("tools", "--since"), ("traces", "--since"),
+        ("export", "--since"), ("prune", "--before"), ("forget", "--older-than"), ("eval", "export", "--since"),
+    ]:
+        flag = arguments.pop()
+        done = command(fusebox, name, *arguments, f"{flag}={text}")
+        if TIMES[text] == OK:
+            assert done.returncode in (OK, INSUFFICIENT), (name, text, done)
+        else:
+            assert done.returncode == USAGE and TIMES[text] in done.stderr.decode(), (name, text, done)
+    answer = fusebox.get(f"/api/traces?from={text.replace('+', '%2B')}")
+    assert (answer.status, TIMES[text] == OK or TIMES[text] in answer.body.decode()) == (200 if TIMES[text] == OK else 400, True)
+
+
+def test_an_empty_window_is_refused_everywhere(fusebox):
+    window = ["--since", "1h", "--until", "2h"]
+    for arguments in (["gate"], ["cost"], ["stalls"], ["sweep"], ["tools"], ["traces"], ["export"], ["eval", "export"]):
+        done = command(fusebox, *arguments, *window)
+        assert done.returncode == USAGE and "--since" in done.stderr.decode(), (arguments, done)
+    assert command(fusebox, "compare", "since=1h,until=2h", "since=1h").returncode == USAGE
+    for path in ("/api/tools?from=-1h&to=-2h", "/api/compare?a.from=-1h&a.to=-2h", "/api/traces?from=-1h&to=-2h"):
+        assert fusebox.get(path).status == 400, path
+
+
 def test_junit_is_read_by_a_junit_reader(fusebox):
     assert fusebox.post(runs(100)).status == 200
     text = expect(command(fusebox, "gate", "--since", "2026-01-01", "--p95-latency-ms-max", "400", "--format", "junit"), FAILED)

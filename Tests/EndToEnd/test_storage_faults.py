@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -326,6 +327,34 @@ def test_a_read_only_folder_is_read_and_not_served(launch, tmp_path, binary):
         assert done.returncode == FAILED and b"Read-only" in done.stderr, done.stderr
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_folder_of_another_user_that_takes_no_files_is_read(launch, binary):
+    """Without its log and index, which went when the server stopped, and which a reader cannot make there."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become another user here")
+    with tempfile.TemporaryDirectory() as parent:
+        folder = pathlib.Path(parent) / "shared"
+        os.chmod(parent, 0o755)
+        folder.mkdir()
+        fusebox = launch(folder=folder)
+        trace, answer = post(fusebox)
+        assert answer.status == 200
+        fusebox.stop()
+        program = pathlib.Path(parent) / "fusebox"
+        shutil.copy(binary, program)
+        for path in folder.iterdir():
+            os.chmod(path, 0o755 if path.is_dir() else 0o644)
+        os.chmod(folder, 0o555)
+        # Without rights over what belongs to others, which root has.
+        other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(program)]
+        for arguments, codes in [
+            (["sql", "SELECT count(*) FROM spans"], {0}), (["tools"], {0}), (["traces"], {0}), (["export", "-"], {0}), (["verify"], {0}),
+            (["cost", "--since", "2020-01-01"], {0, 3}), (["gate", "--since", "2020-01-01"], {0, 3}),
+        ]:
+            done = subprocess.run(
+                [*other, *arguments, "--data-dir", str(folder)], capture_output=True, timeout=60, env={**fusebox.environment, "HOME": "/"})
+            assert done.returncode in codes and done.stderr == b"", (arguments, done)
 
 
 # S8: files that are none

@@ -17,6 +17,38 @@ struct APIParametersTests {
         }
     }
 
+    /// A server must take a whole URL as well as a path (RFC 9112 3.2.2).
+    @Test(arguments: ["/v1/traces", "/v1/traces?x=1", "http://host/v1/traces", "http://host:4318/v1/traces?x=1", "HTTPS://host/v1/traces"])
+    func telemetryGoesToAPathOrAURL(uri: String) {
+        #expect(FuseboxResponder.signal(ofURI: uri) == .traces)
+    }
+
+    @Test(arguments: ["/v1/trace", "http://host/", "http://host", "host/v1/traces", "", "http://v1/traces", "//v1/traces"])
+    func otherTargetsTakeNone(uri: String) {
+        #expect(FuseboxResponder.signal(ofURI: uri) == nil)
+    }
+
+    @Test(arguments: [
+        ("outcome=bogus", "but must be ok, error, timeout or rejected"),
+        ("stage=bogus", "but must be http_tool, subprocess, llm, vector or other"), ("status=bogus", "but must be error or ok"),
+    ] as [(String, String)])
+    func anUnknownWordIsRefusedWithTheKnownOnes(query: String, words: String) {
+        do {
+            _ = try APIRoutes.criteria(QueryString(query))
+            Issue.record("\(query) is taken")
+        } catch {
+            #expect("\(error)".contains(words), "\(error)")
+        }
+    }
+
+    @Test func timesAreReadAsEverywhere() throws {
+        let query = QueryString("a=15m&b=2026-11-21T10:00:00Z&c=1796136825681&d=-15m&e=2026-02-31")
+        #expect(try query.time("a", nowUnixNano: 900_000_000_001) == 1)
+        #expect(try query.time("b", nowUnixNano: 0) == 1_795_255_200_000_000_000)
+        #expect(try query.time("d", nowUnixNano: 900_000_000_001) == 1)
+        for name in ["c", "e"] { #expect(throws: (any Error).self) { _ = try query.time(name, nowUnixNano: 0) } }
+    }
+
     @Test func everyPathTakesWhatIsDescribed() throws {
         let described = try Self.described()
         #expect(APIRoutes.routes.routes.count > 30)

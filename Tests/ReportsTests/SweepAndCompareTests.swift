@@ -136,6 +136,13 @@ import Testing
     @Test func aSideWithoutRunsIsInsufficient() async throws {
         let fixture = ReportFixture(now: window.untilUnixNano)
         try await fixture.store([Spans.batch([Spans.run(0, start: 0, seconds: 1)], service: "laptop")])
-        #expect(try compare(fixture).document.verdict == .insufficient)
+        let document = try compare(fixture).document
+        #expect(document.verdict == .insufficient)
+        // No difference is told where there is nothing to compare with; 0 would be one.
+        let latency = document.sections[0]
+        for column in ["b_ms", "b_minus_a_ms", "low_ms", "high_ms"] {
+            let index = try #require(latency.columns.firstIndex(of: column))
+            #expect(latency.rows.allSatisfy { $0[index] == .none }, "\(column)")
+        }
     }
 }

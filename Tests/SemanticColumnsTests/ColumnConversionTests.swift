@@ -11,7 +11,7 @@ struct ColumnConversionTests {
             (.int(.max), "9223372036854775807"), ("9223372036854775807", "9223372036854775807"), ("9223372036854775808", nil),
             (.double(9.3e18), nil), (.double(12.5), nil), (.double(.nan), nil), (.double(-0.0), "0"), ("-5", nil), (" 7 ", "7"),
             ("1e3", "1000"), ("12.0", "12"), ("twelve", nil), ("", nil), (true, nil), (.bytes([0x31]), nil), (.empty, nil),
-            ([12], nil), ("100000000000000000000000000000", nil), ("12 13", nil),
+            ([12], nil), ("100000000000000000000000000000", nil), ("12 13", nil), ("0x10", nil), ("0X1p4", nil), ("inf", nil), ("+12", "12"),
         ] as [(AttributeValue, String?)])
     func counts(value: AttributeValue, expected: String?) {
         #expect(ReadColumns.of(["tokens": value])["tokens"] == expected)

@@ -189,6 +189,8 @@ import Testing
                 span.attributes.append("workflow.name", .string("flow \(workload.nextSpan % 3)"))
                 span.attributes.append("key.7", .string(texts.randomElement(using: &workload.random) ?? ""))
             }
+            // A number, whose column shows it as a text.
+            if Int.random(in: 0..<3, using: &workload.random) == 0 { span.attributes.append("session.id", .int(.random(in: 11...13, using: &workload.random))) }
             // Enough keys that a merged segment cannot give each a column.
             for key in 0..<5 { span.attributes.append("key.\(workload.nextSpan * 5 + UInt64(key))", workload.value()) }
             builder.append(span)

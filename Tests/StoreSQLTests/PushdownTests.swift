@@ -86,7 +86,7 @@ import Testing
         let statement = try #require(
             try reader.prepareNext(
                 "SELECT attr(s.attributes, 'key.1') FROM spans s WHERE attr(s.attributes, 'key.1') = 1; SELECT 2")?.statement)
-        #expect(statement.columnName(0) == "attr(attributes, 'key.1')")
+        #expect(statement.columnName(0) == "attr(s.attributes, 'key.1')")
         while try statement.step() {}
         #expect(reader.report.columns["key.1"] != nil)
         #expect(reader.report.columns["key.2"] == nil)

@@ -23,9 +23,12 @@ extension RandomQueries {
 
     private mutating func wrapped(_ query: String, _ keyCount: Int, _ aggregateCount: Int) -> String {
         let columns = (0..<keyCount).map { "k\($0)" } + (0..<aggregateCount).map { "v\($0)" }
-        switch Int.random(in: 0..<3, using: &random) {
+        switch Int.random(in: 0..<4, using: &random) {
         case 0 where keyCount > 0: return "SELECT q.*, count(s.span_id) FROM (\(query)) q LEFT JOIN spans s ON s.service_name = q.k0 GROUP BY 1, 2"
-        case 1: return "WITH q AS (\(query)) SELECT count(*), min(\(pick(columns))), max(\(pick(columns))) FROM q"
+        case 1 where keyCount > 0:
+            let on = "\(pick(["s.session_id", "s.tool_name", "s.kind", "s.name"])) \(pick(["=", "<"])) q.\(pick(columns))"
+            return "SELECT count(*), count(s.span_id) FROM (\(query)) q \(pick(["JOIN", "LEFT JOIN"])) spans s ON \(on)"
+        case 1, 2: return "WITH q AS (\(query)) SELECT count(*), min(\(pick(columns))), max(\(pick(columns))) FROM q"
         default: return "SELECT * FROM (\(query)) WHERE \(pick(columns)) \(pick(["IS NOT NULL", "> 1", "<> 'x'"]))"
         }
     }
@@ -44,10 +47,6 @@ extension RandomQueries {
         }
     }
 
-    private mutating func attributeCall(_ alias: String) -> String {
-        "attr(\(alias).attributes, '\(pick(Self.attributes).replacing("'", with: "''"))')"
-    }
-
     /// A condition that vectors are made of.
     private mutating func test(_ table: Table, _ alias: String) -> String {
         let text = "\(alias).\(pick(table.texts))"
@@ -63,7 +62,7 @@ extension RandomQueries {
         case 5: test = "(\(text) IS NULL OR \(integer) > \(pick([0, 1, 1000])))"
         case 6: test = "NOT (\(integer) BETWEEN \(literal(table, integerName)) AND \(literal(table, integerName)))"
         case 7 where table.hasAttributes:
-            test = "\(attributeCall(alias)) \(pick(["IS NOT NULL", "= 'x'", "> 3", "<> 1", "LIKE '%1%'"]))"
+            test = "\(attributeCall(alias)) \(pick(["IS NOT NULL", "= 'x'", "> 3", "<> 1", "LIKE '%1%'", "= \(text)", "< \(text)", "= \(integer)", "IS \(text)"]))"
         case 9 where table.hasAttributes:
             let part = pick(["key.1", "text 3", "EXT", "é", "tool_name", "12", "true", "key.53_", "TOOL", "x\"", "_", "%"])
             let literal = part.replacing("_", with: "\\_").replacing("%", with: "\\%")

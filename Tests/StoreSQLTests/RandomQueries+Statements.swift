@@ -7,7 +7,8 @@ extension RandomQueries {
         case 10..<17: (groups(), false)
         case 17..<24: groupedByColumn()
         case 24..<30: (distinct(), false)
-        case 30..<62: (join(), false)
+        case 30..<59: (join(), false)
+        case 59..<62: (joinByAttribute(), false)
         case 62..<70: (compound(), false)
         case 70..<76: (commonTable(), false)
         case 76..<82: (window(), false)
@@ -22,7 +23,8 @@ extension RandomQueries {
     private mutating func list(_ table: Table, _ alias: String, _ count: ClosedRange<Int> = 1...4) -> String {
         var columns = some(count, of: table.columns).map { "\(alias).\($0)" }
         if table.hasAttributes && chance(20) {
-            columns.append("attr(\(alias).attributes, '\(pick(Self.attributes).replacing("'", with: "''"))')")
+            columns.append(attributeCall(alias))
+            if chance(40) { columns.append("\(attributeCall(alias)) \(comparison()) \(alias).\(pick(table.columns))") }
         }
         return columns.joined(separator: ", ")
     }
@@ -91,6 +93,11 @@ extension RandomQueries {
                 let (other, otherAlias) = pick(tables)
                 on.append(condition(other, otherAlias))
             }
+            if chance(20), table.hasAttributes, let (other, otherAlias) = tables.first {
+                let sides = [attributeCall(alias), chance(25) ? attributeCall(otherAlias) : "\(otherAlias).\(pick(other.texts))"]
+                let (left, right) = chance(50) ? (sides[0], sides[1]) : (sides[1], sides[0])
+                on.append("\(Self.begin)\(left) \(comparison()) \(right)\(Self.end)")
+            }
             if chance(20), let (other, otherAlias) = tables.first {
                 let (left, right) = ("\(otherAlias).\(pick(other.texts))", "\(alias).\(pick(table.texts))")
                 on.append("\(Self.begin)\(left) \(pick(["<", "<>", "IS NOT", "LIKE"])) \(right)\(Self.end)")
@@ -110,6 +117,19 @@ extension RandomQueries {
         default:
             return "SELECT \(filteredAlias).\(pick(filtered.texts)), \(aggregates(tables[0].0, "a")) FROM \(from) GROUP BY 1"
         }
+    }
+
+    /// Spans joined with what has one of their attributes in a column of its own.
+    private mutating func joinByAttribute() -> String {
+        let (left, right) = (anyTable(), anyTable())
+        let column = pick(right.columns.filter { ["session_id", "span_id", "tool_name", "name", "body", "kind", "flags"].contains($0) })
+        let call = attributeCall("a")
+        let source = chance(30) ? "(SELECT \(attributeCall("i")) AS k, i.* FROM \(left.name) i)" : left.name
+        let key = source == left.name ? call : pick(["a.k", call])
+        let on = pick(["\(key) = b.\(column)", "b.\(column) = \(key)", "b.\(column) = \(key) AND \(condition(right, "b"))"])
+        let from = "\(source) a \(pick(["JOIN", "LEFT JOIN"])) \(right.name) b ON \(on)"
+        if chance(50) { return "SELECT count(*), count(b.\(column)), min(\(call)) FROM \(from)" }
+        return "SELECT a.\(left.key[1]), b.\(column), \(call) FROM \(from) WHERE \(conditions(left, "a", 0...1))"
     }
 
     /// A table, or a subquery that shows all of its columns and one that says whether another is NULL.

@@ -54,7 +54,7 @@ struct RandomQueries {
             name: "span_evals", texts: ["trace_id", "span_id", "name", "span_name", "matched_by"],
             integers: ["start_time_unix_nano", "is_ambiguous"]),
     ]
-    static let attributes = ["key.1", "key.2", "key.7", "key.400", "key.530", "tool_name", "none", "it's"]
+    static let attributes = ["key.1", "key.2", "key.7", "key.400", "key.530", "tool_name", "none", "it's", "session.id"]
 
     var random: SplitMix64
     /// By table and column, literals of values that occur.
@@ -135,6 +135,7 @@ struct RandomQueries {
             let column = pick(table.texts)
             text = "\(alias).\(column) = \(literal(table, column)) COLLATE \(pick(["NOCASE", "BINARY", "RTRIM"]))"
         case 83..<86: text = exists(table, alias)
+        case 86..<89: text = "\(alias).\(pick(table.columns)) \(comparison()) \(alias).\(pick(table.columns))"
         default:
             let column = pick(table.columns)
             text = "\(alias).\(column) \(comparison()) \(literal(table, column))"
@@ -174,8 +175,8 @@ struct RandomQueries {
     }
 
     private mutating func attribute(_ table: Table, _ alias: String) -> String {
-        let key = pick(Self.attributes)
-        let call = "attr(\(alias).attributes, '\(key.replacing("'", with: "''"))')"
+        let call = attributeCall(alias)
+        if chance(40) { return attributeBesideColumn(call, table, alias) }
         switch Int.random(in: 0..<5, using: &random) {
         case 0: return "\(call) IS NOT NULL"
         case 1: return "\(call) LIKE \(pick(["'t%'", "'%'", "'1%'", "'text _ %'", "'A%'"]))"
@@ -185,6 +186,30 @@ struct RandomQueries {
                 "1", "0", "-3", "'text 1 é'", "'web'", "2.5", "'1'", "('a' || char(0) || 'b')", "9007199254740993", "NULL",
             ])
             return "\(call) \(comparison()) \(value)"
+        }
+    }
+
+    mutating func attributeCall(_ alias: String) -> String {
+        "attr(\(alias).attributes, '\(pick(Self.attributes).replacing("'", with: "''"))')"
+    }
+
+    /// An attribute compared with something that has an affinity: SQLite converts the one by that of the other.
+    private mutating func attributeBesideColumn(_ call: String, _ table: Table, _ alias: String) -> String {
+        let name = pick(chance(40) ? ["session_id", "span_id"].filter(table.columns.contains) : table.columns)
+        let column = "\(alias).\(name)"
+        switch Int.random(in: 0..<13, using: &random) {
+        case 0: return "\(column) \(comparison()) \(call)"
+        case 1: return "\(call) \(chance(30) ? "NOT " : "")IN (SELECT i.\(name) FROM \(table.name) i)"
+        case 2: return "\(call) BETWEEN \(literal(table, name)) AND \(column)"
+        case 3: return "\(column) BETWEEN \(literal(table, name)) AND \(call)"
+        case 4: return "CASE \(call) WHEN \(column) THEN 1 ELSE 0 END"
+        case 5: return "(\(call), 1) \(pick(["=", "<", "IS NOT"])) (\(column), 1)"
+        case 6: return "\(call) \(comparison()) CAST(\(column) AS \(pick(["TEXT", "INTEGER"])))"
+        case 7: return "\(call) \(comparison()) (SELECT max(i.\(name)) FROM \(table.name) i)"
+        case 8: return "\(column) IN (\(call), \(literal(table, name)))"
+        case 9: return "\(call) \(comparison()) \(attributeCall(alias))"
+        case 10: return "\(literal(table, name)) \(comparison()) \(call)"
+        default: return "\(call) \(comparison()) \(column)"
         }
     }
 

@@ -111,7 +111,7 @@ package struct ExpositionCheck {
         let buckets = lines.prefix { $0.name == family + "_bucket" }
         let totals = lines.dropFirst(buckets.count)
         let bounds = try buckets.map { bucket in
-            guard let bound = bucket.labels["le"].flatMap(Double.init), !bound.isNaN else { throw Problem(description: "le of \(bucket)") }
+            guard let bound = bucket.labels["le"].flatMap({ Double($0) }), !bound.isNaN else { throw Problem(description: "le of \(bucket)") }
             return bound
         }
         guard bounds.last == .infinity, zip(bounds, bounds.dropFirst()).allSatisfy(<) else {

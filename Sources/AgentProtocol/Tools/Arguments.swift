@@ -31,13 +31,13 @@ struct Arguments: Sendable {
         case .text: return .string(try text(value, parameter))
         case .moment: return .integer(try moment(try text(value, parameter), parameter, now))
         case .integer(let range):
-            let number = value.text.flatMap(Double.init) ?? value.number
+            let number = value.text.flatMap({ Double(decimal: $0) }) ?? value.number
             guard let number, let whole = Int(exactly: number), range.contains(whole) else {
                 throw .invalid("\(parameter.name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
             }
             return .integer(Int64(whole))
         case .number:
-            guard let number = value.text.flatMap(Double.init) ?? value.number, (0...1e12).contains(number) else {
+            guard let number = value.text.flatMap({ Double(decimal: $0) }) ?? value.number, (0...1e12).contains(number) else {
                 throw .invalid("\(parameter.name) must be a number from 0 to 1e12")
             }
             return .double(number)
@@ -68,22 +68,13 @@ struct Arguments: Sendable {
         return text
     }
 
-    private static let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800]
-    private static let ageCountMax: Int64 = 1_000_000
-
-    /// `now`, an age (`15m`, `-15m`, `15m ago`), ISO 8601, or nanoseconds since 1970.
+    /// Any form of `MomentText`.
     private static func moment(_ text: String, _ parameter: Parameter, _ now: Int64) throws(QueryError) -> Int64 {
-        if text == "now" { return now }
-        var age = text[...]
-        if age.hasSuffix(" ago") { age = age.dropLast(4) }
-        if age.hasPrefix("-") { age = age.dropFirst() }
-        if let unit = age.last.flatMap({ units[$0] }), let count = Int64(age.dropLast()), (0...ageCountMax).contains(count) {
-            return now.subtractingSaturated((count * unit).multipliedSaturated(by: 1_000_000_000))
+        do throws(MomentText.Problem) {
+            return try MomentText(text).unixNano(nowUnixNano: now)
+        } catch {
+            throw .invalid("\(parameter.name) is '\(text.prefix(100))': \(error.message)")
         }
-        if let time = TimeText.unixNano(iso8601: text) { return time }
-        if let time = Int64(text), time >= 0 { return time }
-        throw .invalid(
-            "\(parameter.name) is '\(text.prefix(100))', but must be an age such as 15m, 6h, 7d, or a time such as 2026-01-31T12:00:00Z")
     }
 
     // MARK: Values

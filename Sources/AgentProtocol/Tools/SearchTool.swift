@@ -1,3 +1,4 @@
+import Derivations
 import Queries
 import TelemetryModel
 
@@ -27,8 +28,8 @@ enum SearchTool {
             Parameter("session", .text, "Only this conversation."),
             Parameter("user", .text, "Only this user."),
             Parameter("eval", .text, "Only this eval id."),
-            Parameter("outcome", .choice(["ok", "error", "timeout", "rejected"]), "A call that ended so."),
-            Parameter("status", .choice(["error", "ok"]), "A span with this status."),
+            Parameter("outcome", .choice(Outcome.allCases.map(\.rawValue)), "A call that ended so."),
+            Parameter("status", .choice(SpanCriteria.Status.allCases.map(\.rawValue)), "A span with this status."),
             Parameter("running", .choice(["true", "false"]), "Only what still runs: a span has not ended, or no root is stored."),
             Parameter("text", .text, "Text in a span's name, status message or attributes, prompts and answers included."),
             Parameter("attributes", .texts, "Span attributes with exactly these values."),

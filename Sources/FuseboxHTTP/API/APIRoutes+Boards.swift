@@ -214,13 +214,9 @@ extension APIRoutes {
 
     /// Two windows, or two services, side by side: what each tool and workflow did in them.
     func compare(_ query: QueryString) async throws -> Response {
-        let now = context.clock()
         var sides: [(window: TimeWindow, service: String?)] = []
         for side in ["a", "b"] {
-            let window = TimeWindow(
-                from: try query.time("\(side).from", nowUnixNano: now) ?? .min,
-                to: try query.time("\(side).to", nowUnixNano: now) ?? .max)
-            sides.append((window, query["\(side).service"]))
+            sides.append((try timeWindow(query, of: "\(side)."), query["\(side).service"]))
         }
         let asked = sides
         let need = SpanNeed.window(from: sides.map(\.window.from).min() ?? .min, to: sides.map(\.window.to).max() ?? .max)

@@ -1,3 +1,4 @@
+import Derivations
 import HTTPTypes
 import Ingest
 import NIOCore
@@ -116,11 +117,14 @@ struct APIRoutes: Sendable {
 
     // MARK: Parameters
 
-    func timeWindow(_ query: QueryString) throws(QueryError) -> TimeWindow {
+    /// From `from` up to `to`, that one left out; an end that is not given is open.
+    ///
+    /// - Parameter side: goes before the names, as in `a.from`.
+    func timeWindow(_ query: QueryString, of side: String = "") throws(QueryError) -> TimeWindow {
         let now = context.clock()
         let window = TimeWindow(
-            from: try query.time("from", nowUnixNano: now) ?? .min, to: try query.time("to", nowUnixNano: now) ?? .max)
-        guard window.from < window.to else { throw .invalid("from must be before to") }
+            from: try query.time("\(side)from", nowUnixNano: now) ?? .min, to: try query.time("\(side)to", nowUnixNano: now) ?? .max)
+        guard window.from < window.to else { throw .invalid("\(side)from must be before \(side)to") }
         return window
     }
 
@@ -134,8 +138,8 @@ struct APIRoutes: Sendable {
         criteria.session = query["session"]
         criteria.user = query["user"]
         criteria.evalID = query["eval"]
-        criteria.stage = query["stage"]
-        criteria.outcome = query["outcome"]
+        criteria.stage = try KnownWord.checked(query["stage"], "stage", of: Stage.self)?.rawValue
+        criteria.outcome = try KnownWord.checked(query["outcome"], "outcome", of: Outcome.self)?.rawValue
         criteria.breakerState = query["breaker"]
         criteria.text = query["q"]
         criteria.status = try status(query, "status")
@@ -163,11 +167,7 @@ struct APIRoutes: Sendable {
     }
 
     static func status(_ query: QueryString, _ name: String) throws(QueryError) -> SpanCriteria.Status? {
-        guard let text = query[name] else { return nil }
-        guard let status = SpanCriteria.Status(rawValue: text) else {
-            throw .invalid("\(name) is '\(text)', but must be error or ok")
-        }
-        return status
+        try KnownWord.checked(query[name], name, of: SpanCriteria.Status.self)
     }
 
     private func window(

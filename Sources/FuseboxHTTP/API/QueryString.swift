@@ -46,31 +46,21 @@ struct QueryString: Sendable {
     /// Milliseconds as nanoseconds.
     func milliseconds(_ name: String) throws(QueryError) -> Int64? {
         guard let text = self[name] else { return nil }
-        guard let value = Double(text).flatMap(TraceSearch.nanoseconds(milliseconds:)) else {
+        guard let value = Double(decimal: text).flatMap(TraceSearch.nanoseconds(milliseconds:)) else {
             throw .invalid("\(name) is '\(text)', but must be a number of milliseconds")
         }
         return value
     }
 
-    /// A time: nanoseconds since 1970, `now`, or a time before now such as `-90s`, `-15m`, `-6h`, `-7d`.
+    /// A time, in any form of `MomentText`.
     func time(_ name: String, nowUnixNano: Int64) throws(QueryError) -> Int64? {
         guard let text = self[name] else { return nil }
-        if text == "now" { return nowUnixNano }
-        if let unit = text.last.flatMap({ Self.units[$0] }), text.hasPrefix("-"),
-            let count = Int64(text.dropFirst().dropLast()), (0...1_000_000).contains(count)
-        {
-            return nowUnixNano.subtractingSaturated(count.multipliedSaturated(by: unit))
+        do throws(MomentText.Problem) {
+            return try MomentText(text).unixNano(nowUnixNano: nowUnixNano)
+        } catch {
+            throw .invalid("\(name) is '\(text)': \(error.message)")
         }
-        guard let value = Int64(text), value >= 0 else {
-            throw .invalid(
-                "\(name) is '\(text)', but must be nanoseconds since 1970, now, or a time before now such as -15m or -6h")
-        }
-        return value
     }
-
-    private static let units: [Character: Int64] = [
-        "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000, "d": 86_400_000_000_000,
-    ]
 
     /// Percent-decoding; bytes that are not UTF-8 become U+FFFD, a `%` without two digits stays.
     static func decoded(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String {

@@ -26,6 +26,13 @@ package struct StoreFolder: Sendable {
 
     package var databaseExists: Bool { access(databasePath, F_OK) == 0 }
 
+    /// Fails where there is no data file: for what reads one, and would not make one in a folder that was mistyped.
+    package func checkDatabaseExists() throws(StoreError) {
+        guard databaseExists else {
+            throw .folder("there is no data file in \(path); start `fusebox serve`, or name its folder with --data-dir")
+        }
+    }
+
     /// Makes the folder and those above it; only the owner may read it, since spans hold prompts.
     func create() throws(StoreError) {
         var partial = path.hasPrefix("/") ? "" : "."

@@ -12,7 +12,7 @@ package enum StoreBackup {
     package static func run(
         folder: StoreFolder, to target: String, progress: (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
     ) throws(StoreError) {
-        guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+        try folder.checkDatabaseExists()
         do {
             try NewFile.write(target) { try copy(from: folder.databasePath, to: $0, progress) }
         } catch {

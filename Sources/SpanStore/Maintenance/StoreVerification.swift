@@ -19,7 +19,7 @@ package struct StoreVerification {
     package static func run(
         folder: StoreFolder, progress: (_ done: Int64, _ total: Int64) -> Void = { _, _ in }
     ) throws(StoreError) -> VerificationReport {
-        guard folder.databaseExists else { throw .folder("there is no data file in \(folder.path)") }
+        try folder.checkDatabaseExists()
         return try run(path: folder.databasePath, mark: AcknowledgedMark(folder), progress: progress)
     }
 

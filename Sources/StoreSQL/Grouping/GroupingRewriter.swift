@@ -1,7 +1,7 @@
 /// Finds in a statement what groups `spans` and can be answered from columns, and puts the table `spans_grouped` in its place.
 ///
 /// `SELECT service_name, count(*) / 2 AS half FROM spans WHERE status_code = 2 GROUP BY 1 ORDER BY half` becomes
-/// `SELECT group_text_0 AS "service_name", aggregate_0 / 2 AS "half" FROM spans_grouped(1) ORDER BY half`: the table gives the groups, and
+/// `SELECT group_text_0 AS "service_name", +aggregate_0 / 2 AS "half" FROM spans_grouped(1) ORDER BY half`: the table gives the groups, and
 /// what is made of them stays SQLite's. Only what a parse of the statement knows in every part is replaced.
 struct GroupingRewriter {
     /// What statements may group, by name.
@@ -186,7 +186,8 @@ struct GroupingReplacement {
     }
 }
 
-/// Gives the columns of `spans_grouped` to keys and aggregates as they are met.
+/// Gives the columns of `spans_grouped` to keys and aggregates as they are met. A `+` takes from a column the affinity that what it stands for
+/// has not: beside a column of texts, SQLite converts what has none (docs/sql.md).
 private struct GroupedNames {
     private(set) var keys: [GroupingPlan.Key]
     private(set) var aggregates: [(aggregate: SQLAggregate, tokens: Range<Int>)] = []
@@ -197,7 +198,7 @@ private struct GroupedNames {
     init(keys: [SQLExpression], names: Set<String>) {
         self.names = names
         self.keys = keys.map { GroupingPlan.Key(expression: $0, affinity: SQLAffinity($0)) }
-        columns = GroupingPlan.names(of: self.keys)
+        columns = zip(self.keys, GroupingPlan.names(of: self.keys)).map { key, name in key.affinity == .none ? "+" + name : name }
     }
 
     /// An expression with the table's columns in it; `nil` when it asks for a column of single spans, or what cannot be made.
@@ -236,7 +237,7 @@ private struct GroupedNames {
             guard aggregate.isEvaluable, !hasParameter else { return false }
             let number = aggregates.firstIndex { $0.aggregate == aggregate } ?? aggregates.count
             if number == aggregates.count { aggregates.append((aggregate, expression.tokens)) }
-            replacements.append((expression.tokens, GroupedModule.aggregateName(number)))
+            replacements.append((expression.tokens, "+" + GroupedModule.aggregateName(number)))
             return true
         case .column: return false
         case .name(let name): return mayNameItems && names.contains(name.lowercased())

@@ -3,7 +3,7 @@ import TelemetryModel
 /// Puts what SQLite cannot hand down to a virtual table into a form that it can.
 ///
 /// `attr(attributes, 'key')`, like `attr_type`, becomes a hidden column of `spans`, so that conditions on it skip segments and rows and only that
-/// attribute's column is read. It is rewritten where the name can mean nothing but a column of `spans`: in a statement with one SELECT, or
+/// attribute's column is read. What is compared stays the same (`comparesAlike`). It is rewritten where the name can mean nothing but a column of `spans`: in a statement with one SELECT, or
 /// in a SELECT whose FROM says so.
 package enum QueryRewriter {
     package struct Rewritten: Equatable {
@@ -16,7 +16,9 @@ package enum QueryRewriter {
     package static func rewrite(_ statement: String) -> Rewritten? {
         let bytes = Array(statement.utf8)
         guard let tokens = SQLText.tokens(bytes), tokens.count <= SQLText.rewrittenTokensMax else { return nil }
-        guard tokens.contains(where: isSpans), !GroupingRewriter.hidesSource(tokens, [GroupingSource.spans.name: .spans]) else { return nil }
+        guard tokens.contains(where: isSpans), !GroupingRewriter.hidesSource(tokens, [GroupingSource.spans.name: .spans]),
+            !tokens.contains(where: mayNameCall)
+        else { return nil }
         let isPlain = tokens.count { $0.isWord("select") } == 1 && !tokens.contains { $0.isWord("with") }
         var text: [UInt8] = []
         var attributes: [AttributeColumn] = []
@@ -28,6 +30,7 @@ package enum QueryRewriter {
                 continue
             }
             text.append(contentsOf: bytes[copied..<tokens[index].range.lowerBound])
+            if !comparesAlike(tokens, index...call.last) { text.append(contentsOf: " +".utf8) }
             if let table = call.table {
                 text.append(contentsOf: bytes[table.range])
                 text.append(UInt8(ascii: "."))
@@ -43,7 +46,7 @@ package enum QueryRewriter {
     }
 
     /// `attr ( [table .] attributes , 'key' )`, or the same of `attr_type`, at a place in the tokens.
-    private static func call(_ tokens: [SQLText.Token], _ start: Int) -> (table: SQLText.Token?, column: AttributeColumn, last: Int)? {
+    static func call(_ tokens: [SQLText.Token], _ start: Int) -> (table: SQLText.Token?, column: AttributeColumn, last: Int)? {
         guard let name = AttributeColumn.Call.allCases.first(where: { tokens[start].isWord($0.rawValue) }), start + 5 < tokens.count, tokens[start + 1].isSymbol("(") else { return nil }
         var index = start + 2
         var table: SQLText.Token?
@@ -59,6 +62,11 @@ package enum QueryRewriter {
 
     private static func isSpans(_ token: SQLText.Token) -> Bool {
         token.isWord("spans") || token.kind == .name && token.value.lowercased() == "spans"
+    }
+
+    /// Whether a token may be the name of a column that is named by the text of a call, which would have another name in the other form.
+    private static func mayNameCall(_ token: SQLText.Token) -> Bool {
+        token.isWord("natural") || token.kind == .name && token.value.contains("(") && token.value.lowercased().contains("attr")
     }
 
     /// Words that end a FROM.

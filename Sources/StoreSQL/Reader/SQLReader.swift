@@ -25,10 +25,7 @@ package final class SQLReader: @unchecked Sendable {
     ///
     /// - Parameter calls: shared by all readers of the folder in a process that has several.
     package init(folder: StoreFolder, calls: CallsOfSegments = CallsOfSegments()) throws(StoreError) {
-        guard folder.databaseExists else {
-            throw .folder(
-                "there is no data file in \(folder.path); start `fusebox serve`, or name its folder with --data-dir")
-        }
+        try folder.checkDatabaseExists()
         do {
             connection = try Connection.reading(folder.databasePath)
             try StoreSettings.checkOwnership(connection)
@@ -126,7 +123,8 @@ package final class SQLReader: @unchecked Sendable {
             try declareAttributes()
         }
         // Where the other form is no statement, such as one about a table of the same name, the text as it was has the word.
-        guard let other = try? connection.prepare(rewritten.text) else { return (statement, rest) }
+        guard let other = try? connection.prepare(rewritten.text), other.columnCount == statement.columnCount else { return (statement, rest) }
+        other.takeColumnNames(of: statement)
         return (other, rest)
     }
 
