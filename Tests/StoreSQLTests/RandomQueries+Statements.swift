@@ -124,7 +124,9 @@ extension RandomQueries {
         let (left, right) = (anyTable(), anyTable())
         let column = pick(right.columns.filter { ["session_id", "span_id", "tool_name", "name", "body", "kind", "flags"].contains($0) })
         let call = attributeCall("a")
-        let source = chance(30) ? "(SELECT \(attributeCall("i")) AS k, i.* FROM \(left.name) i)" : left.name
+        // Each column by its name: of hidden ones, i.* shows none.
+        let columns = left.columns.map { "i.\($0)" }.joined(separator: ", ")
+        let source = chance(30) ? "(SELECT \(attributeCall("i")) AS k, \(columns), i.attributes FROM \(left.name) i)" : left.name
         let key = source == left.name ? call : pick(["a.k", call])
         let on = pick(["\(key) = b.\(column)", "b.\(column) = \(key)", "b.\(column) = \(key) AND \(condition(right, "b"))"])
         let from = "\(source) a \(pick(["JOIN", "LEFT JOIN"])) \(right.name) b ON \(on)"
