@@ -35,7 +35,8 @@ package final class OverviewCache: Sendable {
     package func read(
         _ window: TimeWindow, step: Int64, service: String?, _ reader: QueryReader
     ) throws -> [Int64: OverviewBucket] {
-        guard window.from < window.to else { return [:] }
+        // The largest number as the end is no end.
+        guard window.from <= window.last else { return [:] }
         let reading = OverviewReading(stepNanoseconds: step, service: service)
         if service != nil || reader.reader.scope != nil { return try reading.read(window, reader) }
         let (first, last) = (Self.number(of: window.from, step), Self.number(of: window.last, step))

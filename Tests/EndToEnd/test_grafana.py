@@ -280,6 +280,18 @@ def test_jaeger_gives_a_trace(agents, ids):
     assert json.loads(answer.body)["errors"][0]["code"] == 404
 
 
+def test_expressions_and_texts_of_traceql_are_those_of_re2_and_go(launch):
+    fusebox = launch()
+    names = ["chat", "CHAT", "c.at", "ch\nat", "é", "É", "chat1", "a-b"]
+    assert fusebox.post(wire.batch(*[wire.span(name=name) for name in names])).status == 200
+    for query, wanted in [
+            (r'"ch\u0061t"', {"chat"}), (r'"\u00e9"', {"é"}), (r'"\x61-\U00000062"', {"a-b"}),
+            ("~`[[:alpha:]]+`", {"chat", "CHAT"}), ("~`(?i)é`", {"é", "É"}), (r"~`c\x68at`", {"chat"}), (r"~`\Qc.at\E`", {"c.at"}), ("~`(?s)ch.at`", {"ch\nat"}),
+            (r"~`\Achat\z`", {"chat"}), ("~`(?i:c)HAT`", {"CHAT"}), ("~`(?m)^ch$\nat`".replace("\n", r"\n"), {"ch\nat"}), ("~`^chat[[:digit:]]?$`", {"chat", "chat1"})]:
+        found = ask_json(fusebox, "/tempo/api/search", q="{name=" + query + "}", limit=20)["traces"]
+        assert {one["rootTraceName"] for one in found} == wanted, query
+
+
 def test_jaeger_search_finds_what_sql_finds(agents):
     start, end = window()
     for tags, duration, condition in [

@@ -60,12 +60,27 @@ def test_the_data_source_finds_it_well(store):
     ('{service_name!="travel"} |= "call 7"', ["search call 7"]),
     ('{level="info"} |~ "call [12]" != "search"', ["travel call 1", "travel call 2"]),
     ('{service_name="travel"} |~ "(?i)CALL 9"', ["travel call 9"]),
+    ('{service_name=~".+"} |~ "(?m)^search.*[13]$"', ["search call 1", "search call 3"]),
+    ('{service_name=~".+"} |~ "^call"', []),
+    ('{service_name="travel"} !~ "call [[:digit:]]\\nsecond line$"', []),
+    ('{service_name="travel"} |~ "^tr|9$" |= "\\u0037"', ["travel call 7"]),
+    ('{service_name="travel"} |~ `\\Qcall 4\\E\\n.*\\z`', ["travel call 4"]),
     ('{service_name="travel"} !~ "call [1-9]"', ["travel call 0"]),
     ('{service_name="travel"} | attempt="1" | level!="error" | drop __error__', ["travel call 1", "travel call 3", "travel call 7", "travel call 9"]),
     ('{service_name=~".+"} | trace_id="%s"' % TRACE.hex(), ["search call 3", "travel call 3"]),
 ])
 def test_records_are_found_as_the_builder_asks(store, query, wanted):
     assert lines(ask(store, "query_range", query=query, limit=1000)) == wanted
+
+
+@pytest.mark.parametrize("query, wanted", [
+    ('{service_name="travel"} |~ "a)(b"', "a ) without its ("),
+    ('{service_name="travel"} |~ "c**"', "a repetition of a repetition at byte 4"),
+    ('{service_name="travel"} |= "\\u12"', "hexadecimal digits"),
+])
+def test_what_is_no_expression_is_refused_in_words_about_the_query(store, query, wanted):
+    answer = store.get("/loki/api/v1/query_range?" + urllib.parse.urlencode({"query": query}))
+    assert answer.status == 400 and wanted.encode() in answer.body and b"secret" not in answer.body, answer
 
 
 def test_the_newest_come_first_and_limits_hold(store):

@@ -79,13 +79,11 @@ package struct LogQL: Sendable {
         var text = ""
         while let character = rest.first, character != quote {
             rest = rest.dropFirst()
-            if character == "\\", quote == "\"", let escaped = rest.first {
-                rest = rest.dropFirst()
-                switch escaped {
-                case "n": text.append("\n")
-                case "t": text.append("\t")
-                default: text.append(escaped)
-                }
+            if character == "\\", quote == "\"" {
+                var left = rest
+                let escaped = try QuotedText.escaped { left.popFirst() }
+                rest = left
+                if let escaped { text.append(escaped) }
             } else {
                 text.append(character)
             }
@@ -142,17 +140,22 @@ package struct LogQL: Sendable {
         throw .invalid("\(label) must be followed by =, !=, =~ or !~")
     }
 
+    /// Whether an expression can be matched, as it stands in the query.
+    private static func check(_ expression: String) throws(QueryError) {
+        do {
+            _ = try Pattern(ofWholeText: expression)
+        } catch {
+            throw .invalid("the expression '\(expression.prefix(200))' cannot be matched here: \(error.message)")
+        }
+    }
+
     private static func condition(
         _ sql: String, _ values: [QueryValue], _ symbol: String, _ text: String
     ) throws(QueryError) -> SQLCondition {
         switch symbol {
         case "=", "!=": return SQLCondition("coalesce(\(sql), '') \(symbol == "=" ? "=" : "<>") ?", values + [.text(text)])
         default:
-            do {
-                _ = try Pattern(ofWholeText: text)
-            } catch {
-                throw .invalid("the expression '\(text.prefix(200))' cannot be matched here: \(error.message)")
-            }
+            try check(text)
             return SQLCondition(
                 "\(symbol == "!~" ? "NOT " : "")traceql_matches(CAST(coalesce(\(sql), '') AS TEXT), ?)", values + [.text(text)])
         }
@@ -165,11 +168,9 @@ package struct LogQL: Sendable {
         case "=": try add(SQLCondition("instr(body, ?) > 0", [.text(text)]))
         case "!=": try add(SQLCondition("coalesce(instr(body, ?), 0) = 0", [.text(text)]))
         default:
-            // Anywhere in the line, over its line ends.
-            let isCaseless = text.hasPrefix("(?i)")
-            let inner = isCaseless ? String(text.dropFirst(4)) : text
-            try add(
-                try Self.condition("body", [], symbol, (isCaseless ? "(?i)" : "") + "[\\s\\S]*(?:\(inner))[\\s\\S]*"))
+            try Self.check(text)
+            // Anywhere in the line, over its line ends; flags end with their group.
+            try add(try Self.condition("body", [], symbol, "[\\s\\S]*(?:\(text))[\\s\\S]*"))
         }
     }
 

@@ -62,16 +62,18 @@ enum TraceQLToken: Equatable, Sendable {
         while index < characters.count, characters[index] != quote {
             if characters[index] == "\\", quote == "\"", index + 1 < characters.count {
                 index += 1
-                switch characters[index] {
-                case "n": text.append("\n")
-                case "t": text.append("\t")
-                case "r": text.append("\r")
-                default: text.append(characters[index])
+                var position = index
+                let escaped = try QuotedText.escaped {
+                    guard position < characters.count else { return nil }
+                    position += 1
+                    return characters[position - 1]
                 }
+                index = position
+                if let escaped { text.append(escaped) }
             } else {
                 text.append(characters[index])
+                index += 1
             }
-            index += 1
         }
         guard index < characters.count else { throw .invalid("a string in the query does not end") }
         index += 1

@@ -5,7 +5,7 @@ package struct Pattern: Sendable {
 
     private enum State: Sendable {
         case bytes(ByteSet, next: Int)
-        case wordBoundary(next: Int)
+        case assertion(PatternAssertion, next: Int)
         case fork(Int, Int)
         case match
     }
@@ -27,12 +27,12 @@ package struct Pattern: Sendable {
         states.append(.match)
         start = try add(tree, next: 0)
         var reached = StateSet(count: states.count)
-        // Boundaries are taken as given here: more bytes than needed only cost time.
-        for state in closure(from: start, begin: 0, isBoundary: true, into: &reached) {
+        // Whatever must hold is taken as given here: more bytes than needed only cost time.
+        for state in closure(from: start, begin: 0, at: nil, into: &reached) {
             switch states[state] {
             case .bytes(let set, _): first.formUnion(set)
             case .match: throw PatternError(message: "the pattern matches the empty text")
-            case .wordBoundary, .fork: break
+            case .assertion, .fork: break
             }
         }
     }
@@ -49,7 +49,7 @@ package struct Pattern: Sendable {
     private mutating func add(_ node: PatternNode, next: Int) throws(PatternError) -> Int {
         switch node {
         case .bytes(let set): return try add(.bytes(set, next: next))
-        case .wordBoundary: return try add(.wordBoundary(next: next))
+        case .assertion(let assertion): return try add(.assertion(assertion, next: next))
         case .sequence(let items):
             var following = next
             for item in items.reversed() { following = try add(item, next: following) }
@@ -96,9 +96,32 @@ package struct Pattern: Sendable {
         }
     }
 
+    /// A place in a text, by the bytes before and behind it; `nil` at the text's ends.
+    private struct Place {
+        var before: UInt8?
+        var after: UInt8?
+
+        func holds(_ assertion: PatternAssertion) -> Bool {
+            switch assertion {
+            case .wordBoundary: isBoundary
+            case .noWordBoundary: !isBoundary
+            case .textStart: before == nil
+            case .textEnd: after == nil
+            case .lineStart: before == nil || before == 0x0A
+            case .lineEnd: after == nil || after == 0x0A
+            }
+        }
+
+        private var isBoundary: Bool {
+            (before.map(ByteSet.word.contains) ?? false) != (after.map(ByteSet.word.contains) ?? false)
+        }
+    }
+
     /// Adds what can be reached from a state without a byte; gives what is new.
+    ///
+    /// - Parameter place: where it stands in the text; `nil` where every assertion is taken as given.
     @discardableResult
-    private func closure(from state: Int, begin: Int, isBoundary: Bool, into set: inout StateSet) -> [Int] {
+    private func closure(from state: Int, begin: Int, at place: Place?, into set: inout StateSet) -> [Int] {
         var pending = [state]
         var added: [Int] = []
         while let state = pending.popLast() {
@@ -106,7 +129,7 @@ package struct Pattern: Sendable {
             added.append(state)
             switch states[state] {
             case .fork(let left, let right): pending += [right, left]
-            case .wordBoundary(let next): if isBoundary { pending.append(next) }
+            case .assertion(let assertion, let next): if place?.holds(assertion) ?? true { pending.append(next) }
             case .bytes, .match: break
             }
         }
@@ -117,17 +140,15 @@ package struct Pattern: Sendable {
     package func matchesWhole(_ text: some Collection<UInt8>) -> Bool {
         var current = StateSet(count: states.count)
         var following = StateSet(count: states.count)
-        var before: UInt8?
         var index = text.startIndex
-        closure(from: start, begin: 0, isBoundary: Self.isBoundary(nil, text.first), into: &current)
+        closure(from: start, begin: 0, at: Place(before: nil, after: text.first), into: &current)
         while index < text.endIndex {
             let byte = text[index]
             index = text.index(after: index)
-            before = byte
-            let isBoundary = Self.isBoundary(before, index < text.endIndex ? text[index] : nil)
+            let place = Place(before: byte, after: index < text.endIndex ? text[index] : nil)
             for state in current.members {
                 if case .bytes(let set, let next) = states[state], set.contains(byte) {
-                    closure(from: next, begin: 0, isBoundary: isBoundary, into: &following)
+                    closure(from: next, begin: 0, at: place, into: &following)
                 }
             }
             current.removeAll()
@@ -135,10 +156,6 @@ package struct Pattern: Sendable {
             guard !current.members.isEmpty else { return false }
         }
         return current.begins[0] == 0
-    }
-
-    private static func isBoundary(_ before: UInt8?, _ after: UInt8?) -> Bool {
-        (before.map(ByteSet.word.contains) ?? false) != (after.map(ByteSet.word.contains) ?? false)
     }
 
     // MARK: Searching
@@ -158,7 +175,7 @@ package struct Pattern: Sendable {
         var following = StateSet(count: states.count)
         while true {
             if index < bytes.count, first.contains(bytes[index]) {
-                closure(from: start, begin: index, isBoundary: Self.isBoundary(bytes, index), into: &current)
+                closure(from: start, begin: index, at: Self.place(bytes, index), into: &current)
             } else if current.members.isEmpty {
                 guard let candidate = bytes[index...].firstIndex(where: first.contains) else { return found }
                 index = candidate
@@ -168,10 +185,10 @@ package struct Pattern: Sendable {
             guard index < bytes.count else { return found }
             let byte = bytes[index]
             index += 1
-            let isBoundary = Self.isBoundary(bytes, index)
+            let place = Self.place(bytes, index)
             for state in current.members {
                 if case .bytes(let set, let next) = states[state], set.contains(byte) {
-                    closure(from: next, begin: current.begins[state], isBoundary: isBoundary, into: &following)
+                    closure(from: next, begin: current.begins[state], at: place, into: &following)
                 }
             }
             current.removeAll()
@@ -190,9 +207,7 @@ package struct Pattern: Sendable {
     }
 
     @inline(__always)
-    private static func isBoundary(_ bytes: UnsafeBufferPointer<UInt8>, _ index: Int) -> Bool {
-        let before = index > 0 && ByteSet.word.contains(bytes[index - 1])
-        let after = index < bytes.count && ByteSet.word.contains(bytes[index])
-        return before != after
+    private static func place(_ bytes: UnsafeBufferPointer<UInt8>, _ index: Int) -> Place {
+        Place(before: index > 0 ? bytes[index - 1] : nil, after: index < bytes.count ? bytes[index] : nil)
     }
 }

@@ -12,11 +12,18 @@ package struct PatternError: Error, Equatable, Sendable {
 /// A pattern as a tree, before it becomes states.
 indirect enum PatternNode {
     case bytes(ByteSet)
-    case wordBoundary
+    case assertion(PatternAssertion)
     case sequence([PatternNode])
     case alternatives([PatternNode])
     /// Without a maximum: as often as it comes.
     case repeated(PatternNode, minimum: Int, maximum: Int?)
+}
+
+/// What must hold between two bytes.
+enum PatternAssertion: Sendable {
+    case wordBoundary, noWordBoundary
+    case textStart, textEnd
+    case lineStart, lineEnd
 }
 
 /// Which of the 256 bytes.
@@ -73,47 +80,47 @@ struct ByteSet: Equatable, Sendable {
     }()
 }
 
-/// Reads patterns: the part of common regular expressions that a machine without memory can match. Alternatives, groups, sets,
-/// `* + ? {n,m}`, `. \d \w \s \b` and their opposites, `(?i)` at the start. Back references and look-around are refused.
+/// Reads patterns: the part of RE2's expressions that a machine without memory can match. Alternatives, groups, sets with POSIX' classes,
+/// `* + ? {n,m}`, `. \d \w \s \b` and their opposites, `\x41 \x{e9} \101 \Q…\E`, the flags `i`, `m`, `s` and `U`, and against whole texts
+/// `^ $ \A \z`. Back references, look-around, named groups, `\p{…}` and sets beyond ASCII are refused.
 struct PatternParser {
     private static let groupDepthMax = 32
     static let repetitionMax = 256
 
-    private let text: [UInt8]
-    private var position = 0
-    private var ignoresCase = false
-    private let isOfWholeText: Bool
+    /// What `(?ims)` switches on, up to the end of its group.
+    struct Flags {
+        var ignoresCase = false
+        /// `^` and `$` stand at the ends of lines.
+        var isByLine = false
+        /// `.` is a line end too.
+        var isDotAll = false
+    }
+
+    let text: [UInt8]
+    var position = 0
+    private var flags = Flags()
+    let isOfWholeText: Bool
 
     private init(_ text: [UInt8], isOfWholeText: Bool) {
         self.text = text
         self.isOfWholeText = isOfWholeText
     }
 
-    /// - Parameter isOfWholeText: `^` at the beginning and `$` at the end say nothing then, and what is no set of ASCII is a character.
+    /// - Parameter isOfWholeText: it may have anchors then, and what is no set of ASCII is a character.
     static func parse(_ text: String, isOfWholeText: Bool = false) throws(PatternError) -> PatternNode {
-        var bytes = Array(text.utf8)
-        if isOfWholeText {
-            if bytes.first == UInt8(ascii: "^") { bytes.removeFirst() }
-            let backslashes = bytes.dropLast().reversed().prefix { $0 == UInt8(ascii: "\\") }.count
-            if bytes.last == UInt8(ascii: "$"), backslashes % 2 == 0 { bytes.removeLast() }
-        }
-        var parser = PatternParser(bytes, isOfWholeText: isOfWholeText)
-        if bytes.starts(with: "(?i)".utf8) {
-            parser.ignoresCase = true
-            parser.position = 4
-        }
+        var parser = PatternParser(Array(text.utf8), isOfWholeText: isOfWholeText)
         let node = try parser.alternatives(depth: 0)
         guard parser.next == nil else { throw parser.error("a ) without its (") }
         return node
     }
 
-    private var next: UInt8? { position < text.count ? text[position] : nil }
+    var next: UInt8? { position < text.count ? text[position] : nil }
 
-    private func error(_ what: String) -> PatternError {
+    func error(_ what: String) -> PatternError {
         PatternError(message: "\(what) at byte \(position + 1)")
     }
 
-    private mutating func take(_ byte: UInt8) -> Bool {
+    mutating func take(_ byte: UInt8) -> Bool {
         guard next == byte else { return false }
         position += 1
         return true
@@ -128,35 +135,96 @@ struct PatternParser {
     private mutating func sequence(depth: Int) throws(PatternError) -> PatternNode {
         var items: [PatternNode] = []
         while let byte = next, byte != UInt8(ascii: "|"), byte != UInt8(ascii: ")") {
-            items.append(try repetition(of: atom(depth: depth)))
+            if try takeFlags() { continue }
+            if takeWord("\\Q") {
+                items += try quoted()
+            } else {
+                items.append(try repetition(of: atom(depth: depth)))
+            }
         }
         return .sequence(items)
     }
 
-    private mutating func repetition(of atom: PatternNode) throws(PatternError) -> PatternNode {
-        var node = atom
+    /// Takes flags that hold up to the end of the group, such as `(?i)`.
+    private mutating func takeFlags() throws(PatternError) -> Bool {
+        let start = position
+        guard takeWord("(?"), let flags = readFlags(), take(UInt8(ascii: ")")) else {
+            position = start
+            return false
+        }
+        self.flags = flags
+        return true
+    }
+
+    /// The flags behind `(?`; `nil` when it goes on with something else.
+    private mutating func readFlags() -> Flags? {
+        var flags = flags
+        var isOn = true
+        let start = position
         while let byte = next {
             switch byte {
-            case UInt8(ascii: "*"): node = .repeated(node, minimum: 0, maximum: nil)
-            case UInt8(ascii: "+"): node = .repeated(node, minimum: 1, maximum: nil)
-            case UInt8(ascii: "?"): node = .repeated(node, minimum: 0, maximum: 1)
-            case UInt8(ascii: "{"):
-                position += 1
-                let minimum = try number()
-                var maximum: Int? = minimum
-                if take(UInt8(ascii: ",")) { maximum = next == UInt8(ascii: "}") ? nil : try number() }
-                guard next == UInt8(ascii: "}"), maximum ?? minimum >= minimum else {
-                    throw error("a repetition that does not end")
-                }
-                node = .repeated(node, minimum: minimum, maximum: maximum)
-            default: return node
+            case UInt8(ascii: "i"): flags.ignoresCase = isOn
+            case UInt8(ascii: "m"): flags.isByLine = isOn
+            case UInt8(ascii: "s"): flags.isDotAll = isOn
+            // Which of several matches is meant, where only whether there is one is asked.
+            case UInt8(ascii: "U"): break
+            case UInt8(ascii: "-") where isOn: isOn = false
+            case UInt8(ascii: ")"), UInt8(ascii: ":"): return position > start || byte == UInt8(ascii: ":") ? flags : nil
+            default: return nil
             }
             position += 1
         }
-        return node
+        return nil
     }
 
-    private mutating func number() throws(PatternError) -> Int {
+    mutating func takeWord(_ word: String) -> Bool {
+        guard text[position...].starts(with: word.utf8) else { return false }
+        position += word.utf8.count
+        return true
+    }
+
+    /// The characters up to `\E`, or to the end, each as it is. What repeats behind them repeats the last one.
+    private mutating func quoted() throws(PatternError) -> [PatternNode] {
+        var items: [PatternNode] = []
+        while next != nil {
+            if takeWord("\\E") {
+                if let last = items.popLast() { items.append(try repetition(of: last)) }
+                return items
+            }
+            items.append(literal(try character()))
+        }
+        return items
+    }
+
+    private mutating func repetition(of atom: PatternNode) throws(PatternError) -> PatternNode {
+        guard let bounds = try takeRepetition() else { return atom }
+        // Whether it takes much or little changes nothing about whether there is a match.
+        _ = take(UInt8(ascii: "?"))
+        guard try takeRepetition() == nil else { throw error("a repetition of a repetition") }
+        return .repeated(atom, minimum: bounds.minimum, maximum: bounds.maximum)
+    }
+
+    /// `*`, `+`, `?` or `{n,m}`; `nil` for anything else, such as a brace that holds no numbers and stands for itself.
+    private mutating func takeRepetition() throws(PatternError) -> (minimum: Int, maximum: Int?)? {
+        if take(UInt8(ascii: "*")) { return (0, nil) }
+        if take(UInt8(ascii: "+")) { return (1, nil) }
+        if take(UInt8(ascii: "?")) { return (0, 1) }
+        let start = position
+        guard take(UInt8(ascii: "{")) else { return nil }
+        let minimum = try number()
+        var maximum = minimum
+        if minimum != nil, take(UInt8(ascii: ",")) { maximum = try number() }
+        guard let minimum, take(UInt8(ascii: "}")) else {
+            // Who writes rules for what is redacted is told of a slip; a query's brace is as RE2 has it.
+            guard isOfWholeText else { throw error("a repetition that does not end") }
+            position = start
+            return nil
+        }
+        guard maximum ?? minimum >= minimum else { throw error("a repetition whose end is before its beginning") }
+        return (minimum, maximum)
+    }
+
+    private mutating func number() throws(PatternError) -> Int? {
         var value = 0
         let start = position
         while let byte = next, ByteSet.digits.contains(byte) {
@@ -164,31 +232,80 @@ struct PatternParser {
             guard value <= Self.repetitionMax else { throw error("a repetition of more than \(Self.repetitionMax)") }
             position += 1
         }
-        guard position > start else { throw error("a number is missing") }
-        return value
+        return position > start ? value : nil
     }
 
     private mutating func atom(depth: Int) throws(PatternError) -> PatternNode {
-        guard let byte = next else { throw error("the pattern ends") }
-        position += 1
-        switch byte {
-        case UInt8(ascii: "("):
-            guard depth < Self.groupDepthMax else { throw error("groups nested too deep") }
-            if take(UInt8(ascii: "?")) {
-                guard take(UInt8(ascii: ":")) else { throw error("look-around and named groups are not known; only (?:") }
-            }
-            let node = try alternatives(depth: depth + 1)
-            guard take(UInt8(ascii: ")")) else { throw error("a ( without its )") }
-            return node
-        case UInt8(ascii: "["): return character(of: try set())
-        case UInt8(ascii: "."): return character(of: ByteSet([0x0A]).inverted)
-        case UInt8(ascii: "\\"):
-            if take(UInt8(ascii: "b")) { return .wordBoundary }
-            return character(of: try escape())
-        case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"), UInt8(ascii: "{"): throw error("nothing to repeat")
-        case UInt8(ascii: "^"), UInt8(ascii: "$"): throw error("anchors are not known; a secret may stand anywhere")
-        default: return .bytes(cased(ByteSet([byte])))
+        let start = position
+        guard try takeRepetition() == nil else {
+            position = start
+            throw error("nothing to repeat")
         }
+        switch next {
+        case UInt8(ascii: "("):
+            position += 1
+            return try group(depth: depth)
+        case UInt8(ascii: "["):
+            position += 1
+            return character(of: try set())
+        case UInt8(ascii: "."):
+            position += 1
+            return character(of: flags.isDotAll ? ByteSet().inverted : ByteSet([0x0A]).inverted)
+        case UInt8(ascii: "^"):
+            position += 1
+            return try anchor(flags.isByLine ? .lineStart : .textStart)
+        case UInt8(ascii: "$"):
+            position += 1
+            return try anchor(flags.isByLine ? .lineEnd : .textEnd)
+        case UInt8(ascii: "\\"):
+            position += 1
+            return try escaped()
+        default: return literal(try character())
+        }
+    }
+
+    private mutating func group(depth: Int) throws(PatternError) -> PatternNode {
+        guard depth < Self.groupDepthMax else { throw error("groups nested too deep") }
+        let outer = flags
+        if take(UInt8(ascii: "?")) {
+            guard let flags = readFlags(), take(UInt8(ascii: ":")) else {
+                throw error("look-around and named groups are not known; only (?: and the flags i, m, s and U")
+            }
+            self.flags = flags
+        }
+        let node = try alternatives(depth: depth + 1)
+        guard take(UInt8(ascii: ")")) else { throw error("a ( without its )") }
+        flags = outer
+        return node
+    }
+
+    private func anchor(_ assertion: PatternAssertion) throws(PatternError) -> PatternNode {
+        guard isOfWholeText else { throw error("anchors are not known; a secret may stand anywhere") }
+        return .assertion(assertion)
+    }
+
+    private mutating func escaped() throws(PatternError) -> PatternNode {
+        if take(UInt8(ascii: "b")) { return .assertion(.wordBoundary) }
+        if take(UInt8(ascii: "B")) { return .assertion(.noWordBoundary) }
+        if take(UInt8(ascii: "A")) { return try anchor(.textStart) }
+        if take(UInt8(ascii: "z")) { return try anchor(.textEnd) }
+        switch try escape() {
+        case .set(let set): return character(of: set)
+        case .character(let scalar): return literal(scalar)
+        }
+    }
+
+    /// A character, with the other cases of a letter if case does not matter.
+    private func literal(_ scalar: Unicode.Scalar) -> PatternNode {
+        func bytes(_ scalar: Unicode.Scalar) -> PatternNode {
+            let bytes = Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+            return bytes.count == 1 ? .bytes(ByteSet(bytes)) : .sequence(bytes.map { .bytes(ByteSet([$0])) })
+        }
+        guard flags.ignoresCase else { return bytes(scalar) }
+        // In what is redacted an ASCII letter has no cases beyond ASCII.
+        if scalar.isASCII, !isOfWholeText { return .bytes(cased(ByteSet([UInt8(ascii: scalar)]))) }
+        let cases = CaseFolding.cases(of: scalar)
+        return cases.count == 1 ? bytes(cases[0]) : .alternatives(cases.map(bytes))
     }
 
     /// A set of ASCII as it is; one that has bytes beyond it, where characters count, as its ASCII or any character of more bytes.
@@ -203,52 +320,50 @@ struct PatternParser {
         ])
     }
 
-    private mutating func escape() throws(PatternError) -> ByteSet {
-        guard let byte = next else { throw error("the pattern ends in a \\") }
-        position += 1
-        switch byte {
-        case UInt8(ascii: "d"): return .digits
-        case UInt8(ascii: "D"): return ByteSet.digits.inverted
-        case UInt8(ascii: "w"): return .word
-        case UInt8(ascii: "W"): return ByteSet.word.inverted
-        case UInt8(ascii: "s"): return .space
-        case UInt8(ascii: "S"): return ByteSet.space.inverted
-        case UInt8(ascii: "n"): return ByteSet([0x0A])
-        case UInt8(ascii: "r"): return ByteSet([0x0D])
-        case UInt8(ascii: "t"): return ByteSet([0x09])
-        default:
-            guard !ByteSet.word.contains(byte) else { throw error("an unknown escape") }
-            return ByteSet([byte])
-        }
-    }
-
     private mutating func set() throws(PatternError) -> ByteSet {
         let isInverted = take(UInt8(ascii: "^"))
         var set = ByteSet()
         var isFirst = true
         while let byte = next, isFirst || byte != UInt8(ascii: "]") {
             isFirst = false
-            position += 1
-            if byte == UInt8(ascii: "\\") {
-                set.formUnion(try escape())
-            } else if next == UInt8(ascii: "-"), position + 1 < text.count, text[position + 1] != UInt8(ascii: "]") {
-                let last = text[position + 1]
-                guard byte < 0x80, last < 0x80, byte <= last else { throw error("a range that is none") }
-                position += 2
-                set.formUnion(ByteSet(byte...last))
-            } else {
-                guard byte < 0x80 else { throw error("a set of more than ASCII") }
-                set.insert(byte)
+            if let named = try takeNamedSet() {
+                set.formUnion(named)
+                continue
             }
+            guard let first = try takeMember(of: &set) else { continue }
+            guard next == UInt8(ascii: "-"), position + 1 < text.count, text[position + 1] != UInt8(ascii: "]") else {
+                set.insert(first)
+                continue
+            }
+            position += 1
+            var others = ByteSet()
+            guard let last = try takeMember(of: &others), first <= last else { throw error("a range that is none") }
+            set.formUnion(ByteSet(first...last))
         }
         guard take(UInt8(ascii: "]")) else { throw error("a [ without its ]") }
         let whole = cased(set)
         return isInverted ? whole.inverted : whole
     }
 
+    /// A byte of a set; `nil` for an escape that is a set of its own, which goes into `set`.
+    private mutating func takeMember(of set: inout ByteSet) throws(PatternError) -> UInt8? {
+        guard take(UInt8(ascii: "\\")) else { return try ascii(character()) }
+        switch try escape() {
+        case .set(let more):
+            set.formUnion(more)
+            return nil
+        case .character(let scalar): return try ascii(scalar)
+        }
+    }
+
+    private func ascii(_ scalar: Unicode.Scalar) throws(PatternError) -> UInt8 {
+        guard scalar.isASCII else { throw error("a set of more than ASCII") }
+        return UInt8(ascii: scalar)
+    }
+
     /// With the other case of its letters, if case does not matter.
     private func cased(_ set: ByteSet) -> ByteSet {
-        guard ignoresCase else { return set }
+        guard flags.ignoresCase else { return set }
         var both = set
         for letter in UInt8(ascii: "a")...UInt8(ascii: "z") {
             if set.contains(letter) { both.insert(letter & ~0x20) }
