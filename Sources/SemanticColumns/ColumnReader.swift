@@ -151,9 +151,18 @@ package struct ColumnReader: Sendable {
         completeTokens()
     }
 
+    /// The columns without which a span tells of no tokens, a bit each.
+    private static var tokenColumns: UInt64 {
+        1 << UInt64(Column.tokens.rawValue) | 1 << UInt64(Column.input_tokens.rawValue) | 1 << UInt64(Column.output_tokens.rawValue)
+    }
+
     /// Makes `tokens` the sum of the types that the span's counts tell, so that both are one figure wherever either is asked for.
     @inline(__always)
     private mutating func completeTokens() {
+        if row.hasOne(of: Self.tokenColumns) { sumTokens() }
+    }
+
+    private mutating func sumTokens() {
         func count(_ column: Column) -> Int64? {
             let value = row[column]
             return value.kind == .integer ? value.integer : nil

@@ -39,6 +39,10 @@ public struct ColumnRow: Sendable {
     @inline(__always)
     func has(_ column: UInt8) -> Bool { presence & 1 << UInt64(column) != 0 }
 
+    /// Whether the span has one of some columns, a bit each.
+    @inline(__always)
+    func hasOne(of columns: UInt64) -> Bool { presence & columns != 0 }
+
     /// The rank of the column's value; the largest when it has none.
     @inline(__always)
     func rank(_ column: UInt8) -> UInt16 { has(column) ? values[Int(column)].rank : .max }
