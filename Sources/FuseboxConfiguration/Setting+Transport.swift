@@ -123,8 +123,9 @@ extension Setting {
         Setting(
             key: key, environment: environment, help: help,
             read: { text, configuration throws(ConfigurationError) in
-                configuration.redaction[keyPath: path] =
-                    text == "none" ? [] : text.split(separator: separator).map { String(separator == "," ? $0.trimmed : $0) }
+                let words = text == "none" ? [] : text.split(separator: separator).map { String(separator == "," ? $0.trimmed : $0) }
+                // A blank between two commas names nothing, as nothing between them does.
+                configuration.redaction[keyPath: path] = words.filter { !$0.isEmpty }
                 _ = try configuration.redaction.rules()
             },
             show: { configuration in

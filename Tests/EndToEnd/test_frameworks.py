@@ -32,7 +32,6 @@ NO_FIRST_TOKEN = {
 # Calls that have one though the truth does not count streams, or that were none.
 FIRST_TOKENS = {"claude_code": 4, "openlit": 20, "vercel_ai": 4}
 
-# What two doors say where they cannot say the same.
 # By folder, what differs from the truth and why.
 KNOWN = {
     "autogen": {

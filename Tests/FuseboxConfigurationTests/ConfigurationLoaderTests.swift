@@ -65,6 +65,13 @@ import Testing
         #expect(again.yaml.split(separator: "\n").count == first.yaml.split(separator: "\n").count)
     }
 
+    @Test(arguments: ["a, ,b", "' , a,b,'", "a,,b", "[a, ' ', b]"])
+    func aListHasNoBlanks(text: String) throws {
+        let configuration = try load("redaction:\n  keys: \(text)\n")
+        #expect(configuration.redaction.keys == ["a", "b"])
+        #expect(try load(configuration.yaml).redaction.keys == ["a", "b"])
+    }
+
     @Test func homeIsExpandedInTheDataFolder() throws {
         #expect(try load("data_dir: ~/spans").dataFolder == "/home/ada/spans")
         #expect(try load().dataFolder == "/home/ada/.fusebox")
