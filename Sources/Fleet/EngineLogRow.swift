@@ -2,7 +2,7 @@ import ClickHouse
 import TelemetryModel
 
 /// A row of the table of log records, by where its texts lie in the answer.
-struct EngineLogRow {
+struct EngineLogRow: EnvelopedRow {
     /// Not valid for a record outside of a trace, or of a span.
     var trace: TraceID
     var span: SpanID
@@ -15,7 +15,7 @@ struct EngineLogRow {
     var resource: RowMap
     var scopeName: Range<Int>
     var scopeVersion: Range<Int>
-    var scope: RowMap
+    var scope: RowMap?
     var attributes: RowMap
     /// Nanoseconds since 1970.
     var received: Int64
@@ -39,35 +39,8 @@ struct EngineLogRow {
 }
 
 extension EngineRequest {
-    /// Rows of log records as the export request that would bring them, each with its envelopes where they are not those of the row before.
-    func encoded(_ rows: ArraySlice<EngineLogRow>) -> [UInt8] {
-        var request = WireWriter()
-        var start = rows.startIndex
-        while start < rows.endIndex {
-            let first = rows[start]
-            let end = rows[start...].firstIndex { !isAlike($0, first) } ?? rows.endIndex
-            var scope = WireWriter()
-            var name = WireWriter()
-            text(1, first.scopeName, into: &name)
-            text(2, first.scopeVersion, into: &name)
-            attributes(3, first.scope, into: &name)
-            scope.lengthDelimited(1, name.bytes)
-            for row in rows[start..<end] { scope.lengthDelimited(2, record(row)) }
-            var resource = WireWriter()
-            attributes(1, first.resource, into: &resource)
-            var envelope = WireWriter()
-            envelope.lengthDelimited(1, resource.bytes)
-            envelope.lengthDelimited(2, scope.bytes)
-            request.lengthDelimited(1, envelope.bytes)
-            start = end
-        }
-        return request.bytes
-    }
-
-    private func isAlike(_ one: EngineLogRow, _ other: EngineLogRow) -> Bool {
-        bytes[one.resource.range] == bytes[other.resource.range] && bytes[one.scopeName] == bytes[other.scopeName]
-            && bytes[one.scopeVersion] == bytes[other.scopeVersion] && bytes[one.scope.range] == bytes[other.scope.range]
-    }
+    /// Log records as they would be exported.
+    func encoded(_ rows: ArraySlice<EngineLogRow>) -> [UInt8] { encoded(rows, record) }
 
     private func record(_ row: EngineLogRow) -> [UInt8] {
         var record = WireWriter()

@@ -1,5 +1,18 @@
 import TelemetryModel
 
+/// A row that has a resource and a scope.
+protocol EnvelopedRow {
+    var resource: RowMap { get }
+    var scopeName: Range<Int> { get }
+    var scopeVersion: Range<Int> { get }
+    /// The scope's attributes; `nil` where the table has none.
+    var scope: RowMap? { get }
+}
+
+extension EngineRow: EnvelopedRow {
+    var scope: RowMap? { nil }
+}
+
 /// Rows of an engine as the export request that would bring them: what comes back is read by the way that spans come in by.
 struct EngineRequest {
     let bytes: [UInt8]
@@ -8,8 +21,11 @@ struct EngineRequest {
         self.bytes = bytes
     }
 
-    /// Rows that follow each other with one resource and scope share their envelopes. Values of attributes are texts, as they are there.
-    func encoded(_ rows: ArraySlice<EngineRow>) -> [UInt8] {
+    /// Spans as they would be exported. Values of attributes are texts, as they are there.
+    func encoded(_ rows: ArraySlice<EngineRow>) -> [UInt8] { encoded(rows, span) }
+
+    /// Rows that follow each other with one resource and scope share their envelopes.
+    func encoded<Row: EnvelopedRow>(_ rows: ArraySlice<Row>, _ record: (Row) -> [UInt8]) -> [UInt8] {
         var request = WireWriter()
         var start = rows.startIndex
         while start < rows.endIndex {
@@ -19,8 +35,9 @@ struct EngineRequest {
             var name = WireWriter()
             text(1, first.scopeName, into: &name)
             text(2, first.scopeVersion, into: &name)
+            if let map = first.scope { attributes(3, map, into: &name) }
             scope.lengthDelimited(1, name.bytes)
-            for row in rows[start..<end] { scope.lengthDelimited(2, span(row)) }
+            for row in rows[start..<end] { scope.lengthDelimited(2, record(row)) }
             var resource = WireWriter()
             attributes(1, first.resource, into: &resource)
             var envelope = WireWriter()
@@ -32,9 +49,10 @@ struct EngineRequest {
         return request.bytes
     }
 
-    private func isAlike(_ one: EngineRow, _ other: EngineRow) -> Bool {
+    private func isAlike(_ one: some EnvelopedRow, _ other: some EnvelopedRow) -> Bool {
         bytes[one.resource.range] == bytes[other.resource.range] && bytes[one.scopeName] == bytes[other.scopeName]
             && bytes[one.scopeVersion] == bytes[other.scopeVersion]
+            && one.scope.map { bytes[$0.range] } == other.scope.map { bytes[$0.range] }
     }
 
     private func span(_ row: EngineRow) -> [UInt8] {
