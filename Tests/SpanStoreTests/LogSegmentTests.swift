@@ -10,17 +10,6 @@ import Testing
 
 /// Log records come back from their segments as they went in, merged or not, and scans skip what cannot match.
 @Suite struct LogSegmentTests {
-    private static let everything: [LogBatches.Description] = [
-        .init(
-            time: 3_000, observed: 4_000, trace: 1, span: 5, severity: 17, event: "exception", body: "boom",
-            attributes: ["exception.type": "E", "n": 1, "list": ["a", 2.5], "map": ["k": true]]),
-        .init(time: 1_000, severity: -3, body: 42),
-        .init(observed: 2_500, severity: 24, body: ["a": [1, "x"]]),
-        .init(severity: 0, body: .bytes([1, 2, 3])),
-        .init(time: .max, trace: 2, span: .max, body: true),
-        .init(time: 5, body: ""),
-        .init(time: 6, body: 1.5),
-    ]
     private static let shown = """
         SELECT time_unix_nano, observed_time_unix_nano, trace_id, span_id, severity_number, severity_text, event_name, body,
             service_name, scope_name, attributes, resource_attributes FROM logs
@@ -28,7 +17,7 @@ import Testing
 
     @Test func recordsComeBackAsTheyWere() throws {
         let fixture = try StoreFixture()
-        try fixture.ingest(LogBatches.of(Self.everything), received: 9_000)
+        try fixture.ingest(LogBatches.of(LogBatches.everything), received: 9_000)
         let rows = try fixture.sql(Self.shown)
         let trace = TraceID(high: 1, low: 7).hexadecimal
         #expect(
@@ -48,7 +37,7 @@ import Testing
         for number in 0..<40 {
             try fixture.ingest(
                 LogBatches.of(
-                    Self.everything + [.init(time: Int64(number), trace: UInt64(number + 1), event: "e\(number)")],
+                    LogBatches.everything + [.init(time: Int64(number), trace: UInt64(number + 1), event: "e\(number)")],
                     service: "s\(number % 3)"))
         }
         let before = try fixture.sql(Self.shown)
@@ -222,7 +211,7 @@ import Testing
         ])
     func damageIsFound(sql: String) throws {
         let fixture = try StoreFixture()
-        try fixture.ingest(LogBatches.of(Self.everything))
+        try fixture.ingest(LogBatches.of(LogBatches.everything))
         #expect(try StoreVerification.run(folder: fixture.folder).isSound)
         try Connection(path: fixture.folder.databasePath, access: .readWrite).execute(sql)
         #expect(try !StoreVerification.run(folder: fixture.folder).isSound)

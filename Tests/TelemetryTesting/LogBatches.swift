@@ -27,6 +27,19 @@ package enum LogBatches {
         }
     }
 
+    /// Records of every kind: with and without times, ids and severities, with bodies of each type.
+    package static let everything: [Description] = [
+        .init(
+            time: 3_000, observed: 4_000, trace: 1, span: 5, severity: 17, event: "exception", body: "boom",
+            attributes: ["exception.type": "E", "n": 1, "list": ["a", 2.5], "map": ["k": true]]),
+        .init(time: 1_000, severity: -3, body: 42),
+        .init(observed: 2_500, severity: 24, body: ["a": [1, "x"]]),
+        .init(severity: 0, body: .bytes([1, 2, 3])),
+        .init(time: .max, trace: 2, span: .max, body: true),
+        .init(time: 5, body: ""),
+        .init(time: 6, body: 1.5),
+    ]
+
     /// The records of one service.
     package static func of(_ records: [Description], service: String = "svc") -> LogBatch {
         var batch = LogBatch(bytes: [])
